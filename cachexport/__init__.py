@@ -1,0 +1,1 @@
+"""cachexport: BuildKit's build caches, modelled, moved, written and read."""

@@ -1,0 +1,141 @@
+"""The graph as callers see it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Literal, Self
+
+from cachexport import cacheconfig
+from cachexport.chains import graph, marshal, parse
+from cachexport.chains.record import CacheLink, CacheRecord, CacheResult
+from cachexport.chains.remote import BlobSource
+from cachexport.errors import ForeignRecord, InvalidInputError
+from cachexport.oci import gojson
+from cachexport.oci.digest import Digest
+
+if TYPE_CHECKING:
+    from cachexport.cacheconfig import CacheConfig
+    from cachexport.content.protocols import Provider
+    from cachexport.oci.descriptor import Descriptor
+
+_RANDOM = "random:"
+
+
+class CacheChains:
+    """A graph of records. Add what a build did, then marshal it; or parse what was marshalled.
+
+    One thread at a time. Time and memory grow with the number of records, links and layers, not
+    with the depth of the graph.
+    """
+
+    def __init__(self) -> None:
+        self._roots: dict[str, CacheRecord] = {}
+        self._records: list[CacheRecord] = []
+
+    @classmethod
+    def parse(
+        cls,
+        config: bytes | CacheConfig,
+        descriptors: Mapping[Digest, BlobSource] | Iterable[Descriptor],
+        provider: Provider | None = None,
+    ) -> Self:
+        """Give the graph that a cache config describes; see `merge`."""
+        chains = cls()
+        chains.merge(config, descriptors, provider)
+        return chains
+
+    def merge(
+        self,
+        config: bytes | CacheConfig,
+        descriptors: Mapping[Digest, BlobSource] | Iterable[Descriptor],
+        provider: Provider | None = None,
+    ) -> None:
+        """Add everything that a cache config describes.
+
+        `descriptors` are those of the layers: as `marshal` gives them, or alone, with the
+        `provider` that has the blobs. A result with a layer that has no descriptor is left out.
+        Raises WireFormat or Loop, and has then added nothing or a part.
+        """
+        model = cacheconfig.decode(config) if isinstance(config, bytes) else config
+        parse.parse(model, _sources(descriptors, provider), self._add)
+
+    def add(
+        self,
+        digest: str,
+        deps: Sequence[Sequence[CacheLink]] = (),
+        results: Iterable[CacheResult] = (),
+    ) -> CacheRecord | None:
+        """Record that something was done, and give the record to link to.
+
+        `digest` says what; `deps` has for each input the records that can stand there, one at
+        least; `results` are the layers that came out. The same thing added again, or with an
+        input in common at each position, is the same record. A digest that begins with
+        `random:` is never cached: it gives None, which nothing can link to.
+
+        Raises InvalidDigest, InvalidInputError for an input without links, ForeignRecord for a
+        link to a record of other chains or to None.
+        """
+        if not digest.startswith(_RANDOM):
+            digest = Digest.parse(digest)
+        return self._add(digest, deps, list(results))
+
+    def marshal(
+        self, mode: Literal["min", "max"] = "max"
+    ) -> tuple[CacheConfig, dict[Digest, BlobSource]]:
+        """Give the cache config of the graph, and where the blobs of its layers are.
+
+        Of each record the newest result is written. Left out are results of which a provider
+        says that a blob is not there, and with `min` those that do not lead to a leaf's result.
+        The same graph gives the same bytes always: for one order of `add` calls in any case,
+        for any order where no record was joined from several and no two results of a record
+        share an instant.
+        """
+        return marshal.marshal(self._records, mode)
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def _add(
+        self,
+        digest: str,
+        deps: Sequence[Sequence[CacheLink]],
+        results: Sequence[CacheResult],
+    ) -> CacheRecord | None:
+        if digest.startswith(_RANDOM):
+            return None
+        inputs = [[self._link(link, digest) for link in links] for links in deps]
+        if not all(inputs):
+            raise InvalidInputError(f"an input without links for record {digest}")
+        record = self._find(digest, inputs) or self._new(digest)
+        if not inputs:
+            self._roots[digest] = record
+        for result in results:
+            record.add_result(result)
+        graph.hang(record, inputs)
+        return record
+
+    def _find(self, digest: str, inputs: graph.Inputs) -> CacheRecord | None:
+        if not inputs:
+            return self._roots.get(digest)
+        candidates = graph.matching(digest, inputs)
+        return graph.join(candidates) if candidates else None
+
+    def _new(self, digest: str) -> CacheRecord:
+        record = CacheRecord(digest=digest, owner=self, sequence=len(self._records))
+        self._records.append(record)
+        return record
+
+    def _link(self, link: CacheLink, digest: str) -> tuple[CacheRecord, str]:
+        if link.src is None:
+            raise ForeignRecord(f"record {digest} links to None, as add gives for random: digests")
+        if link.src.owner is not self:
+            raise ForeignRecord(f"record {digest} links to {link.src.digest} of other chains")
+        return link.src, gojson.clean(link.selector)
+
+
+def _sources(
+    descriptors: Mapping[Digest, BlobSource] | Iterable[Descriptor], provider: Provider | None
+) -> Mapping[str, BlobSource]:
+    if isinstance(descriptors, Mapping):
+        return {str(digest): source for digest, source in descriptors.items()}
+    return {str(desc.digest): BlobSource(desc, provider) for desc in descriptors}

@@ -1,0 +1,112 @@
+"""Hanging a record into the graph: finding the one it is, joining several, refusing loops.
+
+Every link goes from a lower level to a higher one, so a record can only be reached from records
+of lower level. That makes most questions about loops answer themselves, without a search.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from cachexport.chains.record import CacheRecord
+
+    Inputs = Sequence[Sequence[tuple[CacheRecord, str]]]
+
+
+def matching(digest: str, inputs: Inputs) -> list[CacheRecord]:
+    """Give the records that hang with this digest under a link of every input."""
+    common: dict[CacheRecord, None] | None = None
+    for index, links in enumerate(inputs):
+        found: dict[CacheRecord, None] = {}
+        for src, selector in links:
+            found |= src.children.get((selector, index, digest), {})
+        common = found if common is None else {key: None for key in common if key in found}
+        if not common:
+            return []
+    return list(common or ())
+
+
+def join(records: Sequence[CacheRecord]) -> CacheRecord:
+    """Make one record of several: their children and results move to it.
+
+    The others keep their own parents, so one without children stays a record. BuildKit joins
+    them to any of them; to the lowest, a loop can never arise.
+    """
+    main, *others = sorted(records, key=lambda record: (record.level, record.sequence))
+    for other in others:
+        _move_children(other, main)
+        for result in other.results:
+            main.add_result(result)
+    return main
+
+
+def _move_children(source: CacheRecord, target: CacheRecord) -> None:
+    # The source keeps its own list of children, as in BuildKit: it is no leaf because of this.
+    for edge, children in source.children.items():
+        target.children.setdefault(edge, {}).update(children)
+        for child in children:
+            _replace_parent(child, source, target)
+
+
+def _replace_parent(child: CacheRecord, old: CacheRecord, new: CacheRecord) -> None:
+    for index, links in enumerate(child.parents):
+        if any(src is old for src, _ in links):
+            child.parents[index] = {
+                (new if src is old else src, selector): None for src, selector in links
+            }
+
+
+def hang(record: CacheRecord, inputs: Inputs) -> None:
+    """Link a record to its parents, except to those that are the record or come after it."""
+    fresh = [
+        (index, src, selector)
+        for index, links in enumerate(inputs)
+        for src, selector in links
+        if record not in src.children.get((selector, index, record.digest), ())
+    ]
+    after = _reachable(record, {src for _, src, _ in fresh})
+    for index, src, selector in fresh:
+        if src not in after:
+            _link(src, index, selector, record)
+
+
+def _link(src: CacheRecord, index: int, selector: str, record: CacheRecord) -> None:
+    src.children.setdefault((selector, index, record.digest), {})[record] = None
+    while len(record.parents) <= index:
+        record.parents.append({})
+    record.parents[index][(src, selector)] = None
+    _raise_level(record, src.level + 1)
+
+
+def _raise_level(record: CacheRecord, level: int) -> None:
+    pending = [(record, level)]
+    while pending:
+        current, wanted = pending.pop()
+        if current.level >= wanted:
+            continue
+        current.level = wanted
+        pending += [(child, wanted + 1) for child in _children(current)]
+
+
+def _reachable(start: CacheRecord, wanted: set[CacheRecord]) -> set[CacheRecord]:
+    """Give those of `wanted` that are `start` or come after it."""
+    above = [record.level for record in wanted if record.level > start.level]
+    found = {start} & wanted
+    if not above:
+        return found
+    highest = max(above)
+    seen = {start}
+    pending = [start]
+    while pending:
+        for child in _children(pending.pop()):
+            if child not in seen and child.level <= highest:
+                seen.add(child)
+                pending.append(child)
+    return seen & wanted
+
+
+def _children(record: CacheRecord) -> Iterable[CacheRecord]:
+    return [child for children in record.children.values() for child in children]

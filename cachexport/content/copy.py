@@ -1,0 +1,35 @@
+"""Copying one blob from a provider to an ingester, streaming and verified."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cachexport.content.verify import from_source, open_verified
+from cachexport.errors import CachexportError, Integrity, NotFound, TransferError
+
+if TYPE_CHECKING:
+    from cachexport.content.protocols import Ingester, Provider
+    from cachexport.oci.descriptor import Descriptor
+
+
+def copy_blob(source: Provider, target: Ingester, desc: Descriptor) -> None:
+    """Copy the content that `desc` names, without holding more than a block of it in memory.
+
+    Raises NotFound or Integrity when the source lacks it or has something else under its
+    digest, else TransferError, whose `origin` says which side failed. The target then has
+    nothing of it.
+    """
+    try:
+        reader = open_verified(source, desc)
+    except NotFound:
+        raise
+    except (OSError, CachexportError) as error:
+        raise from_source(error, desc, "open") from error
+    with reader:
+        try:
+            target.ingest(desc, reader)
+        except (Integrity, TransferError):
+            raise
+        except (OSError, CachexportError) as error:
+            message = f"cannot write blob {desc.digest} to the target: {error}"
+            raise TransferError(message, op="ingest", origin="destination") from error

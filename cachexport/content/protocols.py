@@ -1,0 +1,79 @@
+"""Abilities of a place for content. Each is small; a backend has those that it can have.
+
+All of them may be called from several threads at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import TracebackType
+
+    from cachexport.oci.descriptor import Descriptor
+    from cachexport.oci.digest import Digest
+
+
+class Reader(Protocol):
+    """A stream of bytes that the one who got it closes."""
+
+    def read(self, size: int, /) -> bytes:
+        """Give the next bytes, `size` at most; none at the end."""
+
+    def close(self) -> None:
+        """Free what the stream holds; twice is fine."""
+
+    def __enter__(self) -> Self:
+        """Give the stream itself."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+        /,
+    ) -> None:
+        """Close the stream."""
+
+
+class Provider(Protocol):
+    """Something that content can be read from."""
+
+    def open(self, desc: Descriptor, /) -> Reader:
+        """Start reading the content that `desc` names, unverified; the caller closes.
+
+        Raises NotFound when it is not there, or another ContentError or BackendError.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """What is known of stored content; `size` is in bytes."""
+
+    digest: Digest
+    size: int
+
+
+@runtime_checkable
+class InfoProvider(Protocol):
+    """Something that can tell cheaply whether it has some content."""
+
+    def info(self, digest: Digest, /) -> Info:
+        """Look the content up, without reading it. Raises NotFound when it is not there."""
+
+
+class Ingester(Protocol):
+    """Something that content can be written into."""
+
+    def missing(self, descs: Iterable[Descriptor], /) -> set[Digest]:
+        """Give the digests of those that are not there whole and have to be ingested."""
+
+    def ingest(self, desc: Descriptor, reader: Reader, /) -> None:
+        """Store what `reader` gives, up to its end, under the digest of `desc`.
+
+        Nothing is visible before it is whole: an error that `reader` raises leaves nothing
+        behind. `reader` is one that verifies, so nothing has to be hashed here. Storing what is
+        there already is fine. The caller closes `reader`.
+        """

@@ -1,0 +1,105 @@
+"""Reading content while checking that it is what its descriptor names. This is the only place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from cachexport.errors import CachexportError, Integrity, TransferError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from cachexport.content.protocols import Provider, Reader
+    from cachexport.oci.descriptor import Descriptor
+
+BLOCK = 1 << 20
+"""Bytes that are moved at a time: large enough that Python's share of the cost vanishes."""
+
+
+class VerifyingReader:
+    """A stream that raises Integrity before its end unless it was what `desc` names.
+
+    The last byte is given out only after digest and size were found right, so that whoever
+    knows the length and stops there is never left with wrong content. Errors of the stream
+    itself come as TransferError with the origin `source`.
+    """
+
+    def __init__(self, reader: Reader, desc: Descriptor) -> None:
+        self._reader = reader
+        self._desc = desc
+        self._left = desc.size
+        self._hasher = desc.digest.hasher()
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Give the next bytes, `size` at most (all for a negative one); none at the end."""
+        if size < 0:
+            return b"".join(iter(lambda: self.read(BLOCK), b""))
+        block = self._next(size)
+        self._left -= len(block)
+        if self._left < 0:
+            raise self._wrong(f"more than {self._desc.size} bytes")
+        if not block and self._left and size:
+            raise self._wrong(f"{self._desc.size - self._left} bytes, wanted {self._desc.size}")
+        self._hasher.update(block)
+        if block and not self._left:
+            self._finish()
+        elif not block and not self._desc.size:
+            self._check_digest()
+        return block
+
+    def close(self) -> None:
+        """Close the stream below."""
+        self._reader.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _next(self, size: int) -> bytes:
+        try:
+            return self._reader.read(size)
+        except (OSError, CachexportError) as error:
+            raise from_source(error, self._desc, "read") from error
+
+    def _finish(self) -> None:
+        if self._next(1):
+            raise self._wrong(f"more than {self._desc.size} bytes")
+        self._check_digest()
+
+    def _check_digest(self) -> None:
+        if not self._desc.digest.matches(self._hasher):
+            raise self._wrong(
+                f"the digest {self._desc.digest.algorithm}:{self._hasher.hexdigest()}"
+            )
+
+    def _wrong(self, found: str) -> Integrity:
+        return Integrity(f"blob {self._desc.digest} is corrupt: it has {found}")
+
+
+def from_source(error: Exception, desc: Descriptor, op: str) -> TransferError:
+    """Say that reading `desc` failed, not writing it."""
+    message = f"cannot {op} blob {desc.digest} in the source: {error}"
+    return TransferError(message, op=op, origin="source")
+
+
+def open_verified(provider: Provider, desc: Descriptor) -> VerifyingReader:
+    """Start reading `desc`, verified; the caller closes. Raises what `provider.open` raises."""
+    return VerifyingReader(provider.open(desc), desc)
+
+
+def read_blob(provider: Provider, desc: Descriptor, *, limit: int | None = None) -> bytes:
+    """Give the whole verified content of something small: a config, a manifest.
+
+    Raises Integrity when it is larger than `limit` bytes, or not what `desc` names.
+    """
+    if limit is not None and desc.size > limit:
+        raise Integrity(f"blob {desc.digest} is too large ({desc.size} > {limit})")
+    with open_verified(provider, desc) as reader:
+        return reader.read()

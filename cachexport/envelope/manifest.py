@@ -1,0 +1,105 @@
+"""Manifests of caches and images: their bytes, and what they are."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cachexport.envelope.form import Form
+from cachexport.errors import WireFormat
+from cachexport.oci import gojson, mediatype
+from cachexport.oci.descriptor import Descriptor
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_FIELDS = frozenset({"mediaType", "config", "layers", "manifests"})
+_FORMS = {form.media_type: form for form in Form}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """A manifest as read. An index has `manifests`, an image manifest `config` and `layers`."""
+
+    raw: bytes
+    media_type: str
+    config: Descriptor | None = None
+    layers: tuple[Descriptor, ...] = ()
+    manifests: tuple[Descriptor, ...] = ()
+
+    @property
+    def is_index(self) -> bool:
+        """Whether it names manifests (or, as a cache, layers and a config) of equal rank."""
+        return self.media_type in mediatype.INDEXES
+
+    @property
+    def form(self) -> Form:
+        """The form that a cache in this manifest has. Docker's image manifest counts as OCI's."""
+        return _FORMS.get(self.media_type, Form.IMAGE_MANIFEST)
+
+    @property
+    def cache_config(self) -> Descriptor | None:
+        """The descriptor of the cache config, if this is a cache. The last of several counts."""
+        candidates = self.manifests if self.is_index else (self.config,)
+        found = [desc for desc in candidates if desc and _is_cache_config(desc)]
+        return found[-1] if found else None
+
+    @property
+    def cache_layers(self) -> tuple[Descriptor, ...]:
+        """The layers of the cache that this is, in the order written."""
+        if not self.is_index:
+            return self.layers
+        return tuple(desc for desc in self.manifests if not _is_cache_config(desc))
+
+
+def encode_manifest(form: Form, layers: Sequence[Descriptor], config: Descriptor) -> bytes:
+    """Give the bytes of a cache's manifest; layers in the order of the config's layers."""
+    spelled = [
+        dataclasses.replace(desc, media_type=form.layer_type(desc.media_type)) for desc in layers
+    ]
+    head = f'{{"schemaVersion":2,"mediaType":"{form.media_type}"'
+    if form is Form.IMAGE_MANIFEST:
+        return f'{head},"config":{config.encode()},"layers":{_array(spelled)}}}'.encode()
+    return f'{head},"manifests":{_array([*spelled, config])}}}'.encode()
+
+
+def decode_manifest(raw: bytes) -> Manifest:
+    """Read a manifest of any kind, telling the kind as BuildKit does. Raises WireFormat."""
+    found = gojson.fields(gojson.loads(raw), _FIELDS, "")
+    config = found.get("config")
+    return Manifest(
+        raw=raw,
+        media_type=_detect(found),
+        config=None if config is None else _config(config),
+        layers=tuple(gojson.each(found.get("layers"), "layers", Descriptor.decode)),
+        manifests=tuple(gojson.each(found.get("manifests"), "manifests", Descriptor.decode)),
+    )
+
+
+def _detect(found: dict[str, Any]) -> str:
+    is_image = "config" in found or "layers" in found
+    if is_image and "manifests" in found:
+        raise WireFormat("a manifest has either config and layers or manifests, this has both")
+    kinds = mediatype.MANIFESTS if is_image else mediatype.INDEXES
+    stated = gojson.string(found.get("mediaType"), "mediaType")
+    if stated in mediatype.MANIFESTS | mediatype.INDEXES:
+        if stated not in kinds:
+            raise WireFormat(f"does not match the contents: {stated}", "mediaType")
+        return stated
+    return mediatype.DOCKER_MANIFEST if is_image else mediatype.DOCKER_MANIFEST_LIST
+
+
+def _config(value: Any) -> Descriptor:
+    try:
+        return Descriptor.decode(value)
+    except WireFormat as error:
+        raise error.under("config") from None
+
+
+def _is_cache_config(desc: Descriptor) -> bool:
+    return desc.media_type == mediatype.CACHE_CONFIG_V0
+
+
+def _array(descs: Sequence[Descriptor]) -> str:
+    return f"[{','.join(desc.encode() for desc in descs)}]"

@@ -1,0 +1,70 @@
+"""Reading what a manifest names: a cache, or images with inline caches."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from cachexport import cacheconfig
+from cachexport.content.verify import read_blob
+from cachexport.envelope.cache import Cache, Wrapped
+from cachexport.envelope.inline import decode_inline
+from cachexport.envelope.manifest import Manifest, decode_manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cachexport.content.protocols import Provider
+    from cachexport.oci.descriptor import Descriptor
+    from cachexport.oci.digest import Digest
+
+_log = logging.getLogger(__name__)
+
+METADATA_LIMIT = 256 << 20
+"""Bytes of a config or a manifest that are read. BuildKit reads 1 MiB; nothing needs this much."""
+
+
+def read_caches(provider: Provider, desc: Descriptor) -> tuple[Cache, ...]:
+    """Read the cache, or the inline caches of the images, that `desc` names.
+
+    Gives nothing for images without an inline cache. Raises WireFormat for what is no manifest,
+    NotFound and Integrity for blobs that are missing or not what they should be.
+    """
+    manifest = _read_manifest(provider, desc)
+    config = manifest.cache_config
+    if config is None:
+        return tuple(_inline_caches(provider, manifest))
+    raw_config = read_blob(provider, config, limit=METADATA_LIMIT)
+    cache = Cache(
+        config=cacheconfig.decode(raw_config),
+        layers=manifest.cache_layers,
+        provider=provider,
+        wrapped=Wrapped(form=manifest.form, config=raw_config, manifest=manifest.raw),
+    )
+    return (cache,)
+
+
+def _read_manifest(provider: Provider, desc: Descriptor) -> Manifest:
+    return decode_manifest(read_blob(provider, desc, limit=METADATA_LIMIT))
+
+
+def _inline_caches(provider: Provider, manifest: Manifest) -> Iterator[Cache]:
+    for image in _images(provider, manifest):
+        if image.config is None or not image.layers:
+            continue
+        image_config = read_blob(provider, image.config, limit=METADATA_LIMIT)
+        cache = decode_inline(image_config, image.layers, provider)
+        if cache is not None:
+            yield cache
+
+
+def _images(provider: Provider, manifest: Manifest) -> Iterator[Manifest]:
+    seen: set[Digest] = set()
+    pending = [manifest]
+    while pending:
+        current = pending.pop()
+        if not current.is_index:
+            yield current
+        fresh = [desc for desc in current.manifests if desc.digest not in seen]
+        seen.update(desc.digest for desc in fresh)
+        pending += [_read_manifest(provider, desc) for desc in reversed(fresh)]

@@ -1,0 +1,155 @@
+"""Every error that cachexport raises, and the exit code that a command ends with for each.
+
+The codes are those of BSD's sysexits.h. Errors of a file system, a server or a library stop at
+the border of the code that met them: they go up as one of these with the original as their cause.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+
+class CachexportError(Exception):
+    """Base of all errors here; `exit_code` is what a command ends with."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class InvalidInputError(CachexportError, ValueError):
+    """What the caller gave cannot be right, whatever the state of the world."""
+
+    exit_code = 2
+
+
+class InvalidDigest(InvalidInputError):
+    """A text that should be a digest is none."""
+
+
+class InvalidAttr(InvalidInputError):
+    """An attribute of a cache specification is unknown, missing or has a bad value.
+
+    `name` is the attribute.
+    """
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(message)
+        self.name = name
+
+
+class WireFormat(InvalidInputError):
+    """Bytes that were read do not have the form they should have.
+
+    `problem` says what is wrong, `path` where, as in `layers[1].blob`; it is empty when the
+    whole is meant.
+    """
+
+    exit_code = 65
+
+    def __init__(self, problem: str, path: str = "") -> None:
+        super().__init__(problem, path)
+        self.problem = problem
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"{self.problem} at {self.path}" if self.path else self.problem
+
+    def under(self, prefix: str) -> WireFormat:
+        """Give the same error, seen from the value that holds the faulty one at `prefix`."""
+        dot = "." if self.path and not self.path.startswith("[") else ""
+        return WireFormat(self.problem, f"{prefix}{dot}{self.path}").with_traceback(
+            self.__traceback__
+        )
+
+
+class ChainError(CachexportError):
+    """A graph of records that cannot be."""
+
+    exit_code = 65
+
+
+class Loop(ChainError):
+    """A record or a layer depends on itself."""
+
+
+class ForeignRecord(ChainError):
+    """A link names a record of other chains, or none at all."""
+
+
+class ContentError(CachexportError):
+    """Content is not there, not whole or cannot be had."""
+
+    exit_code = 70
+
+
+class NotFound(ContentError, LookupError):
+    """There is nothing under this name or digest."""
+
+    exit_code = 66
+
+
+class AlreadyExists(ContentError):
+    """Something is there that must not be replaced."""
+
+    exit_code = 73
+
+
+class Integrity(ContentError):
+    """Content does not have the digest or the size that it was asked for by."""
+
+
+class FailedPrecondition(ContentError):
+    """The state of things does not allow the operation."""
+
+
+class Conflict(ContentError):
+    """Somebody else changed the same thing at the same time; trying again may help."""
+
+    exit_code = 75
+
+
+class Unavailable(ContentError):
+    """It cannot be had now; trying again later may help."""
+
+    exit_code = 75
+
+
+class BackendError(CachexportError):
+    """A backend failed. `op` says at what, `temporary` whether trying again may help."""
+
+    exit_code = 74
+
+    def __init__(self, message: str, *, op: str, temporary: bool = False) -> None:
+        super().__init__(message)
+        self.op = op
+        self.temporary = temporary
+
+
+class Auth(BackendError):
+    """A backend refused who is asking."""
+
+    exit_code = 77
+
+
+class PluginError(CachexportError):
+    """A backend cannot be used."""
+
+    exit_code = 69
+
+
+class UnknownBackend(PluginError):
+    """No installed package offers a backend of this type."""
+
+
+class MissingExtra(PluginError, ImportError):
+    """A backend is installed but a package that it needs is not."""
+
+
+class TransferError(CachexportError):
+    """Moving a blob failed. `origin` says on which side, `op` at what; the cause says why."""
+
+    exit_code = 74
+
+    def __init__(self, message: str, *, op: str, origin: Literal["source", "destination"]) -> None:
+        super().__init__(message)
+        self.op = op
+        self.origin = origin

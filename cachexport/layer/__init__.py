@@ -1,0 +1,1 @@
+"""Layers: how they are compressed, their diff IDs, and turning one compression into another."""

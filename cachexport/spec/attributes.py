@@ -1,0 +1,121 @@
+"""Attributes read into a frozen data class, so that nothing behind it sees unchecked text."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from cachexport.errors import InvalidAttr
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from cachexport.spec.csv import Spec
+
+_T = TypeVar("_T")
+_log = logging.getLogger(__name__)
+_TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
+_FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """One attribute: how it is spelled, how its text is read (ValueError if it cannot be)."""
+
+    name: str
+    read: Callable[[str], Any]
+    summary: str
+
+
+def attribute(
+    name: str,
+    read: Callable[[str], Any] = str,
+    *,
+    summary: str,
+    default: Any = dataclasses.MISSING,
+) -> Any:
+    """Declare a field of a data class as the attribute `name`; without default it must be given."""
+    metadata = {"attribute": Attribute(name, read, summary)}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def boolean(text: str) -> bool:
+    """Read a boolean as Go's ParseBool does."""
+    if text in _TRUE:
+        return True
+    if text in _FALSE:
+        return False
+    raise ValueError("wants true or false")
+
+
+def flag(text: str) -> bool:
+    """Read a boolean whose mere mention means true."""
+    return boolean(text) if text else True
+
+
+def path(text: str) -> str:
+    """Read a path, which cannot be empty."""
+    if not text or "\0" in text:
+        raise ValueError("wants a path")
+    return text
+
+
+def one_of(*choices: str) -> Callable[[str], str]:
+    """Make a reader that takes these words only."""
+
+    def read(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"wants one of {', '.join(choices)}")
+        return text
+
+    return read
+
+
+def known_attributes(kind: type) -> dict[str, Attribute]:
+    """Give the attributes that a data class declares, by name, in their order."""
+    return {declared.name: declared for _, declared in _declared(kind)}
+
+
+def read_attributes(kind: type[_T], spec: Spec, *, ignored: Iterable[str] = ()) -> _T:
+    """Read the attributes of `spec` into the data class `kind`.
+
+    Those in `ignored` (the other direction's, BuildKit's own) are accepted with a note in the
+    log: people paste one string into both flags. Raises InvalidAttr for any other unknown one,
+    for a bad value and for a missing one.
+    """
+    known = known_attributes(kind)
+    _check_names(spec, known, frozenset(ignored))
+    values = {}
+    for field, declared in _declared(kind):
+        if declared.name in spec.attrs:
+            values[field.name] = _read(declared, spec)
+        elif field.default is dataclasses.MISSING:
+            message = f"{spec.text!r} needs {declared.name}= ({declared.summary})"
+            raise InvalidAttr(declared.name, message)
+    return kind(**values)
+
+
+def _declared(kind: type) -> list[tuple[dataclasses.Field[Any], Attribute]]:
+    fields = dataclasses.fields(kind)
+    return [(field, field.metadata["attribute"]) for field in fields if field.metadata]
+
+
+def _check_names(spec: Spec, known: Iterable[str], ignored: frozenset[str]) -> None:
+    for name in spec.attrs:
+        if name in known:
+            continue
+        if name not in ignored:
+            words = ", ".join(known)
+            raise InvalidAttr(name, f"unknown attribute {name!r} in {spec.text!r} (known: {words})")
+        _log.info("%s: attribute %s has no effect here", spec.text, name)
+
+
+def _read(declared: Attribute, spec: Spec) -> Any:
+    text = spec.attrs[declared.name]
+    try:
+        return declared.read(text)
+    except ValueError as error:
+        message = f"bad value {text!r} for attribute {declared.name}: {error}"
+        raise InvalidAttr(declared.name, message) from error

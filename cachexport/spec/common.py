@@ -1,0 +1,72 @@
+"""The attributes that every export target has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from cachexport.errors import InvalidAttr
+from cachexport.oci.compression import Compression
+from cachexport.spec.attributes import attribute, boolean, flag, one_of
+
+
+def _compression(text: str) -> Compression:
+    if text == "estargz":
+        raise ValueError("estargz is not supported; use gzip, zstd or uncompressed")
+    try:
+        return Compression(text)
+    except ValueError:
+        raise ValueError(f"wants one of {', '.join(Compression)}") from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommonExport:
+    """How a cache is to be written; None means as the source has it."""
+
+    mode: Literal["min", "max"] | None = attribute(
+        "mode",
+        one_of("min", "max"),
+        default=None,
+        summary="min keeps the results that lead to the final ones, max keeps all",
+    )
+    image_manifest: bool | None = attribute(
+        "image-manifest",
+        boolean,
+        default=None,
+        summary="write an image manifest instead of an index",
+    )
+    oci_mediatypes: bool | None = attribute(
+        "oci-mediatypes",
+        boolean,
+        default=None,
+        summary="use OCI's media types instead of Docker's",
+    )
+    compression: Compression | None = attribute(
+        "compression",
+        _compression,
+        default=None,
+        summary="uncompressed, gzip or zstd; with force-compression",
+    )
+    compression_level: int | None = attribute(
+        "compression-level", int, default=None, summary="gzip 0 to 9, zstd 0 to 22"
+    )
+    force_compression: bool = attribute(
+        "force-compression",
+        flag,
+        default=False,
+        summary="convert layers that are compressed otherwise",
+    )
+    ignore_error: bool = attribute(
+        "ignore-error",
+        flag,
+        default=False,
+        summary="a failed export is a warning, not an error",
+    )
+
+    def __post_init__(self) -> None:
+        if self.image_manifest and self.oci_mediatypes is False:
+            raise InvalidAttr(
+                "image-manifest",
+                "image-manifest=true needs oci-mediatypes=true: "
+                "Docker's media types have no image manifest for caches",
+            )

@@ -1,0 +1,1 @@
+"""Moving caches: from sources, through chains where they change, to targets."""
