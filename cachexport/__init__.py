@@ -1,1 +1,98 @@
-"""cachexport: BuildKit's build caches, modelled, moved, written and read."""
+"""cachexport: BuildKit's build caches, modelled, moved, written and read.
+
+The names here are what a program needs; each is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cachexport.api import (
+        Answer,
+        copy_cache,
+        export_cache,
+        import_cache,
+        load_cache,
+        open_source,
+        open_target,
+    )
+    from cachexport.chains import (
+        BlobSource,
+        CacheChains,
+        CacheLink,
+        CacheRecord,
+        CacheResult,
+        Remote,
+    )
+    from cachexport.content.memory import MemoryContent
+    from cachexport.envelope.inline import encode_inline
+    from cachexport.errors import CachexportError
+    from cachexport.oci.descriptor import Descriptor
+    from cachexport.oci.digest import Digest
+    from cachexport.oci.timestamp import Timestamp
+    from cachexport.transfer.exporter import Exporter
+    from cachexport.transfer.progress import Event
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Answer": "cachexport.api",
+    "BlobSource": "cachexport.chains",
+    "CacheChains": "cachexport.chains",
+    "CacheLink": "cachexport.chains",
+    "CacheRecord": "cachexport.chains",
+    "CacheResult": "cachexport.chains",
+    "CachexportError": "cachexport.errors",
+    "Descriptor": "cachexport.oci.descriptor",
+    "Digest": "cachexport.oci.digest",
+    "Event": "cachexport.transfer.progress",
+    "Exporter": "cachexport.transfer.exporter",
+    "MemoryContent": "cachexport.content.memory",
+    "Remote": "cachexport.chains",
+    "Timestamp": "cachexport.oci.timestamp",
+    "copy_cache": "cachexport.api",
+    "encode_inline": "cachexport.envelope.inline",
+    "export_cache": "cachexport.api",
+    "import_cache": "cachexport.api",
+    "load_cache": "cachexport.api",
+    "open_source": "cachexport.api",
+    "open_target": "cachexport.api",
+}
+
+__all__ = [
+    "Answer",
+    "BlobSource",
+    "CacheChains",
+    "CacheLink",
+    "CacheRecord",
+    "CacheResult",
+    "CachexportError",
+    "Descriptor",
+    "Digest",
+    "Event",
+    "Exporter",
+    "MemoryContent",
+    "Remote",
+    "Timestamp",
+    "copy_cache",
+    "encode_inline",
+    "export_cache",
+    "import_cache",
+    "load_cache",
+    "open_source",
+    "open_target",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(home), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 from cachexport.errors import CachexportError, Integrity, TransferError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from cachexport.content.protocols import Provider, Reader
@@ -24,8 +25,11 @@ class VerifyingReader:
     itself come as TransferError with the origin `source`.
     """
 
-    def __init__(self, reader: Reader, desc: Descriptor) -> None:
+    def __init__(
+        self, reader: Reader, desc: Descriptor, moved: Callable[[int], None] | None = None
+    ) -> None:
         self._reader = reader
+        self._moved = moved
         self._desc = desc
         self._left = desc.size
         self._hasher = desc.digest.hasher()
@@ -45,6 +49,8 @@ class VerifyingReader:
             self._finish()
         elif not block and not self._desc.size:
             self._check_digest()
+        if self._moved is not None and block:
+            self._moved(len(block))
         return block
 
     def close(self) -> None:
@@ -89,9 +95,14 @@ def from_source(error: Exception, desc: Descriptor, op: str) -> TransferError:
     return TransferError(message, op=op, origin="source")
 
 
-def open_verified(provider: Provider, desc: Descriptor) -> VerifyingReader:
-    """Start reading `desc`, verified; the caller closes. Raises what `provider.open` raises."""
-    return VerifyingReader(provider.open(desc), desc)
+def open_verified(
+    provider: Provider, desc: Descriptor, moved: Callable[[int], None] | None = None
+) -> VerifyingReader:
+    """Start reading `desc`, verified; the caller closes. Raises what `provider.open` raises.
+
+    `moved` hears of every block how many bytes it had.
+    """
+    return VerifyingReader(provider.open(desc), desc, moved)
 
 
 def read_blob(provider: Provider, desc: Descriptor, *, limit: int | None = None) -> bytes:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cachexport.oci.descriptor import Descriptor
+from cachexport.oci.mediatype import CACHE_CONFIG_V0
 
 if TYPE_CHECKING:
     from cachexport.cacheconfig import CacheConfig
@@ -24,8 +25,6 @@ class Wrapped:
     @property
     def config_descriptor(self) -> Descriptor:
         """Names the config's bytes."""
-        from cachexport.oci.mediatype import CACHE_CONFIG_V0
-
         return Descriptor.of(self.config, CACHE_CONFIG_V0)
 
     @property
@@ -42,5 +41,10 @@ class Cache:
     layers: tuple[Descriptor, ...]
     """In the order of the manifest; a blob on two parents occurs twice."""
     provider: Provider
-    wrapped: Wrapped | None
-    """The bytes as read. An inline cache has none: it is part of an image's config."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrappedCache(Cache):
+    """A cache that has bytes of its own. An inline cache has none: an image's config holds it."""
+
+    wrapped: Wrapped

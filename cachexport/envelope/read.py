@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from cachexport import cacheconfig
 from cachexport.content.verify import read_blob
-from cachexport.envelope.cache import Cache, Wrapped
+from cachexport.envelope.cache import Cache, Wrapped, WrappedCache
 from cachexport.envelope.inline import decode_inline
 from cachexport.envelope.manifest import Manifest, decode_manifest
+from cachexport.errors import Integrity, NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,15 +28,16 @@ METADATA_LIMIT = 256 << 20
 def read_caches(provider: Provider, desc: Descriptor) -> tuple[Cache, ...]:
     """Read the cache, or the inline caches of the images, that `desc` names.
 
-    Gives nothing for images without an inline cache. Raises WireFormat for what is no manifest,
-    NotFound and Integrity for blobs that are missing or not what they should be.
+    Gives nothing for images without an inline cache. Raises NotFound when `desc` itself is not
+    there, Integrity when a config is not there or a blob is not what it should be, WireFormat
+    for what is no manifest or no config.
     """
     manifest = _read_manifest(provider, desc)
     config = manifest.cache_config
     if config is None:
         return tuple(_inline_caches(provider, manifest))
-    raw_config = read_blob(provider, config, limit=METADATA_LIMIT)
-    cache = Cache(
+    raw_config = _read_config(provider, config)
+    cache = WrappedCache(
         config=cacheconfig.decode(raw_config),
         layers=manifest.cache_layers,
         provider=provider,
@@ -48,11 +50,18 @@ def _read_manifest(provider: Provider, desc: Descriptor) -> Manifest:
     return decode_manifest(read_blob(provider, desc, limit=METADATA_LIMIT))
 
 
+def _read_config(provider: Provider, config: Descriptor) -> bytes:
+    try:
+        return read_blob(provider, config, limit=METADATA_LIMIT)
+    except NotFound as error:
+        raise Integrity(f"the manifest names a config that is not there: {error}") from error
+
+
 def _inline_caches(provider: Provider, manifest: Manifest) -> Iterator[Cache]:
     for image in _images(provider, manifest):
         if image.config is None or not image.layers:
             continue
-        image_config = read_blob(provider, image.config, limit=METADATA_LIMIT)
+        image_config = _read_config(provider, image.config)
         cache = decode_inline(image_config, image.layers, provider)
         if cache is not None:
             yield cache

@@ -87,16 +87,14 @@ def diff_id(source: Provider, desc: Descriptor) -> Digest:
 def open_layer(source: Provider, desc: Descriptor) -> Iterator[Reader]:
     """Read the layer `desc`, verified and uncompressed; closes what it opened.
 
-    Its first bytes tell the compression, as media types, Docker's above all, are not always
-    true. Only where an OCI media type promises a compression and the bytes show none, the type
-    is believed, so that reading fails.
+    An OCI media type is believed about the compression. Of any other, Docker's above all, which
+    is not always true, only the first bytes count.
 
     Raises NotFound when the source lacks it and TransferError with the origin `source` when it
     fails; reading raises Integrity when the blob is not what `desc` names or does not decompress.
     """
     with _open(source, desc) as blob:
         head = read_full(blob, MAGIC_SIZE)
-        # Two arguments of iter: called until it gives nothing more.
         blocks = itertools.chain([head], iter(lambda: blob.read(BLOCK), b""))
         whole = BlockReader(blocks, blob)
         yield decompress(whole, _compression(desc, head), f"layer {desc.digest}")
@@ -112,11 +110,9 @@ def _open(source: Provider, desc: Descriptor) -> VerifyingReader:
 
 
 def _compression(desc: Descriptor, head: bytes) -> Compression:
-    found = detect(head)
     is_oci = mediatype.to_oci(desc.media_type) == desc.media_type
-    if found is Compression.UNCOMPRESSED and is_oci:
-        return Compression.of(desc.media_type) or found
-    return found
+    said = Compression.of(desc.media_type) if is_oci else None
+    return detect(head) if said is None else said
 
 
 def _stays(desc: Descriptor, compression: Compression) -> bool:

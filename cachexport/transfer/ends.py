@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from cachexport.content.protocols import Ingester, Provider
-    from cachexport.envelope.cache import Cache
+    from cachexport.envelope.cache import Cache, WrappedCache
     from cachexport.spec import CommonExport, Spec
 
 
@@ -38,7 +38,7 @@ class Target(Protocol):
     def ingester(self) -> Ingester:
         """Where layers, config and manifest go. Usable until `close`."""
 
-    def publish(self, cache: Cache, /) -> None:
+    def publish(self, cache: WrappedCache, /) -> None:
         """Name the cache, all of which was ingested before. The last step, seen by readers."""
 
     def close(self) -> None:

@@ -1,0 +1,136 @@
+"""What a program calls: whole exports and imports, named by specifications."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from cachexport.errors import CachexportError
+from cachexport.plugins import find_backend
+from cachexport.spec import parse_spec
+from cachexport.transfer.importer import load_caches
+from cachexport.transfer.parallel import DEFAULT_THREADS
+from cachexport.transfer.prepare import merge_caches, prepare, prepare_chains
+from cachexport.transfer.progress import silent
+from cachexport.transfer.write import write
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from cachexport.chains import CacheChains
+    from cachexport.envelope.cache import Cache, WrappedCache
+    from cachexport.spec import CommonExport
+    from cachexport.transfer.ends import Source, Target
+    from cachexport.transfer.progress import Progress
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How the export to one target ended.
+
+    An export that failed where `ignore-error` was asked for has an error and no response.
+    """
+
+    target: str
+    response: dict[str, str] = field(default_factory=dict)
+    error: CachexportError | None = None
+
+
+def export_cache(
+    chains: CacheChains,
+    to: str,
+    *,
+    progress: Progress = silent,
+    threads: int = DEFAULT_THREADS,
+) -> dict[str, str]:
+    """Write a graph to one target, such as `type=local,dest=out`, and give the response.
+
+    The response has the manifest's descriptor as JSON under `cache.manifest`; it is empty when
+    there was nothing to write, or when writing failed and the target says `ignore-error`.
+    """
+    target = open_target(to)
+    answer = _export(to, target, lambda common: prepare_chains(chains, common), progress, threads)
+    return answer.response
+
+
+def import_cache(source: str) -> CacheChains:
+    """Read the graph of one source, such as `type=local,src=out`.
+
+    Its layers are read when something needs them, not before. Raises NotFound when there is no
+    cache.
+    """
+    return merge_caches(load_caches([(source, open_source(source))]))
+
+
+def copy_cache(
+    sources: Sequence[str],
+    targets: Sequence[str],
+    *,
+    progress: Progress = silent,
+    threads: int = DEFAULT_THREADS,
+) -> list[Answer]:
+    """Read caches and write them, merged if they are several, to every target; one answer each.
+
+    All specifications are checked before anything is read or written. A target that fails does
+    not keep the others from being written; then its error is raised, or an ExceptionGroup of
+    several.
+    """
+    with ExitStack() as stack:
+        opened = [(text, stack.enter_context(closing(open_source(text)))) for text in sources]
+        ends = [(text, open_target(text)) for text in targets]
+        caches = load_caches(opened)
+        answers, errors = [], []
+        for text, target in ends:
+            try:
+                answers.append(
+                    _export(text, target, lambda common: prepare(caches, common), progress, threads)
+                )
+            except CachexportError as error:
+                errors.append(error)
+    _raise(errors)
+    return answers
+
+
+def load_cache(source: str) -> list[Cache]:
+    """Read what one source names, without making a graph of it: one cache, or inline caches."""
+    return load_caches([(source, open_source(source))])
+
+
+def open_source(text: str) -> Source:
+    """Give the source that a `--cache-from` describes; the caller closes it."""
+    spec = parse_spec(text)
+    return find_backend(spec.type).source(spec)
+
+
+def open_target(text: str) -> Target:
+    """Give the target that a `--cache-to` describes; the caller closes it."""
+    spec = parse_spec(text)
+    return find_backend(spec.type).target(spec)
+
+
+def _export(
+    text: str,
+    target: Target,
+    prepared: Callable[[CommonExport], WrappedCache],
+    progress: Progress,
+    threads: int,
+) -> Answer:
+    with closing(target):
+        try:
+            return Answer(text, write(prepared(target.common), target, progress, threads))
+        except CachexportError as error:
+            if not target.common.ignore_error:
+                raise
+            _log.warning("ignoring a failed export to %s: %s", text, error)
+            return Answer(text, error=error)
+
+
+def _raise(errors: list[CachexportError]) -> None:
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise ExceptionGroup("several exports failed", errors)

@@ -1,0 +1,1 @@
+"""The backends that come with cachexport; each is found through its entry point, by name."""

@@ -1,0 +1,53 @@
+"""The attributes of `type=local`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cachexport.oci.digest import Digest
+from cachexport.spec import CommonExport, attribute
+from cachexport.spec.attributes import boolean, path
+
+
+def _tag(text: str) -> str:
+    if not text:
+        raise ValueError("wants a tag")
+    return text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalImport:
+    """Where a cache is read from."""
+
+    src: str = attribute("src", path, summary="the directory or archive to read")
+    tag: str | None = attribute(
+        "tag",
+        _tag,
+        default=None,
+        summary="the tag or image name to read; latest without it",
+    )
+    digest: Digest | None = attribute(
+        "digest",
+        Digest.parse,
+        default=None,
+        summary="the digest of the manifest to read, whatever it is named",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalExport(CommonExport):
+    """Where a cache is written to, and how."""
+
+    dest: str = attribute("dest", path, summary="the directory to write")
+    tag: str = attribute(
+        "tag",
+        _tag,
+        default="latest",
+        summary="the tag to give the cache",
+    )
+    reset: bool = attribute(
+        "reset",
+        boolean,
+        default=False,
+        summary="delete the blobs that nothing names after the export",
+    )

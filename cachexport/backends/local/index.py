@@ -1,0 +1,134 @@
+"""index.json: what names the caches and images of a layout, as BuildKit's client keeps it."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+from cachexport.errors import NotFound, WireFormat
+from cachexport.oci import gojson, mediatype
+from cachexport.oci.descriptor import Descriptor
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+IMAGE_NAME = "io.containerd.image.name"
+"""Annotation: the whole name of an image."""
+REF_NAME = "org.opencontainers.image.ref.name"
+"""Annotation: a tag."""
+
+_FIELDS = frozenset(
+    {"schemaVersion", "mediaType", "artifactType", "manifests", "subject", "annotations"}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Index:
+    """The content of index.json, in the order of the wire format.
+
+    It has the fields that BuildKit keeps when it writes the file anew; it drops others.
+    """
+
+    schema_version: int = 2
+    media_type: str = mediatype.OCI_INDEX
+    artifact_type: str = ""
+    manifests: tuple[Descriptor, ...] = ()
+    subject: Descriptor | None = None
+    annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    def encode(self) -> bytes:
+        """Give the bytes that BuildKit's client writes."""
+        members = [f'"schemaVersion":{self.schema_version}']
+        members.append(f'"mediaType":{gojson.quote(self.media_type)}')
+        if self.artifact_type:
+            members.append(f'"artifactType":{gojson.quote(self.artifact_type)}')
+        entries = ",".join(entry.encode() for entry in self.manifests)
+        members.append(f'"manifests":[{entries}]')
+        if self.subject is not None:
+            members.append(f'"subject":{self.subject.encode()}')
+        if self.annotations:
+            members.append(f'"annotations":{_encode_map(self.annotations)}')
+        return ("{" + ",".join(members) + "}").encode()
+
+    @classmethod
+    def decode(cls, raw: bytes) -> Self:
+        """Read the file; WireFormat when it is none."""
+        found = gojson.fields(gojson.loads(raw), _FIELDS, "")
+        version = gojson.integer(found.get("schemaVersion"), "schemaVersion")
+        media_type = gojson.string(found.get("mediaType"), "mediaType")
+        return cls(
+            schema_version=version or 2,
+            media_type=media_type or mediatype.OCI_INDEX,
+            artifact_type=gojson.string(found.get("artifactType"), "artifactType"),
+            manifests=tuple(gojson.each(found.get("manifests"), "manifests", Descriptor.decode)),
+            subject=_decode_subject(found.get("subject")),
+            annotations=_decode_map(found.get("annotations")),
+        )
+
+    def names(self) -> tuple[str, ...]:
+        """Give the entries' names, each once, in their order: image names, else tags."""
+        return tuple(dict.fromkeys(name for name in map(_name, self.manifests) if name))
+
+    def find(self, name: str) -> Descriptor | None:
+        """Find an entry as BuildKit does: by image name, then by tag; the first counts."""
+        for annotation in (IMAGE_NAME, REF_NAME):
+            for entry in self.manifests:
+                if entry.annotations.get(annotation) == name:
+                    return entry
+        return None
+
+    def with_tag(self, tag: str, desc: Descriptor) -> Self:
+        """Add an entry at the end, in place of those with the same tag and no image name.
+
+        An index that has just this entry already is given back as it is.
+        """
+        entry = dataclasses.replace(desc, annotations={**desc.annotations, REF_NAME: tag})
+        same = [old for old in self.manifests if _has_tag(old, tag)]
+        if same == [entry]:
+            return self
+        others = (old for old in self.manifests if not _has_tag(old, tag))
+        return dataclasses.replace(self, manifests=(*others, entry))
+
+    def without(self, name: str) -> Self:
+        """Leave out the entries that `names` lists as `name`. Raises NotFound without one."""
+        kept = tuple(entry for entry in self.manifests if _name(entry) != name)
+        if len(kept) == len(self.manifests):
+            raise NotFound(f"there is no entry {name!r} ({self.known()})")
+        return dataclasses.replace(self, manifests=kept)
+
+    def known(self) -> str:
+        """Say for a message which names there are."""
+        names = self.names()
+        return f"there is {', '.join(names)}" if names else "nothing has a name there"
+
+
+def _name(entry: Descriptor) -> str:
+    return entry.annotations.get(IMAGE_NAME) or entry.annotations.get(REF_NAME, "")
+
+
+def _has_tag(entry: Descriptor, tag: str) -> bool:
+    return entry.annotations.get(REF_NAME) == tag and not entry.annotations.get(IMAGE_NAME)
+
+
+def _encode_map(values: Mapping[str, str]) -> str:
+    pairs = (f"{gojson.quote(key)}:{gojson.quote(values[key])}" for key in sorted(values))
+    return "{" + ",".join(pairs) + "}"
+
+
+def _decode_map(value: Any) -> dict[str, str]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise WireFormat("wants an object", "annotations")
+    return {
+        gojson.clean(key): gojson.string(item, f"annotations[{key!r}]")
+        for key, item in value.items()
+    }
+
+
+def _decode_subject(value: Any) -> Descriptor | None:
+    try:
+        return None if value is None else Descriptor.decode(value)
+    except WireFormat as error:
+        raise error.under("subject") from None

@@ -1,0 +1,143 @@
+"""An OCI image layout in a directory: its paths, its state, and the blobs in it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cachexport.backends.local.blobfile import BlobReader
+from cachexport.backends.local.errors import translated
+from cachexport.content.protocols import Info
+from cachexport.errors import FailedPrecondition, InvalidDigest, NotFound
+from cachexport.oci.digest import Digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from cachexport.oci.descriptor import Descriptor
+
+INDEX = "index.json"
+LAYOUT = "oci-layout"
+_MARKS = frozenset({INDEX, LAYOUT})
+# What is there before the first export has come to its end: buildctl makes directories first.
+_BEGUN = _MARKS | {INDEX + ".lock", "blobs", "ingest"}
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A directory that is a layout or shall become one. It is a Provider and an InfoProvider."""
+
+    directory: Path
+
+    @property
+    def index(self) -> Path:
+        """The file that names the caches and images."""
+        return self.directory / INDEX
+
+    @property
+    def index_lock(self) -> Path:
+        """The file that BuildKit locks around the use of the index, and removes afterwards."""
+        return self.directory / (INDEX + ".lock")
+
+    @property
+    def mark(self) -> Path:
+        """The file that says that the directory is a layout."""
+        return self.directory / LAYOUT
+
+    @property
+    def blobs(self) -> Path:
+        """The folder of the blobs, with a folder for each digest algorithm."""
+        return self.directory / "blobs"
+
+    @property
+    def private(self) -> Path:
+        """The folder for our temporary files and locks.
+
+        It looks like one of containerd's own ingestions, which are folders in `ingest` too: a
+        file there would make containerd's listing of them fail.
+        """
+        return self.directory / "ingest" / "cachexport"
+
+    def blob(self, digest: Digest) -> Path:
+        """The file that has the content of `digest`."""
+        return self.blobs / digest.algorithm / digest.encoded
+
+    def open(self, desc: Descriptor, /) -> BlobReader:
+        """See Provider."""
+        path = self.blob(desc.digest)
+        try:
+            with translated("read", path):
+                fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except NotFound as error:
+            raise self._absent(desc.digest) from error
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            os.close(fd)
+            raise self._absent(desc.digest)
+        return BlobReader(fd, path, size=status.st_size)
+
+    def info(self, digest: Digest, /) -> Info:
+        """See InfoProvider."""
+        path = self.blob(digest)
+        try:
+            with translated("read", path):
+                status = path.stat()
+        except NotFound as error:
+            raise self._absent(digest) from error
+        if not stat.S_ISREG(status.st_mode):
+            raise self._absent(digest)
+        return Info(digest, status.st_size)
+
+    def holds(self, desc: Descriptor) -> bool:
+        """Whether the blob is there with the size that `desc` gives."""
+        try:
+            return self.info(desc.digest).size == desc.size
+        except NotFound:
+            return False
+
+    def digests(self) -> Iterator[Digest]:
+        """Give what is in the folder of the blobs, leaving out files that are named otherwise."""
+        for folder in _listed(self.blobs):
+            for name in _listed(self.blobs / folder):
+                try:
+                    yield Digest.parse(f"{folder}:{name}")
+                except InvalidDigest:
+                    continue
+
+    def _absent(self, digest: Digest) -> NotFound:
+        return NotFound(f"blob {digest} is not in {self.directory}")
+
+
+def check_source(layout: Layout) -> None:
+    """Raise NotFound when nothing was ever written there, FailedPrecondition for what is else."""
+    with translated("read", layout.directory):
+        found = frozenset(os.listdir(layout.directory))
+    if not found & _MARKS:
+        if found <= _BEGUN:
+            raise NotFound(f"nothing was exported to {layout.directory} yet")
+        raise FailedPrecondition(f"{layout.directory} is not an OCI image layout")
+
+
+def check_target(layout: Layout) -> None:
+    """Raise FailedPrecondition when a layout in this place would mix with other things."""
+    try:
+        with translated("read", layout.directory):
+            found = frozenset(os.listdir(layout.directory))
+    except NotFound:
+        return
+    if not found & _MARKS and not found <= _BEGUN:
+        raise FailedPrecondition(
+            f"{layout.directory} is not empty and not an OCI image layout; "
+            "give a new or an empty directory"
+        )
+
+
+def _listed(folder: Path) -> list[str]:
+    try:
+        with translated("read", folder):
+            return sorted(os.listdir(folder))
+    except (NotFound, FailedPrecondition):
+        return []

@@ -1,0 +1,132 @@
+"""Locks on files, which work between processes and between the threads of one.
+
+BuildKit's client locks `index.json.lock` with flock and removes the file afterwards. So whoever
+gets the lock has to look whether the file is still the one at the path, and start over if not.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import random
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cachexport.errors import Conflict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PATIENCE = 30.0
+"""Seconds that a lock is waited for."""
+
+
+@dataclass(slots=True)
+class FileLock:
+    """A lock that is held until `close`."""
+
+    path: Path
+    fd: int
+
+    def is_current(self) -> bool:
+        """Whether the locked file still is the one at the path: else the lock keeps nobody out."""
+        try:
+            there = self.path.stat()
+        except FileNotFoundError:
+            return False
+        return os.path.samestat(os.fstat(self.fd), there)
+
+    def try_exclusive(self) -> bool:
+        """Make a shared lock exclusive. When somebody else has it too, it is lost."""
+        try:
+            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def remove(self) -> None:
+        """Remove the file, unless another holder of a shared lock is left, who then does it."""
+        # What was done under the lock is done: a file that stays is no reason to fail.
+        with suppress(OSError):
+            if self.try_exclusive() and self.is_current():
+                self.path.unlink()
+
+    def close(self) -> None:
+        """Give the lock up."""
+        os.close(self.fd)
+
+
+def acquire(path: Path, *, shared: bool = False, patience: float = PATIENCE) -> FileLock:
+    """Lock the file at `path`, which is made if need be, waiting `patience` seconds at most.
+
+    Raises Conflict when somebody else holds it all that time, OSError when it cannot be locked.
+    """
+    deadline = time.monotonic() + patience
+    while (lock := _try_acquire(path, shared=shared)) is None:
+        if time.monotonic() >= deadline:
+            raise Conflict(
+                f"{path} is locked by {_holders(path)} for more than {patience:g} s; "
+                "wait until the build or export that uses it has ended, or end it"
+            )
+        pause()
+    return lock
+
+
+@contextmanager
+def held(path: Path, *, patience: float = PATIENCE) -> Iterator[FileLock]:
+    """Hold an exclusive lock in the block; the file stays. Raises as `acquire` does."""
+    lock = acquire(path, patience=patience)
+    try:
+        yield lock
+    finally:
+        lock.close()
+
+
+@contextmanager
+def held_and_removed(
+    path: Path, *, shared: bool = False, patience: float = PATIENCE
+) -> Iterator[FileLock]:
+    """Hold a lock in the block and remove its file afterwards, as BuildKit does."""
+    lock = acquire(path, shared=shared, patience=patience)
+    try:
+        yield lock
+    finally:
+        lock.remove()
+        lock.close()
+
+
+def pause() -> None:
+    """Wait a little, each time for another time, so that two who wait fall out of step."""
+    time.sleep(random.uniform(0.001, 0.01))  # noqa: S311 - nothing secret
+
+
+def _try_acquire(path: Path, *, shared: bool) -> FileLock | None:
+    # NFS wants an exclusive lock on a file that is open for writing.
+    access = os.O_RDONLY if shared else os.O_RDWR
+    lock = FileLock(path, os.open(path, access | os.O_CREAT | os.O_CLOEXEC, 0o644))
+    try:
+        fcntl.flock(lock.fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        if lock.is_current():
+            return lock
+    except BlockingIOError:
+        pass
+    except BaseException:
+        lock.close()
+        raise
+    lock.close()
+    return None
+
+
+def _holders(path: Path) -> str:
+    """Name the processes that Linux says hold the lock."""
+    try:
+        inode = f":{path.stat().st_ino}"
+        with open("/proc/locks", encoding="ascii") as table:
+            rows = [line.split() for line in table]
+    except OSError:
+        return "another process"
+    pids = {row[4] for row in rows if row[1] == "FLOCK" and row[5].endswith(inode)}
+    return f"process {', '.join(sorted(pids))}" if pids else "another process"

@@ -1,0 +1,166 @@
+"""The names in a layout's index.json: read, changed and kept in step with BuildKit's client."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cachexport.backends.local import lock
+from cachexport.backends.local.errors import translated
+from cachexport.backends.local.index import Index
+from cachexport.backends.local.staging import StagedFile, staged, sync_directory
+from cachexport.errors import Conflict, NotFound, WireFormat
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cachexport.backends.local.layout import Layout
+    from cachexport.oci.descriptor import Descriptor
+
+_log = logging.getLogger(__name__)
+
+TORN_PATIENCE = 1.0
+"""Seconds for which an index.json that cannot be read is taken for one that is being written."""
+
+# Where no lock can be made, nobody can export with BuildKit either: reading is safe without.
+_UNLOCKABLE = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names of a layout. Safe between threads, processes and with BuildKit's client.
+
+    BuildKit gives up at once when the lock of the index is taken, so it is held only while the
+    file is read, or while a new one that is on the disk already is compared and put in place.
+    `patience` is how many seconds a lock is waited for.
+    """
+
+    layout: Layout
+    patience: float = lock.PATIENCE
+    torn_patience: float = TORN_PATIENCE
+
+    def list(self) -> tuple[str, ...]:
+        """Give all names, in the order of the file."""
+        return self.index().names()
+
+    def resolve(self, name: str) -> Descriptor:
+        """Find what is named, as BuildKit does. Raises NotFound, naming what there is."""
+        index = self.index()
+        found = index.find(name)
+        if found is None:
+            raise NotFound(f"there is no {name!r} in {self.layout.directory} ({index.known()})")
+        return found
+
+    def publish(self, tag: str, desc: Descriptor) -> None:
+        """Give `desc` the tag; what had it before loses it. Publishing twice is fine."""
+        index = self.change(lambda index: index.with_tag(tag, desc))
+        found = index.find(tag)
+        if found is None or found.digest != desc.digest:
+            where = self.layout.directory
+            _log.warning("%s: an image in %s hides the cache with the tag %s", where, where, tag)
+
+    def withdraw(self, name: str) -> None:
+        """Take the name away; the blobs stay. Raises NotFound when nothing is listed under it."""
+        self.change(lambda index: index.without(name))
+
+    def index(self) -> Index:
+        """Read index.json under a shared lock.
+
+        Raises NotFound when there is none, WireFormat when it stays unreadable, Conflict when
+        it stays locked.
+        """
+        return self._settled(self._read_locked)[1]
+
+    def change(self, edit: Callable[[Index], Index]) -> Index:
+        """Replace the index by what `edit` makes of it, and give that back.
+
+        `edit` may be called several times, each time with what is there then; an error that it
+        raises changes nothing, and neither does an index that it gives back as it was. The file
+        is replaced at once: whatever happens, it is the old one or the new one.
+        """
+        with translated("write", self.layout.directory):
+            os.makedirs(self.layout.private, 0o755, exist_ok=True)
+        deadline = time.monotonic() + self.patience
+        # Ours take turns by a file that nobody removes; see `_replace` for BuildKit's.
+        with (
+            translated("lock", self.layout.directory),
+            lock.held(self.layout.private / "index.lock", patience=self.patience),
+        ):
+            while (index := self._try_change(edit)) is None:
+                if time.monotonic() >= deadline:
+                    raise Conflict(f"{self.layout.index} is changed by others all the time")
+        return index
+
+    def _try_change(self, edit: Callable[[Index], Index]) -> Index | None:
+        raw, before = self._settled(self._read_or_empty)
+        after = edit(before)
+        if raw and after == before:
+            return after
+        with staged(self.layout, 0o644) as file:
+            self._keep_owner(file)
+            file.write(after.encode())
+            file.seal()
+            if not self._replace(file, raw):
+                return None
+        sync_directory(self.layout.directory)
+        return after
+
+    def _replace(self, file: StagedFile, raw: bytes) -> bool:
+        """Put the file in place if the index is `raw` still."""
+        with lock.held_and_removed(self.layout.index_lock, patience=self.patience) as index_lock:
+            # BuildKit removes the file after it has unlocked it, so it may remove one that is
+            # locked anew, by us; then the lock is worth nothing.
+            if self._read_or_empty() != raw or not index_lock.is_current():
+                return False
+            file.commit(self.layout.index)
+            return True
+
+    def _keep_owner(self, file: StagedFile) -> None:
+        # BuildKit writes into the file, so its owner and its mode have to stay as they are.
+        with suppress(OSError):
+            status = self.layout.index.stat()
+            os.fchmod(file.fd, status.st_mode & 0o777)
+            os.fchown(file.fd, status.st_uid, status.st_gid)
+
+    def _settled(self, read: Callable[[], bytes]) -> tuple[bytes, Index]:
+        """Read until it can be understood: BuildKit writes into the file that is there."""
+        deadline = time.monotonic() + self.torn_patience
+        while True:
+            raw = read()
+            try:
+                return raw, Index.decode(raw or b"{}")
+            except WireFormat as error:
+                if time.monotonic() >= deadline:
+                    problem = f"{self.layout.index}: {error.problem}"
+                    raise WireFormat(problem, error.path) from error
+            lock.pause()
+
+    def _read_locked(self) -> bytes:
+        self._read()  # without an index no lock file is made
+        try:
+            with lock.held_and_removed(
+                self.layout.index_lock, shared=True, patience=self.patience
+            ):
+                return self._read()
+        except OSError as error:
+            if error.errno in _UNLOCKABLE:
+                return self._read()
+            with translated("lock", self.layout.index_lock):
+                raise
+
+    def _read_or_empty(self) -> bytes:
+        try:
+            return self._read()
+        except NotFound:
+            return b""
+
+    def _read(self) -> bytes:
+        with translated("read", self.layout.index):
+            return self.layout.index.read_bytes()

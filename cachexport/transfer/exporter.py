@@ -1,0 +1,69 @@
+"""Exporting what a program records itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cachexport.chains import CacheChains
+from cachexport.spec import CommonExport
+from cachexport.transfer.parallel import DEFAULT_THREADS
+from cachexport.transfer.prepare import prepare_chains
+from cachexport.transfer.progress import silent
+from cachexport.transfer.write import write
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from cachexport.chains import CacheLink, CacheRecord, CacheResult
+    from cachexport.content.protocols import Ingester
+    from cachexport.envelope.cache import WrappedCache
+    from cachexport.transfer.progress import Progress
+
+
+class Exporter:
+    """Takes records and, at the end, writes them as one cache into an ingester.
+
+    The cache has no name then: the response's descriptor is how to find it.
+    """
+
+    def __init__(
+        self,
+        ingester: Ingester,
+        *,
+        common: CommonExport | None = None,
+        progress: Progress = silent,
+        threads: int = DEFAULT_THREADS,
+    ) -> None:
+        self.chains = CacheChains()
+        self._target = _Unnamed(ingester, common or CommonExport())
+        self._progress = progress
+        self._threads = threads
+
+    def add(
+        self,
+        digest: str,
+        deps: Sequence[Sequence[CacheLink]] = (),
+        results: Iterable[CacheResult] = (),
+    ) -> CacheRecord | None:
+        """Record something; see `CacheChains.add`."""
+        return self.chains.add(digest, deps, results)
+
+    def finalize(self) -> dict[str, str]:
+        """Write layers, config and manifest, and give the response; see `write`."""
+        cache = prepare_chains(self.chains, self._target.common)
+        return write(cache, self._target, self._progress, self._threads)
+
+
+@dataclass(frozen=True, slots=True)
+class _Unnamed:
+    """A target for blobs alone."""
+
+    ingester: Ingester
+    common: CommonExport
+
+    def publish(self, cache: WrappedCache, /) -> None:
+        """Give no name."""
+
+    def close(self) -> None:
+        """Hold nothing."""

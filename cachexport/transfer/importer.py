@@ -1,0 +1,40 @@
+"""Reading caches from sources, some of which may not be there yet."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from cachexport.errors import NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from cachexport.envelope.cache import Cache
+    from cachexport.transfer.ends import Source
+
+_log = logging.getLogger(__name__)
+
+
+def load_caches(sources: Iterable[tuple[str, Source]]) -> list[Cache]:
+    """Read the caches of all sources, each given with its name for messages.
+
+    A source that is not there is a warning: before the first build there is no cache. Raises
+    NotFound when none is there, and whatever is wrong with one that is.
+    """
+    caches: list[Cache] = []
+    absent: list[str] = []
+    for name, source in sources:
+        try:
+            found = source.load()
+        except NotFound as error:
+            _log.warning("skipping %s: %s", name, error)
+            absent.append(f"{name}: {error}")
+            continue
+        if not found:
+            _log.warning("skipping %s: the image has no inline cache", name)
+            absent.append(f"{name}: the image has no inline cache")
+        caches += found
+    if not caches:
+        raise NotFound("no cache to import: " + "; ".join(absent or ["no source was given"]))
+    return caches

@@ -1,0 +1,97 @@
+"""Deciding which bytes a target is to get: those that were read, or newly marshalled ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from cachexport.chains import CacheChains
+from cachexport.envelope.cache import Wrapped, WrappedCache
+from cachexport.envelope.form import Form, requested_form
+from cachexport.envelope.manifest import encode_manifest
+from cachexport.errors import NotFound
+from cachexport.oci.descriptor import Descriptor
+from cachexport.oci.mediatype import CACHE_CONFIG_V0
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from cachexport.chains import BlobSource
+    from cachexport.content.protocols import Reader
+    from cachexport.envelope.cache import Cache
+    from cachexport.oci.digest import Digest
+    from cachexport.spec import CommonExport
+
+
+@dataclass(frozen=True, slots=True)
+class LayerProvider:
+    """Reads each blob from where it is."""
+
+    sources: Mapping[Digest, BlobSource]
+
+    def open(self, desc: Descriptor, /) -> Reader:
+        """See Provider."""
+        source = self.sources.get(desc.digest)
+        if source is None or source.provider is None:
+            raise NotFound(f"no provider was given for blob {desc.digest}")
+        return source.provider.open(desc)
+
+
+def prepare(caches: Sequence[Cache], common: CommonExport) -> WrappedCache:
+    """Prepare what was read. One cache of which no change is asked keeps its very bytes.
+
+    Several are merged into one graph and marshalled.
+    """
+    cache = caches[0] if len(caches) == 1 else None
+    if not isinstance(cache, WrappedCache):
+        return prepare_chains(merge_caches(caches), common)
+    form = requested_form(common.image_manifest, common.oci_mediatypes, cache.wrapped.form)
+    minimal = _minimal(cache, form) if common.mode == "min" else None
+    return minimal or _in_form(cache, form)
+
+
+def prepare_chains(chains: CacheChains, common: CommonExport) -> WrappedCache:
+    """Prepare a graph, by default with all results and as an image manifest."""
+    form = requested_form(common.image_manifest, common.oci_mediatypes)
+    return marshalled(chains, form, common.mode or "max")
+
+
+def marshalled(
+    chains: CacheChains, form: Form, mode: Literal["min", "max"] = "max"
+) -> WrappedCache:
+    """Marshal a graph into a cache of this form."""
+    config, sources = chains.marshal(mode)
+    by_blob = {str(digest): source.descriptor for digest, source in sources.items()}
+    layers = tuple(by_blob[layer.blob] for layer in config.layers)
+    raw = config.encode()
+    manifest = encode_manifest(form, layers, Descriptor.of(raw, CACHE_CONFIG_V0))
+    return WrappedCache(
+        config=config,
+        layers=layers,
+        provider=LayerProvider(sources),
+        wrapped=Wrapped(form=form, config=raw, manifest=manifest),
+    )
+
+
+def merge_caches(caches: Sequence[Cache]) -> CacheChains:
+    """Give one graph of all that the caches have, in their order."""
+    chains = CacheChains()
+    for cache in caches:
+        chains.merge(cache.config, cache.layers, cache.provider)
+    return chains
+
+
+def _minimal(cache: Cache, form: Form) -> WrappedCache | None:
+    """Give the cache with fewer results; None if it has no more than mode=min keeps."""
+    chains = merge_caches([cache])
+    if chains.marshal("min")[0] == chains.marshal("max")[0]:
+        return None
+    return marshalled(chains, form, "min")
+
+
+def _in_form(cache: WrappedCache, form: Form) -> WrappedCache:
+    wrapped = cache.wrapped
+    if form is wrapped.form:
+        return cache
+    manifest = encode_manifest(form, cache.layers, wrapped.config_descriptor)
+    return replace(cache, wrapped=replace(wrapped, form=form, manifest=manifest))

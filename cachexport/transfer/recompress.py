@@ -1,0 +1,53 @@
+"""Writing every layer of a cache in one compression."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from cachexport.chains import BlobSource, CacheChains
+from cachexport.layer.convert import convert_layer
+from cachexport.oci.compression import Compression
+from cachexport.transfer.parallel import map_parallel
+from cachexport.transfer.prepare import marshalled
+from cachexport.transfer.progress import step
+
+if TYPE_CHECKING:
+    from cachexport.content.protocols import Ingester
+    from cachexport.envelope.cache import WrappedCache
+    from cachexport.oci.descriptor import Descriptor
+    from cachexport.transfer.progress import Progress
+
+
+def recompress(
+    cache: WrappedCache,
+    target: Ingester,
+    compression: Compression,
+    level: int | None,
+    progress: Progress,
+    threads: int,
+) -> WrappedCache:
+    """Put all layers into `target`, compressed like this, and give the cache of the new blobs.
+
+    A cache whose layers are all compressed like this stays as it is, to the byte.
+    """
+    if all(Compression.of(desc.media_type) is compression for desc in cache.layers):
+        return cache
+
+    def convert(desc: Descriptor) -> Descriptor:
+        with step(progress, f"converting layer {desc.digest} to {compression}"):
+            return convert_layer(cache.provider, desc, target, compression, level)
+
+    old = list({desc.digest: desc for desc in cache.layers}.values())
+    new = map_parallel(convert, old, threads)
+    return _with_blobs(cache, {str(a.digest): b for a, b in zip(old, new, strict=True)})
+
+
+def _with_blobs(cache: WrappedCache, blobs: dict[str, Descriptor]) -> WrappedCache:
+    layers = tuple(
+        replace(layer, blob=str(blobs[layer.blob].digest)) if layer.blob in blobs else layer
+        for layer in cache.config.layers
+    )
+    sources = {desc.digest: BlobSource(desc, None) for desc in blobs.values()}
+    chains = CacheChains.parse(replace(cache.config, layers=layers), sources)
+    return marshalled(chains, cache.wrapped.form)
