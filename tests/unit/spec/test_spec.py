@@ -1,0 +1,92 @@
+import logging
+from dataclasses import dataclass
+
+import pytest
+
+from cachexport.errors import InvalidAttr, InvalidInputError
+from cachexport.oci.compression import Compression
+from cachexport.spec import CommonExport, attribute, parse_spec, read_attributes
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "attrs"),
+    [
+        ("type=local,dest=out", "local", {"dest": "out"}),
+        ("user/app:cache", "registry", {"ref": "user/app:cache"}),
+        ("[::1]:5000/app", "registry", {"ref": "[::1]:5000/app"}),
+        ("type=registry,ref=a/b:c", "registry", {"ref": "a/b:c"}),
+        ("DEST=Out,Type=local", "local", {"dest": "Out"}),
+        ('type=local,"dest=a,b"', "local", {"dest": "a,b"}),
+        ('type=local,"dest=say ""hi"""', "local", {"dest": 'say "hi"'}),
+        ("type=s3,name=a;b,prefix=", "s3", {"name": "a;b", "prefix": ""}),
+        ("type=x,k=a=b", "x", {"k": "a=b"}),
+        ("type=x,k=1,k=2", "x", {"k": "2"}),
+    ],
+)
+def test_what_is_read(text, kind, attrs):
+    spec = parse_spec(text)
+    assert (spec.type, dict(spec.attrs), str(spec)) == (kind, attrs, text)
+
+
+@pytest.mark.parametrize("text", ["", "dest=out", "type=", "type=local,dest", '"type=local', "=x"])
+def test_what_is_refused(text):
+    with pytest.raises(InvalidInputError):
+        parse_spec(text)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export(CommonExport):
+    dest: str = attribute("dest", summary="where to")
+
+
+def read(text):
+    return read_attributes(Export, parse_spec(text), ignored=["src"])
+
+
+def test_attributes_become_a_data_class():
+    export = read(
+        "type=x,dest=d,mode=min,image-manifest=1,oci-mediatypes=T,compression=zstd,"
+        "compression-level=3,force-compression=,ignore-error=false"
+    )
+    assert export == Export(
+        dest="d",
+        mode="min",
+        image_manifest=True,
+        oci_mediatypes=True,
+        compression=Compression.ZSTD,
+        compression_level=3,
+        force_compression=True,
+        ignore_error=False,
+    )
+
+
+def test_absent_ones_have_no_value():
+    assert read("type=x,dest=d") == Export(dest="d")
+    assert Export(dest="d").mode is None
+
+
+@pytest.mark.parametrize(
+    ("attrs", "name", "message"),
+    [
+        ("", "dest", "needs dest="),
+        ("dest=d,colour=red", "colour", "known: .*dest"),
+        ("dest=d,mode=med", "mode", "min, max"),
+        ("dest=d,image-manifest=yes", "image-manifest", "true or false"),
+        ("dest=d,image-manifest=", "image-manifest", "true or false"),
+        ("dest=d,compression=estargz", "compression", "estargz is not supported"),
+        ("dest=d,compression=brotli", "compression", "uncompressed, gzip, zstd"),
+        ("dest=d,compression-level=high", "compression-level", "high"),
+        ("dest=d,image-manifest=true,oci-mediatypes=false", "image-manifest", "oci-mediatypes"),
+    ],
+)
+def test_a_bad_one_is_named(attrs, name, message):
+    with pytest.raises(InvalidAttr, match=message) as raised:
+        read(f"type=x,{attrs}".rstrip(","))
+    assert raised.value.name == name
+    assert raised.value.exit_code == 2
+
+
+def test_the_other_directions_are_noted(caplog):
+    caplog.set_level(logging.INFO)
+    assert read("type=x,dest=d,src=s") == Export(dest="d")
+    assert "attribute src has no effect here" in caplog.text
