@@ -74,6 +74,6 @@ def _images(provider: Provider, manifest: Manifest) -> Iterator[Manifest]:
         current = pending.pop()
         if not current.is_index:
             yield current
-        fresh = [desc for desc in current.manifests if desc.digest not in seen]
-        seen.update(desc.digest for desc in fresh)
-        pending += [_read_manifest(provider, desc) for desc in reversed(fresh)]
+        fresh = {d.digest: d for d in current.manifests if d.digest not in seen}
+        seen.update(fresh)
+        pending += [_read_manifest(provider, desc) for desc in reversed(fresh.values())]
