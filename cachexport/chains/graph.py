@@ -67,7 +67,8 @@ def hang(record: CacheRecord, inputs: Inputs) -> None:
         for src, selector in links
         if record not in src.children.get((selector, index, record.digest), ())
     ]
-    after = _reachable(record, {src for _, src, _ in fresh})
+    # What nothing hangs under, as nearly every record when it is added, leads to itself only.
+    after = _after(record, {src for _, src, _ in fresh}) if record.children else {record}
     for index, src, selector in fresh:
         if src not in after:
             _link(src, index, selector, record)
@@ -91,15 +92,11 @@ def _raise_level(record: CacheRecord, level: int) -> None:
         pending += [(child, wanted + 1) for child in _children(current)]
 
 
-def _reachable(start: CacheRecord, wanted: set[CacheRecord]) -> set[CacheRecord]:
+def _after(start: CacheRecord, wanted: set[CacheRecord]) -> set[CacheRecord]:
     """Give those of `wanted` that are `start` or come after it."""
-    above = [record.level for record in wanted if record.level > start.level]
-    found = {start} & wanted
-    if not above:
-        return found
-    highest = max(above)
+    highest = max((record.level for record in wanted), default=start.level)
     seen = {start}
-    pending = [start]
+    pending = [start] if highest > start.level else []
     while pending:
         for child in _children(pending.pop()):
             if child not in seen and child.level <= highest:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from cachexport.cacheconfig.model import NO_PARENT, CacheLayer
 from cachexport.chains.remote import BlobSource, Remote
@@ -69,14 +70,21 @@ class LayerTable:
 
 
 def _exists(layer: Remote) -> bool:
-    provider: object = layer.provider
-    if not isinstance(provider, InfoProvider):
+    provider: Any = layer.provider
+    if not _can_tell(type(provider)):
         return True
+    assert isinstance(provider, InfoProvider)
     try:
         provider.info(layer.descriptor.digest)
     except NotFound:
         return False
     return True
+
+
+@cache
+def _can_tell(kind: Any) -> bool:
+    # Asking a protocol costs more than all else that is done for a layer.
+    return issubclass(kind, InfoProvider)
 
 
 def _source(layer: Remote) -> BlobSource:

@@ -1,29 +1,32 @@
-"""From the graph to the cache config."""
+"""From the graph to the cache config, sorted as BuildKit sorts it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
-from cachexport.cacheconfig.model import CacheConfig, CacheInput, CacheRecord, CacheResult
-from cachexport.cacheconfig.order import sort_config
+from cachexport.cacheconfig.model import (
+    NO_PARENT,
+    CacheConfig,
+    CacheInput,
+    CacheLayer,
+    CacheRecord,
+    CacheResult,
+)
 from cachexport.chains.layers import LayerTable
 from cachexport.chains.minimal import leading_to_leaves
 from cachexport.chains.walk import walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Literal
 
     from cachexport.chains import record
     from cachexport.chains.remote import BlobSource, Remote
-    from cachexport.chains.walk import Walk
+    from cachexport.chains.walk import Link
     from cachexport.oci.digest import Digest
-
-    Mode = Literal["min", "max"]
 
 
 def marshal(
-    records: Sequence[record.CacheRecord], mode: Mode = "max"
+    records: Sequence[record.CacheRecord], mode: Literal["min", "max"] = "max"
 ) -> tuple[CacheConfig, dict[Digest, BlobSource]]:
     """Write down all records that lead to a leaf, each with its newest result.
 
@@ -33,31 +36,70 @@ def marshal(
     order = walk(records)
     keep = leading_to_leaves(order) if mode == "min" else lambda _: True
     table = LayerTable()
-    written = tuple(_records(order, table, keep))
-    config = CacheConfig(layers=tuple(table.layers), records=written)
-    return sort_config(config), table.descriptors()
-
-
-def _records(order: Walk, table: LayerTable, keep: Callable[[Remote], bool]) -> list[CacheRecord]:
-    numbers = {item: number for number, item in enumerate(order)}
-    return [
+    results = [_result(item, table, keep) for item in order]
+    layers, layer_numbers = _sorted_layers(table.layers)
+    record_order = _order([_record_key(item, inputs) for item, inputs in order.items()])
+    record_numbers = dict(zip(order, _inverse(record_order), strict=True))
+    items = list(order.items())
+    written = (
         CacheRecord(
-            digest=item.digest,
-            results=_results(item, table, keep),
-            inputs=tuple(
-                tuple(CacheInput(selector=selector, link=numbers[src]) for src, selector in links)
-                for links in inputs
-            ),
+            digest=items[old][0].digest,
+            results=_renumbered(results[old], layer_numbers),
+            inputs=tuple([_links(links, record_numbers) for links in items[old][1]]),
         )
-        for item, inputs in order.items()
-    ]
+        for old in record_order
+    )
+    return CacheConfig(layers=layers, records=tuple(written)), table.descriptors()
 
 
-def _results(
+def _result(
     item: record.CacheRecord, table: LayerTable, keep: Callable[[Remote], bool]
-) -> tuple[CacheResult, ...]:
+) -> CacheResult | None:
     newest = item.newest_result()
     if newest is None or not keep(newest.remote):
-        return ()
+        return None
     number = table.number(newest.remote)
-    return () if number is None else (CacheResult(layer=number, created_at=newest.created_at),)
+    return None if number is None else CacheResult(layer=number, created_at=newest.created_at)
+
+
+def _sorted_layers(layers: Sequence[CacheLayer]) -> tuple[tuple[CacheLayer, ...], list[int]]:
+    """Sort by blob, then by the parent's position in the walk; give the new numbers too."""
+    order = _order([(layer.blob, layer.parent) for layer in layers])
+    numbers = _inverse(order)
+    in_order = (layers[old] for old in order)
+    renumbered = [
+        layer
+        if layer.parent == NO_PARENT
+        else CacheLayer(blob=layer.blob, parent=numbers[layer.parent])
+        for layer in in_order
+    ]
+    return tuple(renumbered), numbers
+
+
+def _record_key(item: record.CacheRecord, inputs: Sequence[Sequence[Link]]) -> tuple[Any, ...]:
+    # By digest and number of inputs, then for each input by the number of links, and by selector
+    # and digest of each link in the order of the walk.
+    links = [(len(links), [(selector, src.digest) for src, selector in links]) for links in inputs]
+    return item.digest, len(inputs), links
+
+
+def _renumbered(result: CacheResult | None, numbers: Sequence[int]) -> tuple[CacheResult, ...]:
+    if result is None:
+        return ()
+    return (CacheResult(layer=numbers[result.layer], created_at=result.created_at),)
+
+
+def _links(links: Sequence[Link], numbers: dict[record.CacheRecord, int]) -> tuple[CacheInput, ...]:
+    pairs = [(numbers[src], selector) for src, selector in links]
+    return tuple([CacheInput(selector=selector, link=number) for number, selector in sorted(pairs)])
+
+
+def _order(keys: Sequence[Any]) -> list[int]:
+    return sorted(range(len(keys)), key=keys.__getitem__)
+
+
+def _inverse(order: Sequence[int]) -> list[int]:
+    numbers = [0] * len(order)
+    for new, old in enumerate(order):
+        numbers[old] = new
+    return numbers
