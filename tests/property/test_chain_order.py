@@ -116,7 +116,7 @@ def possible_order(steps: list[Step], calls: list[Call], wish: list[int]) -> lis
     return order
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(graphs(), st.data())
 def test_any_order_gives_the_same_bytes(graph, data):
     steps, calls = graph
@@ -139,7 +139,7 @@ def closed(steps: list[Step], calls: list[Call], chosen: list[int]) -> list[int]
     return sorted(wanted)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(graphs(), st.data())
 def test_merging_parts_gives_the_whole_in_either_order(graph, data):
     steps, calls = graph
