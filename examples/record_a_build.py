@@ -1,37 +1,37 @@
-"""Record a build of your own and export its cache: python examples/record_a_build.py OUT
-
-It makes two layers, says what they depend on, and writes a cache that BuildKit reads.
-"""
+"""Record a build of your own and export its cache: python examples/record_a_build.py OUT."""
 
 import io
 import sys
 import tarfile
 
-import cachexport
+from cachexport import (
+    CacheChains,
+    CacheLink,
+    CacheResult,
+    Descriptor,
+    Digest,
+    MemoryContent,
+    Remote,
+    export_cache,
+)
 
 
-def layer(name: str, text: str) -> bytes:
-    """Make an uncompressed layer with one file."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        file = tarfile.TarInfo(name)
-        file.size = len(text)
-        tar.addfile(file, io.BytesIO(text.encode()))
-    return buffer.getvalue()
+def layer(name: str, content: bytes) -> bytes:
+    """Make a layer, uncompressed, with one file."""
+    file = tarfile.TarInfo(name)
+    file.size = len(content)
+    with tarfile.open(fileobj=(out := io.BytesIO()), mode="w") as tar:
+        tar.addfile(file, io.BytesIO(content))
+    return out.getvalue()
 
 
-blobs = [layer("deps.txt", "numpy\n"), layer("app.py", "print('hi')\n")]
-content = cachexport.MemoryContent(blobs)
-remotes = []
-for blob in blobs:
-    desc = cachexport.Descriptor.of(blob, "application/vnd.oci.image.layer.v1.tar")
-    remotes.append(remotes[-1].stack(desc) if remotes else cachexport.Remote([desc], content))
+# What the build did: two steps, the second on top of the first.
+blobs = [layer("deps.txt", b"numpy\n"), layer("app.py", b"print('hi')\n")]
+deps, app = (Descriptor.of(blob, "application/vnd.oci.image.layer.v1.tar") for blob in blobs)
+below = Remote([deps], MemoryContent(blobs))
 
-chains = cachexport.CacheChains()
-base = chains.add(cachexport.Digest.of(b"install deps.txt"), results=[
-    cachexport.CacheResult("2026-11-22T08:00:00Z", remotes[0]),
-])
-chains.add(cachexport.Digest.of(b"copy app.py"), [[cachexport.CacheLink(base)]], [
-    cachexport.CacheResult("2026-11-22T08:00:01Z", remotes[1]),
-])
-print(cachexport.export_cache(chains, f"type=local,dest={sys.argv[1]},mode=max"))
+chains = CacheChains()
+first = chains.add(Digest.of(b"deps"), results=[CacheResult("2026-11-22T08:00:00Z", below)])
+result = CacheResult("2026-11-22T08:00:01Z", below.stack(app))
+chains.add(Digest.of(b"app"), deps=[[CacheLink(first)]], results=[result])
+print(export_cache(chains, f"type=local,dest={sys.argv[1]},mode=max"))

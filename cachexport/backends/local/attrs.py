@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cachexport.oci.digest import Digest
-from cachexport.spec import CommonExport, attribute
-from cachexport.spec.attributes import boolean, path
+from cachexport.spec import CommonExport
+from cachexport.spec.attributes import attribute, boolean, path
 
 
 def _tag(text: str) -> str:

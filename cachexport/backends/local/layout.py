@@ -62,7 +62,7 @@ class Layout:
         return self.directory / "ingest" / "cachexport"
 
     def blob(self, digest: Digest) -> Path:
-        """The file that has the content of `digest`."""
+        """Give the path of the file that has the content of `digest`."""
         return self.blobs / digest.algorithm / digest.encoded
 
     def open(self, desc: Descriptor, /) -> BlobReader:
@@ -112,13 +112,15 @@ class Layout:
 
 
 def check_source(layout: Layout) -> None:
-    """Raise NotFound when nothing was ever written there, FailedPrecondition for what is else."""
+    """Raise NotFound for an empty directory, FailedPrecondition for one with other things."""
     with translated("read", layout.directory):
         found = frozenset(os.listdir(layout.directory))
-    if not found & _MARKS:
-        if found <= _BEGUN:
-            raise NotFound(f"nothing was exported to {layout.directory} yet")
+    if found & _MARKS:
+        return
+    if not found <= _BEGUN:
         raise FailedPrecondition(f"{layout.directory} is not an OCI image layout")
+    if "blobs" not in found:
+        raise NotFound(f"nothing was exported to {layout.directory} yet")
 
 
 def check_target(layout: Layout) -> None:

@@ -40,10 +40,10 @@ class FileLock:
         return os.path.samestat(os.fstat(self.fd), there)
 
     def try_exclusive(self) -> bool:
-        """Make a shared lock exclusive. When somebody else has it too, it is lost."""
+        """Make a shared lock exclusive, or say that it cannot be had; then it may be lost."""
         try:
             fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        except OSError:
             return False
         return True
 
@@ -104,20 +104,24 @@ def pause() -> None:
 
 
 def _try_acquire(path: Path, *, shared: bool) -> FileLock | None:
+    """Lock the file, or give None when somebody else has it."""
     # NFS wants an exclusive lock on a file that is open for writing.
-    access = os.O_RDONLY if shared else os.O_RDWR
-    lock = FileLock(path, os.open(path, access | os.O_CREAT | os.O_CLOEXEC, 0o644))
-    try:
-        fcntl.flock(lock.fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-        if lock.is_current():
-            return lock
-    except BlockingIOError:
-        pass
-    except BaseException:
+    flags = (os.O_RDONLY if shared else os.O_RDWR) | os.O_CREAT | os.O_CLOEXEC
+    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+    while True:
+        lock = FileLock(path, os.open(path, flags, 0o644))
+        try:
+            fcntl.flock(lock.fd, kind | fcntl.LOCK_NB)
+            if lock.is_current():
+                return lock
+        except BlockingIOError:
+            lock.close()
+            return None
+        except BaseException:
+            lock.close()
+            raise
+        # It was removed after it was opened, by somebody who has finished: at once once more.
         lock.close()
-        raise
-    lock.close()
-    return None
 
 
 def _holders(path: Path) -> str:

@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 TORN_PATIENCE = 1.0
 """Seconds for which an index.json that cannot be read is taken for one that is being written."""
 
-# Where no lock can be made, nobody can export with BuildKit either: reading is safe without.
+# Where we can make no lock, as on a read-only disk, we read without: BuildKit does so too.
 _UNLOCKABLE = frozenset(
     {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
 )
@@ -37,9 +37,10 @@ _UNLOCKABLE = frozenset(
 class Names:
     """The names of a layout. Safe between threads, processes and with BuildKit's client.
 
-    BuildKit gives up at once when the lock of the index is taken, so it is held only while the
-    file is read, or while a new one that is on the disk already is compared and put in place.
-    `patience` is how many seconds a lock is waited for.
+    BuildKit gives up at once when the lock of the index is taken, so it is held only while a new
+    file that is on the disk already is put in place, and while a file in use is read.
+    `patience` is how many seconds a lock is waited for, `torn_patience` how many an index that
+    cannot be understood.
     """
 
     layout: Layout
@@ -63,20 +64,20 @@ class Names:
         index = self.change(lambda index: index.with_tag(tag, desc))
         found = index.find(tag)
         if found is None or found.digest != desc.digest:
-            where = self.layout.directory
-            _log.warning("%s: an image in %s hides the cache with the tag %s", where, where, tag)
+            _log.warning("%s: an image hides the cache with the tag %s", self.layout.directory, tag)
 
     def withdraw(self, name: str) -> None:
         """Take the name away; the blobs stay. Raises NotFound when nothing is listed under it."""
+        self._read()  # where there is no index none is made
         self.change(lambda index: index.without(name))
 
     def index(self) -> Index:
-        """Read index.json under a shared lock.
+        """Read index.json, waiting for whoever writes it.
 
         Raises NotFound when there is none, WireFormat when it stays unreadable, Conflict when
         it stays locked.
         """
-        return self._settled(self._read_locked)[1]
+        return self._settled(self._read_at_rest)[1]
 
     def change(self, edit: Callable[[Index], Index]) -> Index:
         """Replace the index by what `edit` makes of it, and give that back.
@@ -99,9 +100,9 @@ class Names:
         return index
 
     def _try_change(self, edit: Callable[[Index], Index]) -> Index | None:
-        raw, before = self._settled(self._read_or_empty)
+        raw, before = self._settled(self._read_or_empty, _decode_or_new)
         after = edit(before)
-        if raw and after == before:
+        if after == before:
             return after
         with staged(self.layout, 0o644) as file:
             self._keep_owner(file)
@@ -129,25 +130,44 @@ class Names:
             os.fchmod(file.fd, status.st_mode & 0o777)
             os.fchown(file.fd, status.st_uid, status.st_gid)
 
-    def _settled(self, read: Callable[[], bytes]) -> tuple[bytes, Index]:
+    def _settled(
+        self, read: Callable[[], bytes], decode: Callable[[bytes], Index] = Index.decode
+    ) -> tuple[bytes, Index]:
         """Read until it can be understood: BuildKit writes into the file that is there."""
         deadline = time.monotonic() + self.torn_patience
         while True:
             raw = read()
             try:
-                return raw, Index.decode(raw or b"{}")
+                return raw, decode(raw)
             except WireFormat as error:
                 if time.monotonic() >= deadline:
                     problem = f"{self.layout.index}: {error.problem}"
                     raise WireFormat(problem, error.path) from error
             lock.pause()
 
+    def _read_at_rest(self) -> bytes:
+        """Read while nobody writes.
+
+        Whoever reads under the lock makes BuildKit's exports fail, and needs to write to the
+        directory; so it is taken only when somebody else uses it or the file has changed.
+        """
+        before = self._state()
+        raw = self._read()
+        if before is not None and before == self._state():
+            return raw
+        return self._read_locked()
+
+    def _state(self) -> tuple[int, int, int] | None:
+        """Tell one state of the file from another; None while it may be locked."""
+        with translated("read", self.layout.index):
+            if self.layout.index_lock.exists():
+                return None
+            status = self.layout.index.stat()
+            return status.st_ino, status.st_size, status.st_mtime_ns
+
     def _read_locked(self) -> bytes:
-        self._read()  # without an index no lock file is made
         try:
-            with lock.held_and_removed(
-                self.layout.index_lock, shared=True, patience=self.patience
-            ):
+            with lock.held_and_removed(self.layout.index_lock, shared=True, patience=self.patience):
                 return self._read()
         except OSError as error:
             if error.errno in _UNLOCKABLE:
@@ -164,3 +184,8 @@ class Names:
     def _read(self) -> bytes:
         with translated("read", self.layout.index):
             return self.layout.index.read_bytes()
+
+
+def _decode_or_new(raw: bytes) -> Index:
+    # BuildKit, too, fills an empty file; one is left by a machine that lost its power.
+    return Index.decode(raw) if raw else Index()

@@ -1,0 +1,34 @@
+"""The entry point `local`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cachexport.spec import Spec
+    from cachexport.transfer.ends import Backend, Source, Target
+
+
+class LocalBackend:
+    """Makes sources and targets of `type=local`. What they need is imported with the first."""
+
+    def source(self, spec: Spec, /) -> Source:
+        """See Backend."""
+        from cachexport.backends.local.attrs import LocalExport, LocalImport
+        from cachexport.backends.local.source import LocalSource
+        from cachexport.spec import known_attributes, read_attributes
+
+        attrs = read_attributes(LocalImport, spec, ignored=known_attributes(LocalExport))
+        return LocalSource(attrs)
+
+    def target(self, spec: Spec, /) -> Target:
+        """See Backend."""
+        from cachexport.backends.local.attrs import LocalExport, LocalImport
+        from cachexport.backends.local.target import LocalTarget
+        from cachexport.spec import known_attributes, read_attributes
+
+        attrs = read_attributes(LocalExport, spec, ignored=known_attributes(LocalImport))
+        return LocalTarget(attrs)
+
+
+backend: Backend = LocalBackend()

@@ -1,0 +1,94 @@
+"""Reading caches from a local directory or archive."""
+
+from __future__ import annotations
+
+import stat
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cachexport.backends.local.archive import Archive, open_archive
+from cachexport.backends.local.errors import translated
+from cachexport.backends.local.layout import Layout, check_source
+from cachexport.backends.local.names import Names
+from cachexport.envelope.read import read_caches
+from cachexport.errors import FailedPrecondition, NotFound
+from cachexport.oci.descriptor import Descriptor
+
+if TYPE_CHECKING:
+    from cachexport.backends.local.attrs import LocalImport
+    from cachexport.backends.local.index import Index
+    from cachexport.content.protocols import Provider
+    from cachexport.envelope.cache import Cache
+
+_DEFAULT_TAG = "latest"
+
+
+class LocalSource:
+    """A Source over `src`: an OCI image layout, or an archive of one or of `docker save`."""
+
+    def __init__(self, attrs: LocalImport) -> None:
+        self._attrs = attrs
+        self._guard = threading.Lock()
+        self._opened: Layout | Archive | None = None
+
+    @property
+    def provider(self) -> Provider:
+        """See Source. Opens what `src` names; raises as `load` does."""
+        return self._open()
+
+    def load(self) -> tuple[Cache, ...]:
+        """See Source.
+
+        Raises NotFound when there is no `src` or nothing under the name, FailedPrecondition when
+        `src` is something else, WireFormat and Integrity when it is damaged.
+        """
+        content = self._open()
+        return read_caches(content, self._resolve(content))
+
+    def close(self) -> None:
+        """See Source."""
+        with self._guard:
+            if isinstance(self._opened, Archive):
+                self._opened.close()
+            self._opened = None
+
+    def _open(self) -> Layout | Archive:
+        with self._guard:
+            if self._opened is None:
+                self._opened = _open(Path(self._attrs.src))
+            return self._opened
+
+    def _resolve(self, content: Layout | Archive) -> Descriptor:
+        digest = self._attrs.digest
+        if digest is not None:
+            # The manifest itself says what it is.
+            return Descriptor(digest=digest, size=content.info(digest).size)
+        tag = self._attrs.tag or _DEFAULT_TAG
+        if isinstance(content, Layout):
+            return Names(content).resolve(tag)
+        found = content.index.find(tag)
+        if found is None and self._attrs.tag is None:
+            found = _only(content.index)
+        if found is None:
+            known = content.index.known()
+            raise NotFound(f"there is no {tag!r} in {self._attrs.src} ({known})")
+        return found
+
+
+def _open(path: Path) -> Layout | Archive:
+    with translated("read", path):
+        mode = path.stat().st_mode
+    if stat.S_ISDIR(mode):
+        layout = Layout(path)
+        check_source(layout)
+        return layout
+    if not stat.S_ISREG(mode):
+        raise FailedPrecondition(f"{path} is neither a directory nor a regular file")
+    return open_archive(path)
+
+
+def _only(index: Index) -> Descriptor | None:
+    """Give what all entries of an archive name: an image goes by its own name there."""
+    digests = {entry.digest for entry in index.manifests}
+    return index.manifests[0] if len(digests) == 1 else None

@@ -1,0 +1,168 @@
+"""Where the files lie in a tar archive, so that they can be read without unpacking it."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import posixpath
+import tarfile
+import tempfile
+import weakref
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cachexport.backends.local.blobfile import BlobReader
+from cachexport.backends.local.errors import translated
+from cachexport.content.verify import BLOCK
+from cachexport.errors import FailedPrecondition, NotFound, WireFormat
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+UNPACKED_LIMIT = 64 << 30
+"""Bytes to which a gzipped archive may unpack."""
+METADATA_LIMIT = 64 << 20
+"""Bytes of index.json and its like that are read into memory."""
+
+_GZIP = b"\x1f\x8b"
+_OTHER_COMPRESSIONS = {
+    b"\x28\xb5\x2f\xfd": "zstd -d",
+    b"\xfd7zXZ": "unxz",
+    b"BZh": "bunzip2",
+    b"PK\x03\x04": "unzip",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A part of a file, in bytes."""
+
+    start: int
+    size: int
+
+
+class TarFile:
+    """An open tar archive and its regular files by name, without a leading `./`.
+
+    Names are keys only: nothing is ever written to where a name points. It owns `fd`, and closes
+    it at the latest when nothing refers to it any more.
+    """
+
+    def __init__(self, path: Path, fd: int) -> None:
+        self.path = path
+        self.files: Mapping[str, Stretch] = _files(fd, path)
+        self._fd = fd
+        self._closer = weakref.finalize(self, os.close, fd)
+
+    def open(self, stretch: Stretch) -> BlobReader:
+        """Start reading a file; the stream outlives `close`."""
+        if not self._closer.alive:
+            raise FailedPrecondition(f"{self.path} was closed")
+        with translated("read", self.path):
+            fd = os.dup(self._fd)
+        return BlobReader(fd, self.path, start=stretch.start, size=stretch.size)
+
+    def find(self, name: str) -> Stretch:
+        """Look a file up. Raises NotFound."""
+        try:
+            return self.files[name.removeprefix("./")]
+        except KeyError:
+            raise NotFound(f"{name} is not in {self.path}") from None
+
+    def read(self, name: str) -> bytes:
+        """Give the whole content of a small file. Raises NotFound, and WireFormat for a large."""
+        stretch = self.find(name)
+        if stretch.size > METADATA_LIMIT:
+            raise WireFormat(f"{self.path}: {name} is too large ({stretch.size} bytes)")
+        with self.open(stretch) as reader:
+            return b"".join(iter(lambda: reader.read(BLOCK), b""))
+
+    def close(self) -> None:
+        """Close the archive; twice is fine."""
+        self._closer()
+
+
+def open_tar(path: Path) -> TarFile:
+    """Open an archive, plain or gzipped; the caller closes.
+
+    A gzipped one is unpacked into an unnamed temporary file first, because its blobs are wanted
+    in any order; up to `UNPACKED_LIMIT` bytes. Raises FailedPrecondition for a file that is no
+    such archive, WireFormat for a damaged one.
+    """
+    with translated("read", path):
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fd = _unpacked(fd, path)
+        return TarFile(path, fd)
+    except BaseException:
+        os.close(fd)
+        raise
+
+
+def _unpacked(fd: int, path: Path) -> int:
+    """Give a file descriptor with the plain archive: the same one, or another for it."""
+    with translated("read", path):
+        magic = os.pread(fd, 8, 0)
+    for start, command in _OTHER_COMPRESSIONS.items():
+        if magic.startswith(start):
+            raise FailedPrecondition(f"{path} is compressed; unpack it first ({command})")
+    if not magic.startswith(_GZIP):
+        return fd
+    plain = _gunzip(fd, path)
+    os.close(fd)
+    return plain
+
+
+def _gunzip(fd: int, path: Path) -> int:
+    with translated("write", tempfile.gettempdir()):
+        target = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed by the next line
+    with target, os.fdopen(os.dup(fd), "rb") as packed, gzip.open(packed) as source:
+        left = UNPACKED_LIMIT
+        while block := _gunzipped(source, path):
+            left -= len(block)
+            if left < 0:
+                raise FailedPrecondition(f"{path} unpacks to over {UNPACKED_LIMIT} bytes")
+            with translated("write", tempfile.gettempdir()):
+                target.write(block)
+        return os.dup(target.fileno())
+
+
+def _gunzipped(source: gzip.GzipFile, path: Path) -> bytes:
+    with translated("read", path):
+        try:
+            return source.read(BLOCK)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise WireFormat(f"{path}: damaged gzip: {error}") from error
+
+
+def _files(fd: int, path: Path) -> dict[str, Stretch]:
+    files: dict[str, Stretch] = {}
+    links: dict[str, str] = {}
+    with translated("read", path), os.fdopen(os.dup(fd), "rb") as file:
+        file.seek(0)
+        try:
+            archive = tarfile.open(fileobj=file, mode="r:")  # noqa: SIM115 - holds nothing
+        except tarfile.TarError as error:
+            raise FailedPrecondition(f"{path} is neither a directory nor a tar archive") from error
+        try:
+            for member in archive:
+                _note(member, files, links)
+        except (tarfile.TarError, ValueError, OverflowError) as error:
+            raise WireFormat(f"{path}: damaged tar archive: {error}") from error
+    # Older versions of Docker write a layer that two images share once, and links to it.
+    return {name: files[to] for name, to in links.items() if to in files} | files
+
+
+def _note(member: tarfile.TarInfo, files: dict[str, Stretch], links: dict[str, str]) -> None:
+    name = member.name.removeprefix("./")
+    if member.size < 0:
+        # Python before 3.11.14 would read in a circle.
+        raise ValueError(f"{name!r} has a negative size")
+    if member.isreg() and not member.issparse():
+        files[name] = Stretch(member.offset_data, member.size)
+    elif member.islnk():
+        links[name] = member.linkname.removeprefix("./")
+    elif member.issym():
+        links[name] = posixpath.normpath(posixpath.join(posixpath.dirname(name), member.linkname))

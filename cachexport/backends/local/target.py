@@ -1,0 +1,69 @@
+"""Writing a cache to a local directory."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cachexport.backends.local.ingest import LayoutIngester
+from cachexport.backends.local.layout import Layout
+from cachexport.backends.local.names import Names
+from cachexport.backends.local.reset import delete_unreferenced
+from cachexport.errors import FailedPrecondition
+
+if TYPE_CHECKING:
+    from cachexport.backends.local.attrs import LocalExport
+    from cachexport.content.protocols import Ingester
+    from cachexport.envelope.cache import WrappedCache
+    from cachexport.spec import CommonExport
+
+_log = logging.getLogger(__name__)
+
+
+class LocalTarget:
+    """A Target over `dest`, an OCI image layout or a directory that becomes one."""
+
+    def __init__(self, attrs: LocalExport) -> None:
+        self._attrs = attrs
+        self._layout = Layout(Path(attrs.dest))
+        self._ingester = LayoutIngester(self._layout)
+
+    @property
+    def common(self) -> CommonExport:
+        """See Target."""
+        return self._attrs
+
+    @property
+    def ingester(self) -> Ingester:
+        """See Target."""
+        return self._ingester
+
+    def publish(self, cache: WrappedCache, /) -> None:
+        """See Target. With `reset`, then deletes what nothing names any more.
+
+        Raises FailedPrecondition when the cache's manifest was not ingested, Conflict when the
+        index stays locked.
+        """
+        self._ingester.begin()
+        desc = cache.wrapped.descriptor
+        if not self._layout.holds(desc):
+            raise FailedPrecondition(f"{desc.digest} is not in {self._layout.directory} yet")
+        self._ingester.sync()
+        names = Names(self._layout)
+        names.publish(self._attrs.tag, desc)
+        if self._attrs.reset:
+            self._reset(names)
+
+    def close(self) -> None:
+        """See Target."""
+        self._ingester.close()
+
+    def _reset(self, names: Names) -> None:
+        started = self._ingester.begin().started
+        with self._ingester.alone() as alone:
+            if alone:
+                delete_unreferenced(names, written_before=started)
+            else:
+                directory = self._layout.directory
+                _log.warning("%s: not reset, another export may be running there", directory)

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from cli.commands import InProcess, process
+
+from cachexport.cli.verbs import VERBS
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_of_a_verb(run: InProcess, verb: str) -> None:
+    ran = run(verb, "--help")
+    assert (ran.code, ran.err) == (0, "")
+    paragraphs = ran.out.split("\n\n")
+    assert paragraphs[1].split("\n")[0].strip() == VERBS[verb].summary
+    assert re.search(r"^  Examples:\n    \S", ran.out, re.MULTILINE)
+    assert max(map(len, ran.out.splitlines())) <= 80
+
+
+def test_help_lists_every_verb_with_its_summary(run: InProcess) -> None:
+    listed = run("--help").out.partition("Commands:\n")[2]
+    found = dict(re.findall(r"^  (\S+) +(.+)$", listed.partition("\n\n")[0], re.MULTILINE))
+    assert found == {name: verb.summary for name, verb in VERBS.items()}
+
+
+def test_no_arguments_show_the_help_on_stderr(run: InProcess) -> None:
+    ran = run()
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == run("--help").out
+
+
+@pytest.mark.parametrize(
+    ("args", "message", "hint"),
+    [
+        (["exprt"], "did you mean 'export'?", "Try 'cachexport --help'."),
+        (["zzz"], "known: export, inspect", "Try 'cachexport --help'."),
+        (["--what"], "--what", "Try 'cachexport --help'."),
+        (["export", "--what"], "--what", "Try 'cachexport export --help'."),
+        (["export"], "--cache-from", "Try 'cachexport export --help'."),
+        (["inspect"], "SPEC", "Try 'cachexport inspect --help'."),
+        (["inspect", "type=local,src=x", "--format", "xml"], "xml", "Try 'cachexport inspect"),
+        (["completion", "csh"], "csh", "Try 'cachexport completion --help'."),
+    ],
+)
+def test_misuse(run: InProcess, args: list[str], message: str, hint: str) -> None:
+    ran = run(*args)
+    assert (ran.code, ran.out) == (2, "")
+    (error,) = ran.errors
+    assert message in error
+    assert hint in ran.err
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts_ask_this_program(run: InProcess, shell: str) -> None:
+    ran = run("completion", shell)
+    assert ran.code == 0
+    assert f"_CACHEXPORT_COMPLETE={shell}_complete" in ran.out
+    assert "cachexport" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("words", "cword", "completions"),
+    [
+        ("cachexport ", "1", ["export", "inspect", "completion"]),
+        ("cachexport exp", "1", ["export"]),
+        ("cachexport inspect --format ", "3", ["table", "json", "tree", "dot"]),
+        ("cachexport inspect ty", "2", ["type=local"]),
+        ("cachexport export --cache-to ", "3", ["type=local"]),
+    ],
+)
+def test_completion(words: str, cword: str, completions: list[str]) -> None:
+    ran = process(_CACHEXPORT_COMPLETE="bash_complete", COMP_WORDS=words, COMP_CWORD=cword)
+    found = [line.partition(",")[2] for line in ran.out.splitlines()]
+    assert found == completions
