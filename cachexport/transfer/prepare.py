@@ -12,6 +12,7 @@ from cachexport.envelope.manifest import encode_manifest
 from cachexport.errors import NotFound
 from cachexport.oci.descriptor import Descriptor
 from cachexport.oci.mediatype import CACHE_CONFIG_V0
+from cachexport.transfer.diff_ids import with_diff_ids
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,16 +60,18 @@ def prepare_chains(chains: CacheChains, common: CommonExport) -> WrappedCache:
 def marshalled(
     chains: CacheChains, form: Form, mode: Literal["min", "max"] = "max"
 ) -> WrappedCache:
-    """Marshal a graph into a cache of this form."""
+    """Marshal a graph into a cache of this form, each layer with its diff ID."""
     config, sources = chains.marshal(mode)
-    by_blob = {str(digest): source.descriptor for digest, source in sources.items()}
+    provider = LayerProvider(sources)
+    descriptors = with_diff_ids((source.descriptor for source in sources.values()), provider)
+    by_blob = {str(digest): desc for digest, desc in descriptors.items()}
     layers = tuple(by_blob[layer.blob] for layer in config.layers)
     raw = config.encode()
     manifest = encode_manifest(form, layers, Descriptor.of(raw, CACHE_CONFIG_V0))
     return WrappedCache(
         config=config,
         layers=layers,
-        provider=LayerProvider(sources),
+        provider=provider,
         wrapped=Wrapped(form=form, config=raw, manifest=manifest),
     )
 

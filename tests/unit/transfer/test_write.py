@@ -1,3 +1,4 @@
+import io
 import json
 import logging
 import threading
@@ -18,6 +19,7 @@ from cachexport import (
 from cachexport.envelope.form import Form
 from cachexport.envelope.read import read_caches
 from cachexport.errors import Integrity, NotFound, TransferError
+from cachexport.layer.codecs import compress
 from cachexport.oci import mediatype
 from cachexport.oci.compression import Compression
 from cachexport.spec import CommonExport
@@ -257,6 +259,19 @@ def test_an_exporter_takes_records_and_answers():
     assert desc.media_type == mediatype.OCI_INDEX
     [cache] = read_caches(content, desc)
     assert len(cache.config.records) == 2
+
+
+@pytest.mark.parametrize("compression", Compression)
+def test_a_layer_without_diff_id_gets_it(compression):
+    plain = b"some layer"
+    packed = b"".join(compress(io.BytesIO(plain), compression))
+    desc = Descriptor.of(packed, compression.media_type)
+    chains = CacheChains()
+    remote = Remote([desc], MemoryContent([packed]))
+    chains.add(Digest.of(b"r"), results=[CacheResult("2026-01-01T00:00:00Z", remote)])
+    [layer] = exported(chains).layers
+    assert layer.diff_id == Digest.of(plain)
+    assert layer.digest == desc.digest
 
 
 def test_the_first_failure_stops_what_has_not_begun():
