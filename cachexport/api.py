@@ -13,7 +13,7 @@ from cachexport.spec import parse_spec
 from cachexport.transfer.importer import load_caches
 from cachexport.transfer.parallel import DEFAULT_THREADS
 from cachexport.transfer.prepare import merge_caches, prepare, prepare_chains
-from cachexport.transfer.progress import silent
+from cachexport.transfer.progress import silent, step
 from cachexport.transfer.write import write
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def copy_cache(
     with ExitStack() as stack:
         opened = [(text, stack.enter_context(closing(open_source(text)))) for text in sources]
         ends = [(text, open_target(text)) for text in targets]
-        caches = load_caches(opened)
+        caches = load_caches(opened, progress)
         answers, errors = [], []
         for text, target in ends:
             try:
@@ -121,7 +121,8 @@ def _export(
 ) -> Answer:
     with closing(target):
         try:
-            return Answer(text, write(prepared(target.common), target, progress, threads))
+            with step(progress, f"exporting cache to {text}"):
+                return Answer(text, write(prepared(target.common), target, progress, threads))
         except CachexportError as error:
             if not target.common.ignore_error:
                 raise

@@ -6,17 +6,19 @@ import logging
 from typing import TYPE_CHECKING
 
 from cachexport.errors import NotFound
+from cachexport.transfer.progress import silent, step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cachexport.envelope.cache import Cache
     from cachexport.transfer.ends import Source
+    from cachexport.transfer.progress import Progress
 
 _log = logging.getLogger(__name__)
 
 
-def load_caches(sources: Iterable[tuple[str, Source]]) -> list[Cache]:
+def load_caches(sources: Iterable[tuple[str, Source]], progress: Progress = silent) -> list[Cache]:
     """Read the caches of all sources, each given with its name for messages.
 
     A source that is not there is a warning: before the first build there is no cache. Raises
@@ -26,7 +28,8 @@ def load_caches(sources: Iterable[tuple[str, Source]]) -> list[Cache]:
     absent: list[str] = []
     for name, source in sources:
         try:
-            found = source.load()
+            with step(progress, f"importing cache manifest from {name}"):
+                found = source.load()
         except NotFound as error:
             _log.warning("skipping %s: %s", name, error)
             absent.append(f"{name}: {error}")
