@@ -71,7 +71,7 @@ class LayerTable:
 
 def _exists(layer: Remote) -> bool:
     provider: Any = layer.provider
-    if not _can_tell(type(provider)):
+    if not _can_tell(provider.__class__):
         return True
     assert isinstance(provider, InfoProvider)
     try:

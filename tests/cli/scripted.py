@@ -23,7 +23,7 @@ class Clock:
         return self.now
 
     def after(self, seconds: float) -> None:
-        self.now += int(seconds * SECOND)
+        self.now += round(seconds * SECOND)
 
 
 def one_layer(hear: Progress, clock: Clock, *, name: str = LAYER, seconds: float = 12) -> None:

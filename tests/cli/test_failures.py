@@ -14,8 +14,8 @@ import pytest
 from cli.commands import FakeBackend, InProcess, environment, install, local, process
 from support.caches import FOLDER
 
-from cachexport.cli.export import _interruptible
 from cachexport.cli.failures import guard
+from cachexport.cli.interrupts import interruptible
 from cachexport.errors import BackendError, Conflict, Integrity, NotFound
 from cachexport.transfer.progress import Event
 
@@ -130,7 +130,7 @@ def test_an_interrupt_is_130(run: InProcess, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_an_interrupt_stops_the_threads_too() -> None:
     heard: list[Event] = []
-    with _interruptible(heard.append) as hear:
+    with interruptible(heard.append) as hear:
         hear(Event("writing", "started"))
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
@@ -183,15 +183,17 @@ def test_interrupting_the_process() -> None:
     ) as child:
         assert child.stderr is not None
         assert child.stdout is not None
-        assert child.stderr.readline() == "ready\n"
+        while (line := child.stderr.readline()) != "ready\n":
+            assert line.startswith("#1 importing cache manifest from type=waiting")
         child.send_signal(signal.SIGINT)
         assert child.wait(60) == 130
-        assert child.stderr.read() == "cachexport: error: interrupted\n"
+        assert child.stderr.read() == "#1 ERROR: interrupted\ncachexport: error: interrupted\n"
         assert child.stdout.read() == ""
 
 
-def test_broken_pipe_is_quiet(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "cachexport", "inspect", MAX, "--format", "json"]
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_broken_pipe_is_quiet(form: str) -> None:
+    command = [sys.executable, "-m", "cachexport", "inspect", MAX, "--format", form]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()
     ) as child:

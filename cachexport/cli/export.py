@@ -1,0 +1,126 @@
+"""`cachexport export`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cachexport.cli import console
+from cachexport.cli.interrupts import interruptible
+from cachexport.cli.layout import verbatim
+from cachexport.cli.output import answer, check_writable, write_file
+from cachexport.cli.progress import MODES, clock, open_renderer
+from cachexport.cli.specs import complete_spec, hinting_at_paths
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cachexport.api import Answer
+
+
+@click.command(
+    "export",
+    epilog=verbatim(
+        """
+        Examples:
+          cachexport export --cache-from type=local,src=cache \\
+              --cache-to type=local,dest=copy
+          cachexport export --cache-from type=local,src=amd64 \\
+              --cache-from type=local,src=arm64 --cache-to type=local,dest=both
+          cachexport export --cache-from type=local,src=cache --progress plain \\
+              --cache-to type=local,dest=min,mode=min,image-manifest=false
+        """
+    ),
+)
+@click.option(
+    "--cache-from",
+    "sources",
+    metavar="SPEC",
+    shell_complete=complete_spec,
+    multiple=True,
+    required=True,
+    help="A cache to read; may be given several times.",
+)
+@click.option(
+    "--cache-to",
+    "targets",
+    metavar="SPEC",
+    shell_complete=complete_spec,
+    multiple=True,
+    required=True,
+    help="Where to write it; may be given several times.",
+)
+@click.option(
+    "--progress",
+    "mode",
+    type=click.Choice(MODES),
+    metavar="MODE",
+    default="auto",
+    help="How to show progress on stderr: auto (tty on a terminal, else plain), plain, tty, "
+    "rawjson or quiet.",
+)
+@click.option(
+    "--metadata-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the answer to this file too.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=4,
+    show_default=True,
+    help="How many layers to move at once.",
+)
+def command(
+    sources: tuple[str, ...],
+    targets: tuple[str, ...],
+    mode: str,
+    metadata_file: Path | None,
+    threads: int,
+) -> None:
+    """Read caches and write them, merged if several, to every target.
+
+    A single cache is copied byte for byte unless the target's attributes ask for a change. The
+    answer on stdout is JSON: the object that BuildKit answers with, or an array of them, one for
+    each --cache-to, when there are several. A target with ignore-error=true that failed answers
+    {"error": …, "exit_code": …}.
+
+    A source that does not exist is a warning; that none does is an error.
+    """
+    if metadata_file is not None:
+        check_writable(metadata_file)
+    text = _encode(_export(sources, targets, mode, threads))
+    if metadata_file is not None:
+        write_file(metadata_file, text)
+    answer([text])
+
+
+def _export(
+    sources: Sequence[str], targets: Sequence[str], mode: str, threads: int
+) -> list[Answer]:
+    from cachexport.api import copy_cache
+
+    renderer = open_renderer(mode, clock())
+    with (
+        hinting_at_paths([*sources, *targets]),
+        renderer,
+        console.logging_to(renderer.log, notes=mode != "quiet"),
+        interruptible(renderer) as progress,
+    ):
+        return copy_cache(sources, targets, progress=progress, threads=threads)
+
+
+def _encode(answers: Sequence[Answer]) -> str:
+    objects = [_object(item) for item in answers]
+    return json.dumps(objects[0] if len(objects) == 1 else objects, separators=(",", ":"))
+
+
+def _object(item: Answer) -> dict[str, Any]:
+    if item.error is None:
+        return dict(item.response)
+    return {"error": str(item.error), "exit_code": item.error.exit_code}

@@ -1,0 +1,107 @@
+"""`cachexport inspect`."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from cachexport.cli.layout import verbatim
+from cachexport.cli.output import answer
+from cachexport.cli.specs import complete_spec, hinting_at_paths
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from cachexport.maintenance.inspect import Inspection
+
+
+@click.command(
+    "inspect",
+    epilog=verbatim(
+        """
+        Formats:
+          table  a summary, then the records with the largest layers
+          tree   one line a record, in the order of the build
+          dot    the graph for Graphviz; records with results are filled
+          json   everything; sizes in bytes, digests in full
+
+        Fields of the JSON:
+          caches[]   form, manifest, config (null or media_type, digest, size),
+                     import_limit, summary, notes[], records[], layers[]
+          summary    records, results, layers, blobs, size, oldest_result,
+                     newest_result, kinds[]
+          kinds[]    media_type, compression, blobs, size
+          records[]  digest, inputs[][] (record, selector), results[]
+          results[]  created_at, layer, depth, chain
+          layers[]   blob, parent, media_type, size, diff_id, description
+          "record", "layer", "chain" and "parent" count from 0 in records and
+          layers; a parent of -1 is none.
+
+        Examples:
+          cachexport inspect type=local,src=cache
+          cachexport inspect type=local,src=image.tar --format json
+          cachexport inspect type=local,src=cache --format dot | dot -Tsvg
+        """
+    ),
+)
+@click.argument("spec", shell_complete=complete_spec)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json", "tree", "dot"]),
+    default="table",
+    show_default=True,
+    help="How to show it.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    metavar="N",
+    default=20,
+    show_default=True,
+    help="How many records the table shows; 0 for all.",
+)
+def command(spec: str, form: str, limit: int) -> None:
+    """Show what is in a cache.
+
+    An image with inline caches has several, one for each platform.
+    """
+    with hinting_at_paths([spec]):
+        inspections = _inspect(spec)
+    answer(_view(inspections, form, limit))
+
+
+def _inspect(spec: str) -> list[Inspection]:
+    from contextlib import closing
+
+    from cachexport.api import open_source
+    from cachexport.errors import NotFound
+    from cachexport.maintenance.inspect import inspect_cache
+
+    with closing(open_source(spec)) as source:
+        inspections = [inspect_cache(cache) for cache in source.load()]
+    if not inspections:
+        raise NotFound(f"{spec}: the image has no inline cache")
+    return inspections
+
+
+def _view(inspections: Sequence[Inspection], form: str, limit: int) -> Iterable[str]:
+    if form == "json":
+        from cachexport.cli.views.document import document_lines
+
+        return document_lines(inspections)
+    if form == "tree":
+        from cachexport.cli.views.tree import tree_lines
+
+        return tree_lines(inspections)
+    if form == "dot":
+        from cachexport.cli.views.dot import dot_lines
+
+        return dot_lines(inspections)
+    from cachexport.cli.views.table import table_lines
+
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    return table_lines(inspections, limit, width)

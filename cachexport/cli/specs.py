@@ -1,0 +1,39 @@
+"""Cache specifications as arguments: how they complete, and a hint for a common slip."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cachexport.errors import UnknownBackend
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    import click
+    from click.shell_completion import CompletionItem
+
+
+def complete_spec(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Complete `type=` to the backends that are installed."""
+    from click.shell_completion import CompletionItem
+
+    from cachexport.plugins import installed_backends
+
+    words = [f"type={kind}" for kind in sorted(installed_backends())]
+    return [CompletionItem(word) for word in words if word.startswith(incomplete)]
+
+
+@contextmanager
+def hinting_at_paths(specs: Iterable[str]) -> Iterator[None]:
+    """Add a note to the error that a bare path gives: to BuildKit it is a registry reference."""
+    try:
+        yield
+    except UnknownBackend as error:
+        for text in specs:
+            if "=" not in text and Path(text).exists():
+                error.add_note(f"a local cache is named as in type=local,src={text}")
+        raise

@@ -1,0 +1,67 @@
+"""The verbs, and a group that imports the module of a verb only when it is called."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
+
+import click
+
+if TYPE_CHECKING:
+    from click.formatting import HelpFormatter
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """A command in the module of its name, where it is called `command`.
+
+    `summary` is the first line of the command's help, known without importing it.
+    """
+
+    name: str
+    summary: str
+
+    def load(self) -> click.Command:
+        """Import the command."""
+        module = import_module(f"cachexport.cli.{self.name.replace('-', '_')}")
+        return cast("click.Command", module.command)
+
+
+_TABLE = (
+    Verb("export", "Read caches and write them, merged if several, to every target."),
+    Verb("inspect", "Show what is in a cache."),
+    Verb("completion", "Print the script that completes commands and options in a shell."),
+)
+VERBS = {verb.name: verb for verb in _TABLE}
+
+
+class VerbGroup(click.Group):
+    """A group whose commands are the verbs."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Give the verbs in the order of their table."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a verb; None when there is none of this name."""
+        verb = VERBS.get(cmd_name)
+        return verb.load() if verb else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the verb that was typed, or tell which one may have been meant."""
+        name = args[0]
+        if name in VERBS or name.startswith("-") or ctx.resilient_parsing:
+            return super().resolve_command(ctx, args)
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, VERBS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(VERBS)}"
+        raise click.UsageError(f"no command {name!r} ({hint})", ctx)
+
+    def format_commands(self, ctx: click.Context, formatter: HelpFormatter) -> None:
+        """Write the table of verbs, of which none is imported for it."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(verb.name, verb.summary) for verb in VERBS.values()])

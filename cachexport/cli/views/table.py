@@ -1,0 +1,133 @@
+"""A cache as a summary and a table of its records."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from cachexport.cli.console import printable
+from cachexport.cli.sizes import readable
+from cachexport.cli.views.names import counted, form_of, instant, short, title
+from cachexport.maintenance.inspect import IMPORT_LIMIT
+from cachexport.oci.timestamp import Timestamp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from cachexport.maintenance.inspect import BlobKind, Document, Inspection, Record
+
+_HEADINGS = ("#", "RECORD", "INPUTS", "CREATED", "LAYERS", "TOP LAYER", "STEP")
+_RIGHT = {"#", "INPUTS", "LAYERS", "TOP LAYER"}
+
+
+def table_lines(inspections: Sequence[Inspection], limit: int, width: int | None) -> Iterator[str]:
+    """Give summary and table of every cache, in lines of `width` columns at most.
+
+    The records with the largest top layers come first, of equal ones the newest; `limit` says
+    how many, 0 that all.
+    """
+    count = len(inspections)
+    for number, inspection in enumerate(inspections, 1):
+        if count > 1:
+            yield from ("",) if number > 1 else ()
+            yield _bold(title(number, count))
+        yield from _summary(inspection)
+        yield from _records(inspection, limit, width)
+
+
+def _summary(inspection: Inspection) -> Iterator[str]:
+    yield _fact("form", form_of(inspection))
+    for document in (inspection.manifest, inspection.config):
+        if document is not None:
+            yield _fact(document.kind, document.digest)
+            yield _fact("", _size(document))
+    yield _fact("records", f"{len(inspection.records):,} ({counted(inspection.results, 'result')})")
+    blobs = f"{counted(inspection.blobs, 'distinct blob')}, {readable(inspection.size)}"
+    yield _fact("layers", f"{len(inspection.layers):,} ({blobs})")
+    for kind in inspection.kinds:
+        yield _fact("", _kind(kind))
+    yield _fact("oldest", instant(inspection.oldest))
+    yield _fact("newest", instant(inspection.newest))
+    for note in inspection.notes:
+        yield click.style("note: ", fg="yellow", bold=True) + note
+
+
+def _fact(name: str, value: str) -> str:
+    return _bold(f"{name + ':' if name else '':<10}") + value
+
+
+def _size(document: Document) -> str:
+    return f"{document.size:,} bytes, {document.share:.1%} of BuildKit's {IMPORT_LIMIT >> 20} MiB"
+
+
+def _kind(kind: BlobKind) -> str:
+    named = kind.compression or printable(kind.media_type) or "no media type"
+    return f"{named}: {counted(kind.blobs, 'blob')}, {readable(kind.size)}"
+
+
+def _records(inspection: Inspection, limit: int, width: int | None) -> Iterator[str]:
+    ordered = sorted(
+        enumerate(inspection.records), key=lambda item: _rank(item[1], inspection), reverse=True
+    )
+    shown = ordered[: limit or None]
+    rows = [_HEADINGS, *((str(number), *_row(record, inspection)) for number, record in shown)]
+    if shown:
+        yield ""
+        yield from _aligned(rows, width)
+    if len(shown) < len(ordered):
+        yield f"and {len(ordered) - len(shown):,} more (--limit 0 shows all)"
+
+
+def _rank(record: Record, inspection: Inspection) -> tuple[bool, int, Timestamp, str]:
+    newest = record.newest
+    if newest is None:
+        return False, 0, Timestamp.ZERO, record.digest
+    return True, _top_size(record, inspection) or 0, newest.created_at or Timestamp.ZERO, ""
+
+
+def _top_size(record: Record, inspection: Inspection) -> int | None:
+    newest = record.newest
+    if newest is None or newest.top is None:
+        return None
+    return inspection.layers[newest.top].size
+
+
+def _row(record: Record, inspection: Inspection) -> tuple[str, ...]:
+    newest = record.newest
+    inputs = str(len(record.inputs))
+    if newest is None:
+        return short(record.digest), inputs, "-", "-", "-", ""
+    size = _top_size(record, inspection)
+    layer = None if newest.top is None else inspection.layers[newest.top]
+    return (
+        short(record.digest),
+        inputs,
+        instant(newest.created_at),
+        str(newest.depth),
+        "?" if size is None else readable(size),
+        printable(layer.description).replace("\n", " ") if layer else "",
+    )
+
+
+def _aligned(rows: Sequence[tuple[str, ...]], width: int | None) -> Iterator[str]:
+    columns = list(zip(*rows, strict=True))
+    if not any(columns[-1][1:]):
+        columns.pop()  # nothing tells of the steps
+    padded = [_pad(column) for column in columns]
+    for number, cells in enumerate(zip(*padded, strict=True)):
+        line = "  ".join(cells).rstrip()
+        if width is not None and len(line) > width:
+            line = f"{line[: max(width - 3, 0)]}..."
+        yield line if number else _bold(line)
+
+
+def _pad(column: tuple[str, ...]) -> list[str]:
+    size = max(map(len, column))
+    if column[0] in _RIGHT:
+        return [cell.rjust(size) for cell in column]
+    return [cell.ljust(size) for cell in column]
+
+
+def _bold(text: str) -> str:
+    return click.style(text, bold=True)

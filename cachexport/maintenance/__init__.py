@@ -1,0 +1,1 @@
+"""Looking at caches and looking after them, wherever they are stored."""
