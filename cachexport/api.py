@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cachexport.errors import CachexportError
@@ -32,12 +33,15 @@ _log = logging.getLogger(__name__)
 class Answer:
     """How the export to one target ended.
 
-    An export that failed where `ignore-error` was asked for has an error and no response.
+    One that failed has an error and no response.
     """
 
     target: str
+    """The specification, without its secrets."""
     response: dict[str, str] = field(default_factory=dict)
     error: CachexportError | None = None
+    ignored: bool = False
+    """Whether the target says `ignore-error`."""
 
 
 def export_cache(
@@ -52,8 +56,8 @@ def export_cache(
     The response has the manifest's descriptor as JSON under `cache.manifest`; it is empty when
     there was nothing to write, or when writing failed and the target says `ignore-error`.
     """
-    target = open_target(to)
-    answer = _export(to, target, lambda common: prepare_chains(chains, common), progress, threads)
+    answer = _export(to, lambda common: prepare_chains(chains, common), progress, threads)
+    _raise([answer])
     return answer.response
 
 
@@ -63,7 +67,7 @@ def import_cache(source: str) -> CacheChains:
     Its layers are read when something needs them, not before. Raises NotFound when there is no
     cache.
     """
-    return merge_caches(load_caches([(source, open_source(source))]))
+    return merge_caches(load_cache(source))
 
 
 def copy_cache(
@@ -72,32 +76,35 @@ def copy_cache(
     *,
     progress: Progress = silent,
     threads: int = DEFAULT_THREADS,
+    answered: Callable[[Answer], None] | None = None,
 ) -> list[Answer]:
     """Read caches and write them, merged if they are several, to every target; one answer each.
 
     All specifications are checked before anything is read or written. A target that fails does
-    not keep the others from being written; then its error is raised, or an ExceptionGroup of
-    several.
+    not keep the others from being written; in the end its error is raised, or an ExceptionGroup
+    of several. `answered` hears each answer as it comes, those of failures too.
     """
+    for target in targets:
+        open_target(target).close()
     with ExitStack() as stack:
-        opened = [(text, stack.enter_context(closing(open_source(text)))) for text in sources]
-        ends = [(text, open_target(text)) for text in targets]
+        opened = [
+            (str(parse_spec(text)), stack.enter_context(closing(open_source(text))))
+            for text in sources
+        ]
         caches = load_caches(opened, progress)
-        answers, errors = [], []
-        for text, target in ends:
-            try:
-                answers.append(
-                    _export(text, target, lambda common: prepare(caches, common), progress, threads)
-                )
-            except CachexportError as error:
-                errors.append(error)
-    _raise(errors)
+        answers = []
+        for target in targets:
+            make = partial(prepare, caches)
+            answers.append(_export(target, make, progress, threads))
+            if answered is not None:
+                answered(answers[-1])
+    _raise(answers)
     return answers
 
 
 def load_cache(source: str) -> list[Cache]:
     """Read what one source names, without making a graph of it: one cache, or inline caches."""
-    return load_caches([(source, open_source(source))])
+    return load_caches([(str(parse_spec(source)), open_source(source))])
 
 
 def open_source(text: str) -> Source:
@@ -113,24 +120,23 @@ def open_target(text: str) -> Target:
 
 
 def _export(
-    text: str,
-    target: Target,
-    prepared: Callable[[CommonExport], WrappedCache],
-    progress: Progress,
-    threads: int,
+    to: str, make: Callable[[CommonExport], WrappedCache], progress: Progress, threads: int
 ) -> Answer:
-    with closing(target):
+    name = str(parse_spec(to))
+    with closing(open_target(to)) as target:
+        ignored = target.common.ignore_error
         try:
-            with step(progress, f"exporting cache to {text}"):
-                return Answer(text, write(prepared(target.common), target, progress, threads))
+            with step(progress, f"exporting cache to {name}"):
+                response = write(make(target.common), target, progress, threads)
         except CachexportError as error:
-            if not target.common.ignore_error:
-                raise
-            _log.warning("ignoring a failed export to %s: %s", text, error)
-            return Answer(text, error=error)
+            if ignored:
+                _log.warning("ignoring a failed export to %s: %s", name, error)
+            return Answer(name, error=error, ignored=ignored)
+        return Answer(name, response)
 
 
-def _raise(errors: list[CachexportError]) -> None:
+def _raise(answers: Sequence[Answer]) -> None:
+    errors = [answer.error for answer in answers if answer.error and not answer.ignored]
     if len(errors) == 1:
         raise errors[0]
     if errors:

@@ -79,7 +79,8 @@ def _link(src: CacheRecord, index: int, selector: str, record: CacheRecord) -> N
     while len(record.parents) <= index:
         record.parents.append({})
     record.parents[index][(src, selector)] = None
-    _raise_level(record, src.level + 1)
+    if record.level <= src.level:
+        _raise_level(record, src.level + 1)
 
 
 def _raise_level(record: CacheRecord, level: int) -> None:

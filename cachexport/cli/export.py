@@ -16,7 +16,7 @@ from cachexport.cli.progress import MODES, clock, open_renderer
 from cachexport.cli.specs import complete_spec, hinting_at_paths
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from cachexport.api import Answer
 
@@ -87,22 +87,35 @@ def command(
 
     A single cache is copied byte for byte unless the target's attributes ask for a change. The
     answer on stdout is JSON: the object that BuildKit answers with, or an array of them, one for
-    each --cache-to, when there are several. A target with ignore-error=true that failed answers
-    {"error": …, "exit_code": …}.
+    each --cache-to, when there are several. A target that failed answers {"error": …,
+    "exit_code": …}; with ignore-error=true it does not fail the command.
 
     A source that does not exist is a warning; that none does is an error.
     """
     if metadata_file is not None:
         check_writable(metadata_file)
-    text = _encode(_export(sources, targets, mode, threads))
+    answers: list[Answer] = []
+    try:
+        _export(sources, targets, mode, threads, answers.append)
+    finally:
+        # What was written was written, whatever became of the other targets.
+        if answers:
+            _tell(_encode(answers, len(targets)), metadata_file)
+
+
+def _tell(text: str, metadata_file: Path | None) -> None:
     if metadata_file is not None:
         write_file(metadata_file, text)
     answer([text])
 
 
 def _export(
-    sources: Sequence[str], targets: Sequence[str], mode: str, threads: int
-) -> list[Answer]:
+    sources: Sequence[str],
+    targets: Sequence[str],
+    mode: str,
+    threads: int,
+    answered: Callable[[Answer], None],
+) -> None:
     from cachexport.api import copy_cache
 
     renderer = open_renderer(mode, clock())
@@ -112,12 +125,12 @@ def _export(
         console.logging_to(renderer.log, notes=mode != "quiet"),
         interruptible(renderer) as progress,
     ):
-        return copy_cache(sources, targets, progress=progress, threads=threads)
+        copy_cache(sources, targets, progress=progress, threads=threads, answered=answered)
 
 
-def _encode(answers: Sequence[Answer]) -> str:
+def _encode(answers: Sequence[Answer], targets: int) -> str:
     objects = [_object(item) for item in answers]
-    return json.dumps(objects[0] if len(objects) == 1 else objects, separators=(",", ":"))
+    return json.dumps(objects[0] if targets == 1 else objects, separators=(",", ":"))
 
 
 def _object(item: Answer) -> dict[str, Any]:

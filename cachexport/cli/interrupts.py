@@ -21,7 +21,8 @@ _MESSAGE = "interrupted"
 def interruptible(progress: Progress) -> Iterator[Progress]:
     """Let an interrupt stop the threads too: they hear of it when they next report progress.
 
-    Else the process would go on until the layers under way, however long, are written.
+    Else the process would go on until the layers under way, however long, are written. Where
+    interrupts are ignored, as in what a shell runs in the background, they stay ignored.
     """
     stopped = threading.Event()
 
@@ -34,7 +35,8 @@ def interruptible(progress: Progress) -> Iterator[Progress]:
         stopped.set()
         raise KeyboardInterrupt(_MESSAGE)
 
-    if threading.current_thread() is not threading.main_thread():
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         yield hear
         return
     before = signal.signal(signal.SIGINT, stop)

@@ -92,7 +92,7 @@ def read_attributes(kind: type[_T], spec: Spec, *, ignored: Iterable[str] = ()) 
         if declared.name in spec.attrs:
             values[field.name] = _read(declared, spec)
         elif field.default is dataclasses.MISSING:
-            message = f"{spec.text!r} needs {declared.name}= ({declared.summary})"
+            message = f"{spec} needs {declared.name}= ({declared.summary})"
             raise InvalidAttr(declared.name, message)
     return kind(**values)
 
@@ -108,8 +108,8 @@ def _check_names(spec: Spec, known: Iterable[str], ignored: frozenset[str]) -> N
             continue
         if name not in ignored:
             words = ", ".join(known)
-            raise InvalidAttr(name, f"unknown attribute {name!r} in {spec.text!r} (known: {words})")
-        _log.info("%s: attribute %s has no effect here", spec.text, name)
+            raise InvalidAttr(name, f"unknown attribute {name!r} in {spec} (known: {words})")
+        _log.info("%s: attribute %s has no effect here", spec, name)
 
 
 def _read(declared: Attribute, spec: Spec) -> Any:

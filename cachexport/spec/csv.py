@@ -13,17 +13,23 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+_SECRETS = frozenset({"secret_access_key", "session_token", "token", "ghtoken", "password"})
+
+
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """A backend's type and its attributes, as somebody wrote them."""
+    """A backend's type and its attributes, as somebody wrote them.
+
+    As text it is fit for messages and logs: values that are secrets are replaced by asterisks.
+    """
 
     type: str
     attrs: Mapping[str, str]
-    text: str = ""
-    """What was parsed, for messages."""
 
     def __str__(self) -> str:
-        return self.text
+        shown = {key: "***" if key in _SECRETS else value for key, value in self.attrs.items()}
+        words = [f"{key}={value}" for key, value in {"type": self.type, **shown}.items()]
+        return ",".join(map(_quoted, words))
 
 
 def parse_spec(text: str) -> Spec:
@@ -34,26 +40,33 @@ def parse_spec(text: str) -> Spec:
     """
     words = _record(text)
     if len(words) == 1 and words[0] and "=" not in words[0]:
-        return Spec("registry", MappingProxyType({"ref": words[0]}), text)
-    attrs = dict(_pair(word, text) for word in words)
+        return Spec("registry", MappingProxyType({"ref": words[0]}))
+    attrs = dict(map(_pair, words))
     kind = attrs.pop("type", "")
     if not kind:
-        raise InvalidInputError(f"no type in {text!r} (for example type=local,dest=cache)")
-    return Spec(kind, MappingProxyType(attrs), text)
+        keys = ", ".join(attrs)
+        raise InvalidInputError(f"no type beside {keys} (it reads like type=local,dest=cache)")
+    return Spec(kind, MappingProxyType(attrs))
 
 
 def _record(text: str) -> list[str]:
     try:
         records = list(csv.reader([text], strict=True))
     except csv.Error as error:
-        raise InvalidInputError(f"not a cache specification: {text!r} ({error})") from error
+        raise InvalidInputError(f"not a cache specification: {error}") from error
     if len(records) != 1 or not records[0]:
-        raise InvalidInputError(f"not a cache specification: {text!r} (it is empty)")
+        raise InvalidInputError("not a cache specification: it is empty")
     return records[0]
 
 
-def _pair(word: str, text: str) -> tuple[str, str]:
+def _pair(word: str) -> tuple[str, str]:
     key, equals, value = word.partition("=")
     if not equals or not key.strip():
-        raise InvalidInputError(f"not key=value: {word!r} in {text!r}")
+        raise InvalidInputError(f"not key=value in a cache specification: {word!r}")
     return key.strip().lower(), value
+
+
+def _quoted(word: str) -> str:
+    if not set(word) & {",", '"', "\n", "\r"}:
+        return word
+    return '"' + word.replace('"', '""') + '"'

@@ -13,11 +13,11 @@ class Event:
     """Something happened to a step, such as `writing layer sha256:…`.
 
     `current` and `total` are bytes; `total` is 0 where a step moves none. A step that failed
-    has an `error`.
+    has an `error`. Of many steps alike it is said beforehand that they are planned.
     """
 
     step: str
-    state: Literal["started", "moved", "done"]
+    state: Literal["planned", "started", "moved", "done"]
     current: int = 0
     total: int = 0
     error: str = ""

@@ -10,7 +10,7 @@ from cachexport.layer.convert import convert_layer
 from cachexport.oci.compression import Compression
 from cachexport.transfer.parallel import map_parallel
 from cachexport.transfer.prepare import marshalled
-from cachexport.transfer.progress import step
+from cachexport.transfer.progress import Event, step
 
 if TYPE_CHECKING:
     from cachexport.content.protocols import Ingester
@@ -34,11 +34,16 @@ def recompress(
     if all(Compression.of(desc.media_type) is compression for desc in cache.layers):
         return cache
 
+    def converting(desc: Descriptor) -> str:
+        return f"converting layer {desc.digest} to {compression}"
+
     def convert(desc: Descriptor) -> Descriptor:
-        with step(progress, f"converting layer {desc.digest} to {compression}"):
+        with step(progress, converting(desc)):
             return convert_layer(cache.provider, desc, target, compression, level)
 
     old = list({desc.digest: desc for desc in cache.layers}.values())
+    for desc in old:
+        progress(Event(converting(desc), "planned"))
     new = map_parallel(convert, old, threads)
     return _with_blobs(cache, {str(a.digest): b for a, b in zip(old, new, strict=True)})
 

@@ -10,7 +10,7 @@ from cachexport.envelope.form import Form
 from cachexport.errors import NotFound
 from cachexport.oci.compression import Compression
 from cachexport.transfer.parallel import map_parallel
-from cachexport.transfer.progress import silent, step
+from cachexport.transfer.progress import Event, silent, step
 from cachexport.transfer.recompress import recompress
 
 if TYPE_CHECKING:
@@ -75,12 +75,19 @@ def _write_layers(
     distinct = list({desc.digest: desc for desc in cache.layers}.values())
     missing = ingester.missing(distinct)
 
+    for desc in distinct:
+        progress(Event(_writing(desc), "planned", 0, desc.size))
+
     def write_layer(desc: Descriptor) -> None:
-        with step(progress, f"writing layer {desc.digest}", desc.size) as moved:
+        with step(progress, _writing(desc), desc.size) as moved:
             if desc.digest in missing:
                 _copy(cache, ingester, desc, moved)
 
     map_parallel(write_layer, distinct, threads)
+
+
+def _writing(desc: Descriptor) -> str:
+    return f"writing layer {desc.digest}"
 
 
 def _copy(

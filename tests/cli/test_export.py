@@ -11,6 +11,7 @@ from support.caches import FOLDER
 from cachexport.oci.digest import Digest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 MAX = local(FOLDER / "max")
@@ -148,9 +149,16 @@ def test_threads(
 
     seen: list[object] = []
 
-    def copy(sources: object, targets: object, **settings: object) -> list[Answer]:
-        seen.append((sources, targets, settings["threads"]))
-        return [Answer("b", {"cache.manifest": "x"})]
+    def copy(
+        sources: object,
+        targets: object,
+        *,
+        threads: int,
+        answered: Callable[[Answer], None],
+        **settings: object,
+    ) -> None:
+        seen.append((sources, targets, threads))
+        answered(Answer("b", {"cache.manifest": "x"}))
 
     monkeypatch.setattr("cachexport.api.copy_cache", copy)
     ran = run("export", "--cache-from", "a", "--cache-to", "b", *args)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cli.commands import InProcess, local
 from support.caches import FOLDER, LAYOUTS, unpack_wide
+from support.machine import lacking
 
 from cachexport.cli import main
 from cachexport.oci.digest import Digest
@@ -246,8 +247,9 @@ def test_dot_has_every_record_and_link_once(run: InProcess, tmp_path: Path, name
     assert dot.count("style=filled") == filled
 
 
-@pytest.mark.skipif(shutil.which("dot") is None, reason="needs Graphviz")
 def test_graphviz_takes_it(run: InProcess) -> None:
+    if shutil.which("dot") is None:
+        lacking("graphviz", "there is no command dot")
     dot = run("inspect", MAX, "--format", "dot").out
     done = subprocess.run(
         ["dot", "-Tplain"], input=dot, capture_output=True, text=True, check=True, timeout=60

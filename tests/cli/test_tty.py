@@ -62,7 +62,7 @@ def test_a_running_layer_has_bytes_and_speed() -> None:
             hear(Event(LAYER, "moved", second * 5_000_000, 50_000_000))
         overall, layer = screen.rows()
     assert "exporting cache" in overall
-    assert "0 done, 25.00 MB" in overall
+    assert "0 of 1, 25.00 MB" in overall
     assert "writing layer sha256:abababababab " in layer
     assert "25.00 MB / 50.00 MB" in layer
     assert "5.00 MB/s" in layer
@@ -75,9 +75,19 @@ def test_what_is_done_collapses_into_one_line() -> None:
         for number in range(600):
             one_layer(hear, screen.clock, name=_layer(number), seconds=0.01)
         (overall,) = screen.rows()
-    assert "600 done, 7.20 GB" in overall
+    assert "600 of 600, 7.20 GB" in overall
     summaries = [line for line in screen.lines() if line.startswith("exporting cache: ")]
     assert summaries == ["exporting cache: 600 steps, 7.20 GB written, 6.0s"]
+
+
+def test_planned_layers_are_counted_before_they_begin() -> None:
+    screen = Screen()
+    with screen.renderer as hear:
+        for number in range(600):
+            hear(Event(_layer(number), "planned", 0, 1000))
+        one_layer(hear, screen.clock, name=_layer(0), seconds=0.01)
+        (overall,) = screen.rows()
+    assert "1 of 600, 12.00 MB" in overall
 
 
 def test_rows_are_few_however_many_layers_run() -> None:
@@ -87,12 +97,12 @@ def test_rows_are_few_however_many_layers_run() -> None:
             hear(Event(_layer(number), "started", 0, 1000))
         rows = screen.rows()
         assert len(rows) == 1 + MAX_ROWS
-        assert "0 done, 600 running" in rows[0]
+        assert "0 of 600, 600 running" in rows[0]
         hear(Event(_layer(0), "done", 1000, 1000))
         hear(Event(_layer(599), "done", 1000, 1000))
         rows = screen.rows()
         assert len(rows) == 1 + MAX_ROWS
-        assert "2 done, 598 running" in rows[0]
+        assert "2 of 600, 598 running" in rows[0]
         assert not any(f"{0:012x}" in row for row in rows)
         assert f"{MAX_ROWS:012x}"[:6] in rows[-1]
 

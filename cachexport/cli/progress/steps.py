@@ -28,6 +28,8 @@ class Vertex:
     error: str = ""
     steps: int = 0
     """How many of its steps are done."""
+    planned: int = 0
+    """How many steps were said to come; those that nobody announces are not among them."""
     moved: int = 0
     """Bytes that its steps moved."""
 
@@ -59,7 +61,10 @@ class Tracker:
         """Take an event and give what began, changed or ended, in this order."""
         if event.step.startswith(_VERTEXES):
             return list(self._hear_vertex(event, at))
-        opened = [] if self._open else [self._begin(DEFAULT, at)]
+        opened: list[Vertex | Step] = [] if self._open else [self._begin(DEFAULT, at)]
+        if event.state == "planned":
+            self._open[-1].planned += 1
+            return opened
         return [*opened, self._hear_step(event, at)]
 
     def close(self, at: int, error: str = "") -> list[Vertex]:

@@ -89,11 +89,13 @@ class TtyRenderer(Renderer):
 
     def _count(self, vertex: Vertex) -> None:
         running = len(self._rows) + len(self._waiting)
-        about = f"{vertex.steps} done, {running} running, " if self._waiting else ""
+        planned = max(vertex.planned, vertex.steps + running)
+        about = f", {running} running" if self._waiting else ""
         self._progress.update(
             self._vertexes[vertex.number],
-            completed=vertex.moved,
-            about=about or f"{vertex.steps} done, ",
+            completed=vertex.steps,
+            total=vertex.planned and planned,
+            about=f"{vertex.steps} of {planned}{about}, {readable(vertex.moved)}",
         )
 
 
@@ -101,18 +103,15 @@ class _Amount(ProgressColumn):
     """Bytes so far, and of how many; for a vertex also the number of its steps."""
 
     def render(self, task: Task) -> Text:
-        about = task.fields.get("about", "")
-        if not task.completed and not about:
-            return Text("")
-        total = f" / {readable(int(task.total))}" if task.total else ""
-        return Text(about + readable(int(task.completed)) + total, "green", no_wrap=True)
+        return Text(task.fields.get("about") or _amount(task), "green", no_wrap=True)
 
 
 class _Speed(ProgressColumn):
     """Bytes a second, lately."""
 
     def render(self, task: Task) -> Text:
-        return Text(f"{readable(int(task.speed))}/s" if task.speed else "", "cyan", no_wrap=True)
+        moving = task.speed and "about" not in task.fields
+        return Text(f"{readable(int(task.speed or 0))}/s" if moving else "", "cyan", no_wrap=True)
 
 
 class _Description(ProgressColumn):
@@ -142,6 +141,11 @@ def _progress(now: Clock, console: Console) -> _Progress:
         redirect_stdout=False,  # stdout is for the answer
         expand=True,
     )
+
+
+def _amount(task: Task) -> str:
+    total = f" / {readable(int(task.total))}" if task.total else ""
+    return readable(int(task.completed)) + total if task.completed else ""
 
 
 def _summary(vertex: Vertex) -> Text:

@@ -1,0 +1,63 @@
+"""The README shows what happens: its console blocks are run, its commands are CI's."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```console\n\$ (.*?)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def test_console_blocks_are_what_is_printed(tmp_path):
+    assert len(BLOCKS) == 5
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    for command, shown in BLOCKS:
+        program, *args = shlex.split(command)
+        run = [sys.executable, "-m", program] if program == "cachexport" else [sys.executable]
+        done = subprocess.run(
+            [*run, *args],
+            cwd=tmp_path,
+            env={**os.environ, "COLUMNS": "80", "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (command, done.stdout) == (command, shown)
+        assert done.returncode == 0
+
+
+def test_the_test_command_is_what_ci_runs():
+    [command] = re.findall(r"^python3 -m venv .*pytest.*$", README, re.MULTILINE)
+    assert command in (ROOT / ".ci" / "run").read_text().splitlines()
+
+
+def test_every_attribute_of_local_is_in_the_table():
+    from cachexport.backends.local.attrs import LocalExport, LocalImport
+    from cachexport.spec import known_attributes
+
+    table = README.split("## `type=local`")[1].split("\n\n")[1]
+    names = {*known_attributes(LocalExport), *known_attributes(LocalImport)}
+    rows = [line.split("|")[1] for line in table.splitlines()[2:]]
+    assert {name for row in rows for name in re.findall(r"`([\w-]+)`", row)} == names
+
+
+def test_every_exit_code_is_in_the_table():
+    from cachexport import errors
+
+    codes = {
+        kind.exit_code
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and issubclass(kind, errors.CachexportError)
+    }
+    rows = re.findall(r"^\| (\d+) \| ", README, re.MULTILINE)
+    assert {int(row) for row in rows} >= codes
+
+
+def test_links_lead_somewhere():
+    for link in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / link).exists(), link
