@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from cachexport.content.verify import VerifyingReader, from_source, open_verified
@@ -35,7 +36,7 @@ def copy_blob(
         raise
     except (OSError, CachexportError) as error:
         raise from_source(error, desc, "open") from error
-    with reader:
+    with closing(reader):
         _ingest(target, desc, reader)
 
 

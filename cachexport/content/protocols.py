@@ -6,11 +6,10 @@ All of them may be called from several threads at once.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from types import TracebackType
 
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
@@ -24,18 +23,6 @@ class Reader(Protocol):
 
     def close(self) -> None:
         """Free what the stream holds; twice is fine."""
-
-    def __enter__(self) -> Self:
-        """Give the stream itself."""
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-        /,
-    ) -> None:
-        """Close the stream."""
 
 
 class Provider(Protocol):

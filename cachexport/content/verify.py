@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from contextlib import closing
+from typing import TYPE_CHECKING
 
 from cachexport.errors import CachexportError, Integrity, TransferError
+from cachexport.oci.digest import Digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
     from cachexport.content.protocols import Provider, Reader
     from cachexport.oci.descriptor import Descriptor
@@ -57,17 +58,6 @@ class VerifyingReader:
         """Close the stream below."""
         self._reader.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def _next(self, size: int) -> bytes:
         try:
             return self._reader.read(size)
@@ -81,9 +71,7 @@ class VerifyingReader:
 
     def _check_digest(self) -> None:
         if not self._desc.digest.matches(self._hasher):
-            raise self._wrong(
-                f"the digest {self._desc.digest.algorithm}:{self._hasher.hexdigest()}"
-            )
+            raise self._wrong(f"the digest {Digest.from_hasher(self._hasher)}")
 
     def _wrong(self, found: str) -> Integrity:
         return Integrity(f"blob {self._desc.digest} is corrupt: it has {found}")
@@ -112,5 +100,5 @@ def read_blob(provider: Provider, desc: Descriptor, *, limit: int | None = None)
     """
     if limit is not None and desc.size > limit:
         raise Integrity(f"blob {desc.digest} is too large ({desc.size} > {limit})")
-    with open_verified(provider, desc) as reader:
+    with closing(open_verified(provider, desc)) as reader:
         return reader.read()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from cachexport.content.verify import BLOCK
 from cachexport.errors import Integrity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import TracebackType
 
     from cachexport.content.protocols import Reader
 
@@ -41,17 +40,6 @@ class BlockReader:
         """Close the stream below; twice is fine."""
         self._rest = memoryview(b"")
         self._below.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def read_full(reader: Reader, size: int) -> bytes:

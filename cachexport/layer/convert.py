@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import itertools
 import tempfile
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import IO, TYPE_CHECKING
 
 from cachexport.content.copy import copy_blob
@@ -80,7 +80,7 @@ def diff_id(source: Provider, desc: Descriptor) -> Digest:
     with open_layer(source, desc) as layer:
         for block in full_blocks(layer):
             hasher.update(block)
-    return _digest(hasher)
+    return Digest.from_hasher(hasher)
 
 
 @contextmanager
@@ -93,7 +93,7 @@ def open_layer(source: Provider, desc: Descriptor) -> Iterator[Reader]:
     Raises NotFound when the source lacks it and TransferError with the origin `source` when it
     fails; reading raises Integrity when the blob is not what `desc` names or does not decompress.
     """
-    with _open(source, desc) as blob:
+    with closing(_open(source, desc)) as blob:
         head = read_full(blob, MAGIC_SIZE)
         blocks = itertools.chain([head], iter(lambda: blob.read(BLOCK), b""))
         whole = BlockReader(blocks, blob)
@@ -138,7 +138,7 @@ def _write(blocks: Iterable[bytes], file: IO[bytes]) -> tuple[Digest, int]:
     for block in _hashed(blocks, hasher):
         file.write(block)
     file.flush()  # so that a full disk shows here, and not as a fault of reading the file
-    return _digest(hasher), file.tell()
+    return Digest.from_hasher(hasher), file.tell()
 
 
 def _copy(source: Provider, target: Ingester, desc: Descriptor) -> None:
@@ -175,7 +175,7 @@ def _describe(
 
 
 def _checked_diff_id(desc: Descriptor, hasher: _Hash) -> Digest:
-    found = _digest(hasher)
+    found = Digest.from_hasher(hasher)
     if found != (desc.diff_id or found):
         raise Integrity(
             f"layer {desc.digest} is corrupt: it has the diff ID {found}, wanted {desc.diff_id}"
@@ -191,10 +191,6 @@ def _hashed(blocks: Iterable[bytes], hasher: _Hash) -> Iterator[bytes]:
 
 def _hasher(digest: Digest | None) -> _Hash:
     return hashlib.sha256() if digest is None else digest.hasher()
-
-
-def _digest(hasher: _Hash) -> Digest:
-    return Digest.parse(f"{hasher.name}:{hasher.hexdigest()}")
 
 
 class _Spooled:

@@ -115,7 +115,7 @@ class Descriptor:
         if self.urls:
             members.append(f'"urls":[{",".join(map(gojson.quote, self.urls))}]')
         if self.annotations:
-            members.append(f'"annotations":{_encode_map(self.annotations)}')
+            members.append(f'"annotations":{gojson.quote_map(self.annotations)}')
         if self.data:
             members.append(f'"data":"{base64.b64encode(self.data).decode()}"')
         if self.platform is not None:
@@ -137,7 +137,7 @@ class Descriptor:
             digest=_decode_digest(found.get("digest")),
             size=size,
             urls=_decode_strings(found.get("urls"), "urls"),
-            annotations=_decode_map(found.get("annotations")),
+            annotations=gojson.string_map(found.get("annotations"), "annotations"),
             data=_decode_data(found.get("data")),
             platform=None if platform is None else _decode_platform(platform),
             artifact_type=gojson.string(found.get("artifactType"), "artifactType"),
@@ -146,22 +146,6 @@ class Descriptor:
 
 def _decode_strings(value: Any, name: str) -> tuple[str, ...]:
     return tuple(gojson.string(item, name) for item in gojson.array(value, name))
-
-
-def _encode_map(annotations: Mapping[str, str]) -> str:
-    pairs = (f"{gojson.quote(key)}:{gojson.quote(annotations[key])}" for key in sorted(annotations))
-    return "{" + ",".join(pairs) + "}"
-
-
-def _decode_map(value: Any) -> dict[str, str]:
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise WireFormat("wants an object", "annotations")
-    return {
-        gojson.clean(key): gojson.string(item, f"annotations[{key!r}]")
-        for key, item in value.items()
-    }
 
 
 def _decode_digest(value: Any) -> Digest:

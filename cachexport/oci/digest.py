@@ -47,6 +47,11 @@ class Digest(str):
         """Give the SHA-256 digest of `raw`."""
         return cls("sha256:" + hashlib.sha256(raw).hexdigest())
 
+    @classmethod
+    def from_hasher(cls, hasher: _Hash) -> Self:
+        """Give the digest of what a hash object has read."""
+        return cls(f"{hasher.name}:{hasher.hexdigest()}")
+
     @property
     def algorithm(self) -> str:
         """The name of the hash function, as in `sha256`."""

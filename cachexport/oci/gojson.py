@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from cachexport.errors import WireFormat
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 _T = TypeVar("_T")
 _HTML = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
@@ -60,6 +60,12 @@ def quote(text: str) -> str:
     return _SPECIAL.sub(lambda match: _HTML[match[0]], quoted)
 
 
+def quote_map(values: Mapping[str, str]) -> str:
+    """Write strings by name, the names sorted, as Go's encoder writes a map."""
+    pairs = (f"{quote(key)}:{quote(values[key])}" for key in sorted(values))
+    return "{" + ",".join(pairs) + "}"
+
+
 def clean(text: str) -> str:
     """Replace lone surrogates by U+FFFD, as Go's decoder does."""
     return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
@@ -103,6 +109,12 @@ def string(value: Any, path: str) -> str:
     if isinstance(value, Float):
         raise WireFormat("wants a string, has a number", path)
     return "" if value is None else clean(_expect(value, str, "a string", path))
+
+
+def string_map(value: Any, path: str) -> dict[str, str]:
+    """Give a JSON object of strings; `null` and an absent one are empty."""
+    members = {} if value is None else _expect(value, dict, "an object", path)
+    return {clean(key): string(item, f"{path}[{key!r}]") for key, item in members.items()}
 
 
 def integer(value: Any, path: str) -> int:

@@ -6,6 +6,7 @@ A manifest is made up for each image, so that its inline cache can be read as fr
 from __future__ import annotations
 
 import hashlib
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,6 +15,7 @@ from cachexport.content.verify import BLOCK
 from cachexport.envelope.form import Form
 from cachexport.envelope.manifest import encode_manifest
 from cachexport.errors import InvalidDigest, NotFound, WireFormat
+from cachexport.layer.codecs import MAGIC_SIZE, detect
 from cachexport.oci import gojson, mediatype
 from cachexport.oci.compression import Compression
 from cachexport.oci.descriptor import UNCOMPRESSED, Descriptor
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
 Blobs = dict[Digest, "Stretch | bytes"]
 
 _FIELDS = frozenset({"Config", "RepoTags", "Layers"})
-_MAGIC = {b"\x1f\x8b": Compression.GZIP, b"\x28\xb5\x2f\xfd": Compression.ZSTD}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,13 +93,12 @@ def _diff_ids(config: bytes, count: int) -> list[Digest]:
 
 def _layer(tar: TarFile, stretch: Stretch, diff_id: Digest) -> Descriptor:
     """Describe a layer. Only a compressed one, as other programs write them, has to be hashed."""
-    with tar.open(stretch) as reader:
-        start = reader.read(4)
-    found = [kind for magic, kind in _MAGIC.items() if start.startswith(magic)]
-    compression = found[0] if found else Compression.UNCOMPRESSED
+    with closing(tar.open(stretch)) as reader:
+        compression = detect(reader.read(MAGIC_SIZE))
+    plain = compression is Compression.UNCOMPRESSED
     return Descriptor(
         media_type=compression.media_type,
-        digest=_digest(tar, stretch) if found else diff_id,
+        digest=diff_id if plain else _digest(tar, stretch),
         size=stretch.size,
         annotations={UNCOMPRESSED: diff_id},
     )
@@ -106,10 +106,10 @@ def _layer(tar: TarFile, stretch: Stretch, diff_id: Digest) -> Descriptor:
 
 def _digest(tar: TarFile, stretch: Stretch) -> Digest:
     hasher = hashlib.sha256()
-    with tar.open(stretch) as reader:
+    with closing(tar.open(stretch)) as reader:
         for block in iter(lambda: reader.read(BLOCK), b""):
             hasher.update(block)
-    return Digest.parse("sha256:" + hasher.hexdigest())
+    return Digest.from_hasher(hasher)
 
 
 def _entries(desc: Descriptor, image: SavedImage) -> Iterator[Descriptor]:

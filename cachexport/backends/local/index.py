@@ -48,7 +48,7 @@ class Index:
         if self.subject is not None:
             members.append(f'"subject":{self.subject.encode()}')
         if self.annotations:
-            members.append(f'"annotations":{_encode_map(self.annotations)}')
+            members.append(f'"annotations":{gojson.quote_map(self.annotations)}')
         return ("{" + ",".join(members) + "}").encode()
 
     @classmethod
@@ -63,7 +63,7 @@ class Index:
             artifact_type=gojson.string(found.get("artifactType"), "artifactType"),
             manifests=tuple(gojson.each(found.get("manifests"), "manifests", Descriptor.decode)),
             subject=_decode_subject(found.get("subject")),
-            annotations=_decode_map(found.get("annotations")),
+            annotations=gojson.string_map(found.get("annotations"), "annotations"),
         )
 
     def names(self) -> tuple[str, ...]:
@@ -109,22 +109,6 @@ def _name(entry: Descriptor) -> str:
 
 def _has_tag(entry: Descriptor, tag: str) -> bool:
     return entry.annotations.get(REF_NAME) == tag and not entry.annotations.get(IMAGE_NAME)
-
-
-def _encode_map(values: Mapping[str, str]) -> str:
-    pairs = (f"{gojson.quote(key)}:{gojson.quote(values[key])}" for key in sorted(values))
-    return "{" + ",".join(pairs) + "}"
-
-
-def _decode_map(value: Any) -> dict[str, str]:
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise WireFormat("wants an object", "annotations")
-    return {
-        gojson.clean(key): gojson.string(item, f"annotations[{key!r}]")
-        for key, item in value.items()
-    }
 
 
 def _decode_subject(value: Any) -> Descriptor | None:

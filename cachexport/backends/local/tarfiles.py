@@ -9,6 +9,7 @@ import tarfile
 import tempfile
 import weakref
 import zlib
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -76,7 +77,7 @@ class TarFile:
         stretch = self.find(name)
         if stretch.size > METADATA_LIMIT:
             raise WireFormat(f"{self.path}: {name} is too large ({stretch.size} bytes)")
-        with self.open(stretch) as reader:
+        with closing(self.open(stretch)) as reader:
             return b"".join(iter(lambda: reader.read(BLOCK), b""))
 
     def close(self) -> None:

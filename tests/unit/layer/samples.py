@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from cachexport.content.memory import MemoryContent
@@ -38,7 +39,7 @@ class Modest(io.BytesIO):
 
 
 def unpacked(blob: bytes, compression: Compression) -> bytes:
-    with decompress(Modest(blob), compression, "it") as reader:
+    with closing(decompress(Modest(blob), compression, "it")) as reader:
         return b"".join(iter(lambda: reader.read(1 << 16), b""))
 
 
@@ -63,7 +64,7 @@ def blob(
 
 
 def bytes_of(source: MemoryContent, desc: Descriptor) -> bytes:
-    with source.open(desc) as reader:
+    with closing(source.open(desc)) as reader:
         return reader.read(desc.size + 1)
 
 

@@ -4,6 +4,7 @@ import gzip
 import io
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 import zstandard
@@ -139,7 +140,7 @@ def test_the_error_about_a_level_lists_the_good_ones() -> None:
 @pytest.mark.parametrize("compression", Compression)
 def test_closing_closes_what_is_below(compression: Compression) -> None:
     below = io.BytesIO(packed(CONTENT, compression))
-    with decompress(below, compression) as reader:
+    with closing(decompress(below, compression)) as reader:
         assert reader.read(5) == CONTENT[:5]
         assert not below.closed
     assert below.closed

@@ -5,7 +5,7 @@ import io
 import json
 import os
 import tarfile
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -127,7 +127,7 @@ def test_a_stream_outlives_the_archive_and_nothing_stays_open(tar: Path) -> None
     before = set(os.listdir("/proc/self/fd"))
     archive = open_archive(tar)
     entry = archive.index.manifests[0]
-    with archive.open(entry) as reader:
+    with closing(archive.open(entry)) as reader:
         archive.close()
         archive.close()
         assert len(reader.read(10**6)) == entry.size

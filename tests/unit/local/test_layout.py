@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -56,7 +57,7 @@ def test_a_file_in_place_of_the_folder_is_an_error(tmp_path: Path) -> None:
 def test_a_cut_blob_is_noticed(tmp_path: Path) -> None:
     desc = put(tmp_path, b"content")
     layout = Layout(tmp_path)
-    with layout.open(desc) as reader:
+    with closing(layout.open(desc)) as reader:
         os.truncate(layout.blob(desc.digest), 3)
         assert reader.read(100) == b"con"
         assert reader.read(100) == b""
