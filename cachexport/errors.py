@@ -25,6 +25,10 @@ class InvalidDigest(InvalidInputError):
     """A text that should be a digest is none."""
 
 
+class InvalidReference(InvalidInputError):
+    """A text that should name an image is no reference."""
+
+
 class InvalidAttr(InvalidInputError):
     """An attribute of a cache specification is unknown, missing or has a bad value.
 
