@@ -78,7 +78,9 @@ def _sorted_layers(layers: Sequence[CacheLayer]) -> tuple[tuple[CacheLayer, ...]
 
 def _record_key(item: record.CacheRecord, inputs: Sequence[Sequence[Link]]) -> tuple[Any, ...]:
     # By digest and number of inputs, then for each input by the number of links, and by selector
-    # and digest of each link in the order of the walk.
+    # and digest of each link in the order of the walk. Records that are still alike, such as
+    # those of a pair of steps that a build repeats, keep the order of the walk. BuildKit's sort
+    # does not above twelve records: it has them in some other order, with the same meaning.
     links = [(len(links), [(selector, src.digest) for src, selector in links]) for links in inputs]
     return item.digest, len(inputs), links
 

@@ -123,6 +123,10 @@ class _Layers:
             self._remotes[number] = below
 
     def _chained(self, chained: ChainedResult, path: str) -> Remote | None:
+        """Give the layers on each other; None if one has no source, or if there are none.
+
+        BuildKit lets a chain without layers, which it never writes, hide an older result.
+        """
         remote: Remote | None = None
         for position, number in enumerate(chained.layers):
             self._check(number, f"{path}[{position}]")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -62,8 +60,10 @@ def _place(
     chained: list[ChainedResult] = []
     for result in record.results:
         blobs = _stack(layers, result.layer)
+        placed = replace(result, layer=len(blobs) - 1)
         if _in_order(blobs, positions):
-            results.append(replace(result, layer=len(blobs) - 1))
+            # BuildKit takes the one that has nothing but zeros for none.
+            results += [] if placed == CacheResult() else [placed]
         else:
             # BuildKit writes no time here.
             numbers = tuple(_last_position(blob, positions) for blob in blobs)
@@ -97,9 +97,10 @@ def decode_inline(
     image whose config names another number of layers. Raises WireFormat.
     """
     found = gojson.fields(gojson.loads(image_config), _IMAGE, "")
+    diff_ids = _diff_ids(found.get("rootfs"))
+    stories = _stories(found.get("history"), len(layers))
     if found.get(KEY) is None:
         return None
-    diff_ids = _diff_ids(found.get("rootfs"))
     if len(diff_ids) != len(layers):
         _log.warning(
             "ignoring an inline cache: the image has %d layers, its config names %d",
@@ -107,7 +108,6 @@ def decode_inline(
             len(diff_ids),
         )
         return None
-    stories = _stories(found.get("history"), len(layers))
     numbered = enumerate(layers)
     return Cache(
         config=CacheConfig(
@@ -120,10 +120,7 @@ def decode_inline(
 
 
 def _records(value: Any) -> tuple[cacheconfig.CacheRecord, ...]:
-    try:
-        raw = base64.b64decode(gojson.string(value, KEY), validate=True)
-    except binascii.Error as error:
-        raise WireFormat(f"not base64: {error}", KEY) from error
+    raw = gojson.base64(value, KEY)
     try:
         return cacheconfig.decode_records(raw)
     except WireFormat as error:
@@ -141,9 +138,14 @@ def _stories(value: Any, count: int) -> list[dict[str, str]]:
     entries = [
         gojson.fields(entry, _HISTORY, "history") for entry in gojson.array(value, "history")
     ]
-    stories = [_story(entry) for entry in entries if not entry.get("empty_layer")]
+    told = [(_is_empty(entry), _story(entry)) for entry in entries]
+    stories = [story for is_empty, story in told if not is_empty]
     # BuildKit crashes when the history is shorter than the layers are many.
     return (stories + [{}] * count)[:count]
+
+
+def _is_empty(entry: dict[str, Any]) -> bool:
+    return gojson.boolean(entry.get("empty_layer"), "history.empty_layer")
 
 
 def _story(entry: dict[str, Any]) -> dict[str, str]:

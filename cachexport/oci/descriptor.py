@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
@@ -138,7 +137,7 @@ class Descriptor:
             size=size,
             urls=_decode_strings(found.get("urls"), "urls"),
             annotations=gojson.string_map(found.get("annotations"), "annotations"),
-            data=_decode_data(found.get("data")),
+            data=gojson.base64(found.get("data"), "data"),
             platform=None if platform is None else _decode_platform(platform),
             artifact_type=gojson.string(found.get("artifactType"), "artifactType"),
         )
@@ -153,13 +152,6 @@ def _decode_digest(value: Any) -> Digest:
         return Digest.parse(gojson.string(value, "digest"))
     except InvalidDigest as error:
         raise WireFormat(str(error), "digest") from error
-
-
-def _decode_data(value: Any) -> bytes:
-    try:
-        return base64.b64decode(gojson.string(value, "data"), validate=True)
-    except binascii.Error as error:
-        raise WireFormat(f"not base64: {error}", "data") from error
 
 
 def _decode_platform(value: Any) -> Platform:

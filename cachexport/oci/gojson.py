@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import binascii
 import codecs
 import json
 import re
@@ -74,8 +75,8 @@ def clean(text: str) -> str:
 def fields(value: Any, names: frozenset[str], path: str) -> dict[str, Any]:
     """Give the members of a JSON object that Go would put into a struct with these field names.
 
-    Go takes a key in any case and the last of several; it ignores what it does not know. `null`
-    leaves a struct as it is: empty.
+    Go takes a key in any case; it ignores what it does not know. `null` leaves a struct as it is:
+    empty. Of several equal keys the last one counts; Go merges them, and nobody writes such.
     """
     if value is None:
         return {}
@@ -84,8 +85,9 @@ def fields(value: Any, names: frozenset[str], path: str) -> dict[str, Any]:
     if value.keys() <= names:
         return value
     folded = {name.casefold(): name for name in names}
-    known = ((folded.get(key.casefold()), item) for key, item in value.items())
-    return {name: item for name, item in known if name is not None}
+    known = ((folded.get(key.casefold()), key, item) for key, item in value.items())
+    # Go folds letter by letter: a ligature is not the letters that it stands for.
+    return {name: item for name, key, item in known if name and len(name) == len(key)}
 
 
 def array(value: Any, path: str) -> list[Any]:
@@ -126,6 +128,20 @@ def integer(value: Any, path: str) -> int:
     if not -_MAX_INT - 1 <= value <= _MAX_INT:
         raise WireFormat(f"integer does not fit 64 bits: {value}", path)
     return value
+
+
+def boolean(value: Any, path: str) -> bool:
+    """Give a JSON boolean; `null` and an absent one are false."""
+    return False if value is None else _expect(value, bool, "a boolean", path)
+
+
+def base64(value: Any, path: str) -> bytes:
+    """Give the bytes that a JSON string has in base64, which may be broken into lines."""
+    text = string(value, path).replace("\r", "").replace("\n", "")
+    try:
+        return binascii.a2b_base64(text, strict_mode=True)
+    except ValueError as error:
+        raise WireFormat(f"not base64: {error}", path) from error
 
 
 def _expect(value: Any, kind: type[_T], name: str, path: str) -> _T:

@@ -14,9 +14,9 @@ from typing import ClassVar, Self
 
 from cachexport.errors import InvalidInputError
 
-# What Go's time.Time.UnmarshalJSON accepts: upper-case T and Z, two-digit fields, a full stop.
+# What Go's time.Time.UnmarshalJSON accepts: upper-case T and Z, an hour of one digit, a comma.
 _RFC3339 = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:Z|([+-])(\d\d):(\d\d))",
+    r"(\d{4})-(\d\d)-(\d\d)T(\d\d?):(\d\d):(\d\d)(?:[.,](\d+))?(?:Z|([+-])(\d\d):(\d\d))",
     re.ASCII,
 )
 _DAY = 86_400
@@ -88,9 +88,11 @@ def _parse(text: str) -> Timestamp:
         raise InvalidInputError(f"not a time: {text!r} (wants 2006-01-02T15:04:05.999999999Z)")
     year, month, day, hour, minute, second = (int(match[i]) for i in range(1, 7))
     zone_hours, zone_minutes = int(match[9] or 0), int(match[10] or 0)
-    if hour > 23 or minute > 59 or second > 59 or zone_hours > 23 or zone_minutes > 59:
+    zone = zone_hours * 3600 + zone_minutes * 60
+    # Go reads a zone of 60 minutes, and one of 24 hours too, which it then cannot write.
+    if hour > 23 or minute > 59 or second > 59 or zone_minutes > 60 or zone >= _DAY:
         raise InvalidInputError(f"not a time: {text!r} (a field is out of range)")
-    offset = (zone_hours * 3600 + zone_minutes * 60) * (-1 if match[8] == "-" else 1)
+    offset = -zone if match[8] == "-" else zone
     seconds = _days(text, year, month, day) * _DAY + hour * 3600 + minute * 60 + second - offset
     return Timestamp(seconds, int((match[7] or "")[:9].ljust(9, "0")), offset)
 

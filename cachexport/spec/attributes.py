@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -53,6 +54,13 @@ def boolean(text: str) -> bool:
 def flag(text: str) -> bool:
     """Read a boolean whose mere mention means true."""
     return boolean(text) if text else True
+
+
+def integer(text: str) -> int:
+    """Read an integer as Go's ParseInt does: digits, and a sign before them."""
+    if re.fullmatch(r"[+-]?[0-9]{1,18}", text) is None:
+        raise ValueError("wants an integer")
+    return int(text)
 
 
 def path(text: str) -> str:

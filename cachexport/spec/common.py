@@ -7,7 +7,7 @@ from typing import Literal
 
 from cachexport.errors import InvalidAttr
 from cachexport.oci.compression import Compression
-from cachexport.spec.attributes import attribute, boolean, flag, one_of
+from cachexport.spec.attributes import attribute, boolean, flag, integer, one_of
 
 
 def _compression(text: str) -> Compression:
@@ -48,7 +48,7 @@ class CommonExport:
         summary="uncompressed, gzip or zstd; with force-compression",
     )
     compression_level: int | None = attribute(
-        "compression-level", int, default=None, summary="gzip 0 to 9, zstd 0 to 22"
+        "compression-level", integer, default=None, summary="gzip 0 to 9, zstd 0 to 22"
     )
     force_compression: bool = attribute(
         "force-compression",

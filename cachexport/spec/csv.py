@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import re
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+# A word is quoted as a whole or has no quote at all, as in RFC 4180.
+_FIELD = r'(?:"(?:[^"]|"")*"|[^",]*)'
+_RECORD = re.compile(f"{_FIELD}(?:,{_FIELD})*")
+_WORD = re.compile(f"(?:^|,)({_FIELD})")
 _SECRETS = frozenset({"secret_access_key", "session_token", "token", "ghtoken", "password"})
 
 
@@ -50,13 +54,16 @@ def parse_spec(text: str) -> Spec:
 
 
 def _record(text: str) -> list[str]:
-    try:
-        records = list(csv.reader([text], strict=True))
-    except csv.Error as error:
-        raise InvalidInputError(f"not a cache specification: {error}") from error
-    if len(records) != 1 or not records[0]:
+    if not text:
         raise InvalidInputError("not a cache specification: it is empty")
-    return records[0]
+    if _RECORD.fullmatch(text) is None:
+        # Python's csv module reads key="value" with the quotes as part of the value.
+        raise InvalidInputError(
+            "not a cache specification: a quote stands around a whole key=value or is doubled "
+            """within one, as in type=local,"dest=a,b\""""
+        )
+    words = (match[1] for match in _WORD.finditer(text))
+    return [word[1:-1].replace('""', '"') if word[:1] == '"' else word for word in words]
 
 
 def _pair(word: str) -> tuple[str, str]:

@@ -4,7 +4,16 @@ import logging
 
 import pytest
 
-from cachexport import CacheChains, Descriptor, Digest, MemoryContent, encode_inline
+from cachexport import (
+    CacheChains,
+    CacheLink,
+    CacheResult,
+    Descriptor,
+    Digest,
+    MemoryContent,
+    Remote,
+    encode_inline,
+)
 from cachexport.envelope.inline import KEY, decode_inline
 from cachexport.envelope.read import read_caches
 from cachexport.errors import Integrity, NotFound, WireFormat
@@ -93,6 +102,17 @@ def test_a_history_that_is_too_short_means_no_dates(history):
     assert "buildkit/createdat" not in cache.layers[1].annotations
 
 
+def test_a_result_of_zeros_is_none_to_buildkit():
+    zero = CacheResult("0001-01-01T00:00:00Z", Remote(LAYERS[:1]))
+    chains = CacheChains()
+    root = chains.add(Digest.of(b"a"), results=[zero])
+    later = CacheResult("2026-01-01T00:00:00Z", Remote(LAYERS))
+    chains.add(Digest.of(b"b"), [[CacheLink(root)]], [later])
+    written = json.loads(encode_inline(chains, [desc.digest for desc in LAYERS]))
+    assert [record.get("layers") for record in written if "inputs" not in record] == [None]
+    assert [len(record["layers"]) for record in written if "inputs" in record] == [1]
+
+
 def test_an_image_without_one_has_none():
     assert read(**{KEY: None}) is None
 
@@ -109,7 +129,11 @@ def test_an_image_with_other_layers_is_passed_over(caplog):
         ({KEY: "!"}, KEY),
         ({KEY: base64.b64encode(b'[{"digest":1}]').decode()}, f"{KEY}.records[0].digest"),
         ({"rootfs": []}, "rootfs"),
+        ({KEY: "é"}, KEY),
         ({"history": [{"created": "x"}]}, "history.created"),
+        ({"history": [{"created": "x", "empty_layer": True}]}, "history.created"),
+        ({"history": [{"empty_layer": "no"}]}, "history.empty_layer"),
+        ({"history": 5, KEY: None}, "history"),
     ],
 )
 def test_what_is_wrong_is_named(changes, path):

@@ -73,6 +73,20 @@ def test_keys_in_any_case_the_last_one_counts():
     }
     assert gojson.fields({"mediaType": 2, "MEDIATYPE": 1}, names, "") == {"mediaType": 1}
     assert gojson.fields({"\u017fize": 1}, names, "") == {"size": 1}
+    assert gojson.fields({"ﬁt": 1}, frozenset({"fit"}), "") == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "raw"), [("", b""), ("YQ==", b"a"), ("YQ==\n", b"a"), ("Y\r\nQ=\n=", b"a")]
+)
+def test_base64_may_have_lines(text, raw):
+    assert gojson.base64(text, "x") == raw
+
+
+@pytest.mark.parametrize("text", ["é", "!", "YQ", "YQ=", "YQ==YQ==", "Y Q==", "Y_-=", "\ufffd"])
+def test_what_is_no_base64(text):
+    with pytest.raises(WireFormat, match=r"not base64: .* at x"):
+        gojson.base64(text, "x")
 
 
 def test_where_it_failed_is_said():

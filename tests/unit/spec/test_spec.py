@@ -20,6 +20,7 @@ from cachexport.spec import CommonExport, attribute, parse_spec, read_attributes
         ('type=local,"dest=say ""hi"""', "local", {"dest": 'say "hi"'}),
         ("type=s3,name=a;b,prefix=", "s3", {"name": "a;b", "prefix": ""}),
         ("type=x,k=a=b", "x", {"k": "a=b"}),
+        ("type=x,k=a\nb", "x", {"k": "a\nb"}),
         ("type=x,k=1,k=2", "x", {"k": "2"}),
     ],
 )
@@ -46,7 +47,20 @@ def test_not_even_when_it_cannot_be_read(text):
     assert "hunter2" not in str(raised.value)
 
 
-@pytest.mark.parametrize("text", ["", "dest=out", "type=", "type=local,dest", '"type=local', "=x"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "dest=out",
+        "type=",
+        "type=local,dest",
+        '"type=local',
+        "=x",
+        'type=local,dest="a"',
+        'type=local,dest=a"b',
+        'type=local,"dest=a"b',
+    ],
+)
 def test_what_is_refused(text):
     with pytest.raises(InvalidInputError):
         parse_spec(text)
@@ -94,6 +108,7 @@ def test_absent_ones_have_no_value():
         ("dest=d,compression=estargz", "compression", "estargz is not supported"),
         ("dest=d,compression=brotli", "compression", "uncompressed, gzip, zstd"),
         ("dest=d,compression-level=high", "compression-level", "high"),
+        ("dest=d,compression-level=1_0", "compression-level", "1_0"),
         ("dest=d,image-manifest=true,oci-mediatypes=false", "image-manifest", "oci-mediatypes"),
     ],
 )
