@@ -6,7 +6,7 @@ import logging
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from cachexport.errors import CachexportError
 from cachexport.plugins import find_backend
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from cachexport.transfer.progress import Progress
 
 _log = logging.getLogger(__name__)
+_End = TypeVar("_End", "Source", "Target")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,9 @@ def export_cache(
     The response has the manifest's descriptor as JSON under `cache.manifest`; it is empty when
     there was nothing to write, or when writing failed and the target says `ignore-error`.
     """
-    answer = _export(to, lambda common: prepare_chains(chains, common), progress, threads)
+    with ExitStack() as stack:
+        name, target = _named(stack, to, open_target(to))
+        answer = _export(name, target, partial(prepare_chains, chains), progress, threads)
     _raise([answer])
     return answer.response
 
@@ -84,18 +87,14 @@ def copy_cache(
     not keep the others from being written; in the end its error is raised, or an ExceptionGroup
     of several. `answered` hears each answer as it comes, those of failures too.
     """
-    for target in targets:
-        open_target(target).close()
     with ExitStack() as stack:
-        opened = [
-            (str(parse_spec(text)), stack.enter_context(closing(open_source(text))))
-            for text in sources
-        ]
-        caches = load_caches(opened, progress)
+        named = partial(_named, stack)
+        opened = [named(text, open_source(text)) for text in sources]
+        ends = [named(text, open_target(text)) for text in targets]
+        make = partial(prepare, load_caches(opened, progress))
         answers = []
-        for target in targets:
-            make = partial(prepare, caches)
-            answers.append(_export(target, make, progress, threads))
+        for name, target in ends:
+            answers.append(_export(name, target, make, progress, threads))
             if answered is not None:
                 answered(answers[-1])
     _raise(answers)
@@ -119,20 +118,27 @@ def open_target(text: str) -> Target:
     return find_backend(spec.type).target(spec)
 
 
+def _named(stack: ExitStack, text: str, end: _End) -> tuple[str, _End]:
+    """Give an end with its name for messages; it is closed with the stack."""
+    return str(parse_spec(text)), stack.enter_context(closing(end))
+
+
 def _export(
-    to: str, make: Callable[[CommonExport], WrappedCache], progress: Progress, threads: int
+    name: str,
+    target: Target,
+    make: Callable[[CommonExport], WrappedCache],
+    progress: Progress,
+    threads: int,
 ) -> Answer:
-    name = str(parse_spec(to))
-    with closing(open_target(to)) as target:
-        ignored = target.common.ignore_error
-        try:
-            with step(progress, f"exporting cache to {name}"):
-                response = write(make(target.common), target, progress, threads)
-        except CachexportError as error:
-            if ignored:
-                _log.warning("ignoring a failed export to %s: %s", name, error)
-            return Answer(name, error=error, ignored=ignored)
-        return Answer(name, response)
+    ignored = target.common.ignore_error
+    try:
+        with step(progress, f"exporting cache to {name}"), closing(target):
+            response = write(make(target.common), target, progress, threads)
+    except CachexportError as error:
+        if ignored:
+            _log.warning("ignoring a failed export to %s: %s", name, error)
+        return Answer(name, error=error, ignored=ignored)
+    return Answer(name, response)
 
 
 def _raise(answers: Sequence[Answer]) -> None:

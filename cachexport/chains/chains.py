@@ -72,12 +72,12 @@ class CacheChains:
         input in common at each position, is the same record. A digest that begins with
         `random:` is never cached: it gives None, which nothing can link to.
 
-        Raises InvalidDigest, InvalidInputError for an input without links, ForeignRecord for a
-        link to a record of other chains or to None.
+        Raises InvalidDigest, InvalidInputError for an input without links and for anything else
+        than links and results, ForeignRecord for a link to a record of other chains or to None.
         """
-        if not digest.startswith(_RANDOM):
+        if not str(digest).startswith(_RANDOM):
             digest = Digest.parse(digest)
-        return self._add(digest, deps, list(results))
+        return self._add(digest, _checked_deps(deps), _checked_results(results))
 
     def marshal(
         self, mode: Literal["min", "max"] = "max"
@@ -126,11 +126,31 @@ class CacheChains:
         return record
 
     def _link(self, link: CacheLink, digest: str) -> tuple[CacheRecord, str]:
-        if link.src is None:
+        src: object = link.src
+        if src is None:
             raise ForeignRecord(f"record {digest} links to None, as add gives for random: digests")
-        if link.src.owner is not self:
-            raise ForeignRecord(f"record {digest} links to {link.src.digest} of other chains")
-        return link.src, gojson.clean(link.selector)
+        if not isinstance(src, CacheRecord):
+            kind = type(src).__name__
+            raise ForeignRecord(f"record {digest} links to a {kind}, not to a record of add")
+        if src.owner is not self:
+            raise ForeignRecord(f"record {digest} links to {src.digest} of other chains")
+        return src, gojson.clean(link.selector)
+
+
+def _checked_deps(deps: Sequence[Sequence[CacheLink]]) -> Sequence[Sequence[CacheLink]]:
+    inputs = [links if isinstance(links, list | tuple) else [None] for links in deps]
+    if not all(isinstance(link, CacheLink) for links in inputs for link in links):
+        raise InvalidInputError(
+            "deps has a list of links for each input, as in deps=[[CacheLink(record)]]"
+        )
+    return deps
+
+
+def _checked_results(results: Iterable[CacheResult]) -> list[CacheResult]:
+    checked = list(results)
+    if not all(isinstance(result, CacheResult) for result in checked):
+        raise InvalidInputError("results has items like CacheResult(created_at, Remote(…))")
+    return checked
 
 
 def _sources(

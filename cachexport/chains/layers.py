@@ -24,6 +24,8 @@ class LayerTable:
         self._numbers: dict[tuple[str, int], int] = {}
         self._by_remote: dict[Remote, int | None] = {}
         self._added: list[Remote] = []
+        self.gone: dict[Digest, None] = {}
+        """The blobs that a provider no longer has."""
 
     def number(self, remote: Remote) -> int | None:
         """Give the top layer's number; None if a provider no longer has one of the blobs.
@@ -37,7 +39,7 @@ class LayerTable:
                 below = self._by_remote[layer]
                 break
             unknown.append(layer)
-        if below is not None and not all(map(_exists, reversed(unknown))):
+        if below is not None and not all(map(self._exists, reversed(unknown))):
             below = None
         for layer in reversed(unknown):
             below = None if below is None else self._number(layer, below)
@@ -61,24 +63,23 @@ class LayerTable:
                     found.setdefault(layer.descriptor.digest, _source(layer))
         return found
 
+    def _exists(self, layer: Remote) -> bool:
+        provider: Any = layer.provider
+        if not _can_tell(provider.__class__):
+            return True
+        try:
+            provider.info(layer.descriptor.digest)
+        except NotFound:
+            self.gone[layer.descriptor.digest] = None
+            return False
+        return True
+
     def _number(self, layer: Remote, below: int) -> int:
         key = (str(layer.descriptor.digest), below)
         number = self._numbers.setdefault(key, len(self.layers))
         if number == len(self.layers):
             self.layers.append(CacheLayer(blob=key[0], parent=below))
         return number
-
-
-def _exists(layer: Remote) -> bool:
-    provider: Any = layer.provider
-    if not _can_tell(provider.__class__):
-        return True
-    assert isinstance(provider, InfoProvider)
-    try:
-        provider.info(layer.descriptor.digest)
-    except NotFound:
-        return False
-    return True
 
 
 @cache

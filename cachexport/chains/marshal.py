@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, Literal
 
 from cachexport.cacheconfig.model import (
@@ -17,12 +18,16 @@ from cachexport.chains.minimal import leading_to_leaves
 from cachexport.chains.walk import walk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from cachexport.chains import record
     from cachexport.chains.remote import BlobSource, Remote
     from cachexport.chains.walk import Link
     from cachexport.oci.digest import Digest
+
+_log = logging.getLogger(__name__)
+_NAMED = 3
+"""How many of the blobs that are gone a warning names."""
 
 
 def marshal(
@@ -37,6 +42,7 @@ def marshal(
     keep = leading_to_leaves(order) if mode == "min" else lambda _: True
     table = LayerTable()
     results = [_result(item, table, keep) for item in order]
+    _tell_of(table.gone)
     layers, layer_numbers = _sorted_layers(table.layers)
     record_order = _order([_record_key(item, inputs) for item, inputs in order.items()])
     record_numbers = dict(zip(order, _inverse(record_order), strict=True))
@@ -60,6 +66,13 @@ def _result(
         return None
     number = table.number(newest.remote)
     return None if number is None else CacheResult(layer=number, created_at=newest.created_at)
+
+
+def _tell_of(gone: Collection[Digest]) -> None:
+    if gone:
+        named = ", ".join(list(gone)[:_NAMED])
+        more = f" and {len(gone) - _NAMED} more" if len(gone) > _NAMED else ""
+        _log.warning("left out the results that need blobs which are not there: %s%s", named, more)
 
 
 def _sorted_layers(layers: Sequence[CacheLayer]) -> tuple[tuple[CacheLayer, ...], list[int]]:

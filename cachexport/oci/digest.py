@@ -31,7 +31,7 @@ class Digest(str):
         """Check `text` and give it back as a digest; InvalidDigest when it is none."""
         if isinstance(text, cls):
             return text
-        match = _PATTERN.fullmatch(text)
+        match = _PATTERN.fullmatch(text) if isinstance(text, str) else None
         if match is None:
             raise InvalidDigest(f"not a digest: {text!r}")
         length = _ENCODED_LENGTH.get(match["algorithm"])

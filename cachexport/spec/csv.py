@@ -49,11 +49,14 @@ def parse_spec(text: str) -> Spec:
     kind = attrs.pop("type", "")
     if not kind:
         keys = ", ".join(attrs)
-        raise InvalidInputError(f"no type beside {keys} (it reads like type=local,dest=cache)")
+        raise InvalidInputError(f"the type is missing before {keys} (such as type=local)")
     return Spec(kind, MappingProxyType(attrs))
 
 
-def _record(text: str) -> list[str]:
+def _record(text: object) -> list[str]:
+    if not isinstance(text, str):
+        kind = type(text).__name__
+        raise InvalidInputError(f"a cache is named by text (type=local,dest=out), not by a {kind}")
     if not text:
         raise InvalidInputError("not a cache specification: it is empty")
     if _RECORD.fullmatch(text) is None:
@@ -67,6 +70,8 @@ def _record(text: str) -> list[str]:
 
 
 def _pair(word: str) -> tuple[str, str]:
+    if not word:
+        raise InvalidInputError("not a cache specification: nothing stands beside a comma")
     key, equals, value = word.partition("=")
     if not equals or not key.strip():
         raise InvalidInputError(f"not key=value in a cache specification: {word!r}")

@@ -21,9 +21,11 @@ _log = logging.getLogger(__name__)
 def load_caches(sources: Iterable[tuple[str, Source]], progress: Progress = silent) -> list[Cache]:
     """Read the caches of all sources, each given with its name for messages.
 
-    A source that is not there is a warning: before the first build there is no cache. Raises
-    NotFound when none is there, and whatever is wrong with one that is.
+    Of several sources one that is not there, or whose manifest is not, is a warning: before its
+    first build there is no cache. Raises NotFound when none is there, and whatever is wrong with
+    one that is.
     """
+    sources = list(sources)
     caches: list[Cache] = []
     absent: list[str] = []
     for name, source in sources:
@@ -31,13 +33,13 @@ def load_caches(sources: Iterable[tuple[str, Source]], progress: Progress = sile
             with step(progress, f"importing cache manifest from {name}"):
                 found = source.load()
         except NotFound as error:
-            _log.warning("skipping %s: %s", name, error)
             absent.append(f"{name}: {error}")
             continue
         if not found:
-            _log.warning("skipping %s: the image has no inline cache", name)
             absent.append(f"{name}: the image has no inline cache")
         caches += found
     if not caches:
         raise NotFound("no cache to import: " + "; ".join(absent or ["no source was given"]))
+    for reason in absent:
+        _log.warning("skipping %s", reason)
     return caches

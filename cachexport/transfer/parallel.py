@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+import threading
+from concurrent.futures import (
+    FIRST_EXCEPTION,
+    CancelledError,
+    Future,
+    ThreadPoolExecutor,
+    wait,
+)
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -21,22 +28,43 @@ def map_parallel(
     """Give `work(item)` for every item, in the order of the items.
 
     When one fails no other is begun, those under way are waited for, and the first error is
-    raised with a note of the others.
+    raised with a note of each other that has another cause.
     """
+    failed = threading.Event()
+
+    def attempt(item: _In) -> _Out:
+        if failed.is_set():
+            raise CancelledError
+        try:
+            return work(item)
+        except BaseException:
+            failed.set()
+            raise
+
     with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="cachexport") as pool:
-        futures = [pool.submit(work, item) for item in items]
+        futures = [pool.submit(attempt, item) for item in items]
         try:
             wait(futures, return_when=FIRST_EXCEPTION)
         finally:
+            failed.set()
             pool.shutdown(cancel_futures=True)
-    _raise_first([future for future in futures if not future.cancelled()])
+    _raise_first(futures)
     return [future.result() for future in futures]
 
 
 def _raise_first(futures: list[Future[_Out]]) -> None:
-    errors = [error for future in futures if (error := future.exception()) is not None]
+    errors = [error for future in futures if (error := _error(future)) is not None]
     if not errors:
         return
-    for error in errors[1:]:
-        errors[0].add_note(f"also: {error}")
-    raise errors[0]
+    first, *others = errors
+    for error in others:
+        if str(error.__cause__ or error) != str(first.__cause__ or first):
+            first.add_note(f"also: {error}")
+    raise first
+
+
+def _error(future: Future[_Out]) -> BaseException | None:
+    try:
+        return future.exception()
+    except CancelledError:
+        return None

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from cachexport.content.copy import copy_blob, ingest_bytes
 from cachexport.envelope.form import Form
-from cachexport.errors import NotFound
+from cachexport.errors import Integrity, NotFound
+from cachexport.layer.codecs import check_level
 from cachexport.oci.compression import Compression
 from cachexport.transfer.parallel import map_parallel
 from cachexport.transfer.progress import Event, silent, step
@@ -35,8 +36,8 @@ def write(
     """Write a cache and give the response: the manifest's descriptor under `cache.manifest`.
 
     Nothing names the cache before all of it is there. A cache without layers is not written and
-    the response is empty, as in BuildKit. Raises NotFound for a blob that the source lacks,
-    Integrity for one that is corrupt there, else TransferError or what the target raises.
+    the response is empty, as in BuildKit. Raises Integrity for a blob that the source lacks or
+    that is corrupt there, else TransferError or what the target raises.
     """
     if not cache.config.layers:
         _log.warning("failed to match any cache with layers")
@@ -59,13 +60,11 @@ def _recompressed(
 
 
 def _wanted(common: CommonExport) -> tuple[Compression | None, int | None]:
+    check_level(common.compression or Compression.GZIP, common.compression_level)
     if common.force_compression:
         return common.compression or Compression.GZIP, common.compression_level
-    if common.compression is not None:
-        _log.info(
-            "compression=%s converts no layer that exists already; add force-compression=true",
-            common.compression,
-        )
+    if common.compression is not None or common.compression_level is not None:
+        _log.warning("the compression of layers stays as it is without force-compression=true")
     return None, None
 
 
@@ -96,7 +95,7 @@ def _copy(
     try:
         copy_blob(cache.provider, ingester, desc, moved)
     except NotFound as error:
-        raise NotFound(f"missing blob {desc.digest}: {error}") from error
+        raise Integrity(f"missing blob {desc.digest}: {error}") from error
 
 
 def _write_wrapping(cache: WrappedCache, ingester: Ingester, progress: Progress) -> None:

@@ -153,7 +153,15 @@ def _files(fd: int, path: Path) -> dict[str, Stretch]:
         except (tarfile.TarError, ValueError, OverflowError) as error:
             raise WireFormat(f"{path}: damaged tar archive: {error}") from error
     # Older versions of Docker write a layer that two images share once, and links to it.
-    return {name: files[to] for name, to in links.items() if to in files} | files
+    return _unfolded({name: files[to] for name, to in links.items() if to in files} | files)
+
+
+def _unfolded(files: dict[str, Stretch]) -> dict[str, Stretch]:
+    """Leave out the folder that all is in, where somebody packed the directory itself."""
+    folders = {name.partition("/")[0] for name in files}
+    if len(folders) != 1 or not all("/" in name for name in files):
+        return files
+    return {name.partition("/")[2]: stretch for name, stretch in files.items()}
 
 
 def _note(member: tarfile.TarInfo, files: dict[str, Stretch], links: dict[str, str]) -> None:

@@ -14,6 +14,7 @@ from cachexport import (
 from cachexport.chains import BlobSource
 from cachexport.errors import (
     BackendError,
+    CachexportError,
     ForeignRecord,
     InvalidDigest,
     InvalidInputError,
@@ -73,6 +74,23 @@ def test_a_link_has_to_be_to_a_record_of_the_same_chains():
     stranger = CacheChains().add(name("a"))
     with pytest.raises(ForeignRecord, match="other chains"):
         CacheChains().add(name("b"), [[CacheLink(stranger)]])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (lambda record: {"digest": None}, "not a digest"),
+        (lambda record: {"deps": [CacheLink(record)]}, "a list of links for each input"),
+        (lambda record: {"deps": [[record]]}, "a list of links for each input"),
+        (lambda record: {"deps": [[CacheLink("x")]]}, "links to a str"),
+        (lambda record: {"results": [Remote([blob("x")])]}, "CacheResult"),
+    ],
+)
+def test_wrong_kinds_of_arguments_are_told(arguments, message):
+    chains = CacheChains()
+    record = chains.add(name("a"))
+    with pytest.raises(CachexportError, match=message):
+        chains.add(**{"digest": name("b"), **arguments(record)})
 
 
 def test_an_input_needs_a_link():
@@ -195,13 +213,15 @@ class Content(MemoryContent):
         return super().info(digest)
 
 
-def test_a_result_with_a_blob_that_is_gone_is_left_out():
+def test_a_result_with_a_blob_that_is_gone_is_left_out(caplog):
     provider = Content([b"x", b"z"])
     chains = CacheChains()
     root = chains.add(name("r"), results=[result(EARLY, "x", provider=provider)])
     chains.add(name("a"), [[CacheLink(root)]], [result(EARLY, "x", "y", "z", provider=provider)])
     assert records(chains) == {name("r"): [[name("x")]], name("a"): []}
     assert set(chains.marshal()[1]) == {name("x")}
+    assert f"blobs which are not there: {name('y')}" in caplog.text
+    assert str(name("x")) not in caplog.text
 
 
 def test_a_provider_that_fails_otherwise_is_heard():

@@ -162,8 +162,11 @@ def test_what_is_no_archive_is_refused(tmp_path: Path, content: bytes) -> None:
 def test_an_archive_of_something_else_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FailedPrecondition, match="not an archive of an OCI image layout"):
         source(src=packed(tmp_path / "x.tar", {"Makefile": b"all:"})).load()
-    with pytest.raises(FailedPrecondition, match="not an archive of an OCI image layout"):
-        source(src=CACHES / "wide.tar.gz").load()  # its layout is a folder deeper
+
+
+def test_the_directory_itself_may_be_packed() -> None:
+    (cache,) = source(src=CACHES / "wide.tar.gz").load()
+    assert len(cache.config.layers) == 600
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 import logging
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +29,11 @@ def test_what_is_read(text, kind, attrs):
     spec = parse_spec(text)
     assert (spec.type, dict(spec.attrs)) == (kind, attrs)
     assert parse_spec(str(spec)) == spec
+
+
+def test_a_path_is_no_specification():
+    with pytest.raises(InvalidInputError, match="named by text"):
+        parse_spec(Path("x"))
 
 
 def test_secrets_are_not_shown():

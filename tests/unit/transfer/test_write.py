@@ -152,10 +152,10 @@ class WithoutInfo:
 def test_a_blob_that_the_source_lacks_is_named():
     target = Recorder()
     chains = graph(provider=WithoutInfo(LAYERS[1:]))
-    with pytest.raises(NotFound, match=f"missing blob {Digest.of(LAYERS[0])}"):
+    with pytest.raises(Integrity, match=f"missing blob {Digest.of(LAYERS[0])}"):
         write(prepare_chains(chains, CommonExport()), target)
     assert "name" not in target.order
-    with pytest.raises(NotFound, match="no provider"):
+    with pytest.raises(Integrity, match="no provider"):
         chains = CacheChains()
         remote = Remote([Descriptor.of(b"x", mediatype.OCI_LAYER)])
         chains.add(Digest.of(b"r"), results=[CacheResult("2026-01-01T00:00:00Z", remote)])
@@ -292,6 +292,18 @@ def test_the_first_failure_stops_what_has_not_begun():
         map_parallel(work, range(100), threads=2)
     assert len(begun) < 100
     assert len(raised.value.__notes__) == 1
+
+
+def test_alike_failures_are_told_once():
+    barrier = threading.Barrier(4)
+
+    def work(number):
+        barrier.wait()
+        raise TransferError(f"blob {number}", op="x", origin="source") from OSError("disk full")
+
+    with pytest.raises(TransferError) as raised:
+        map_parallel(work, range(4), threads=4)
+    assert not hasattr(raised.value, "__notes__")
 
 
 def test_results_come_in_the_order_of_the_items():
