@@ -89,8 +89,9 @@ def copy_cache(
     """
     with ExitStack() as stack:
         named = partial(_named, stack)
-        opened = [named(text, open_source(text)) for text in sources]
+        # What comes last is closed first: a target may delete what a source still needs.
         ends = [named(text, open_target(text)) for text in targets]
+        opened = [named(text, open_source(text)) for text in sources]
         make = partial(prepare, load_caches(opened, progress))
         answers = []
         for name, target in ends:
@@ -132,7 +133,7 @@ def _export(
 ) -> Answer:
     ignored = target.common.ignore_error
     try:
-        with step(progress, f"exporting cache to {name}"), closing(target):
+        with step(progress, f"exporting cache to {name}"):
             response = write(make(target.common), target, progress, threads)
     except CachexportError as error:
         if ignored:

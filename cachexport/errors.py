@@ -134,6 +134,23 @@ class Auth(BackendError):
     exit_code = 77
 
 
+class RegistryError(BackendError):
+    """A registry refused. `diagnostics` are its reasons, each a code and a message."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        op: str,
+        status: int,
+        diagnostics: tuple[str, ...] = (),
+        temporary: bool = False,
+    ) -> None:
+        super().__init__(message, op=op, temporary=temporary)
+        self.status = status
+        self.diagnostics = diagnostics
+
+
 class PluginError(CachexportError):
     """A backend cannot be used."""
 
@@ -157,3 +174,8 @@ class TransferError(CachexportError):
         super().__init__(message)
         self.op = op
         self.origin = origin
+
+    @property
+    def temporary(self) -> bool:
+        """Whether trying again may help, as far as the side that failed can tell."""
+        return isinstance(self.__cause__, BackendError) and self.__cause__.temporary

@@ -18,15 +18,19 @@ if TYPE_CHECKING:
 
 def matching(digest: str, inputs: Inputs) -> list[CacheRecord]:
     """Give the records that hang with this digest under a link of every input."""
-    common: dict[CacheRecord, None] | None = None
-    for index, links in enumerate(inputs):
-        found: dict[CacheRecord, None] = {}
-        for src, selector in links:
-            found |= src.children.get((selector, index, digest), {})
-        common = found if common is None else {key: None for key in common if key in found}
-        if not common:
-            return []
-    return list(common or ())
+    hung = [
+        [src.children.get((selector, index, digest), {}) for src, selector in links]
+        for index, links in enumerate(inputs)
+    ]
+    # Many records of one digest may hang under one base: begin where there are the fewest.
+    hung.sort(key=lambda sets: sum(map(len, sets)))
+    fewest, *others = hung
+    candidates = dict.fromkeys(record for records in fewest for record in records)
+    return [
+        record
+        for record in candidates
+        if all(any(record in records for records in sets) for sets in others)
+    ]
 
 
 def join(records: Sequence[CacheRecord]) -> CacheRecord:
@@ -38,7 +42,7 @@ def join(records: Sequence[CacheRecord]) -> CacheRecord:
     main, *others = sorted(records, key=lambda record: (record.level, record.sequence))
     for other in others:
         _move_children(other, main)
-        for result in other.results:
+        for result in other.results.values():
             main.add_result(result)
     return main
 

@@ -28,10 +28,6 @@ class CacheResult:
         self.created_at = Timestamp.of(created_at)
         self.remote = remote
 
-    def same(self, other: CacheResult) -> bool:
-        """Say whether both are the same layers of the same instant."""
-        return self.created_at == other.created_at and self.remote.key == other.remote.key
-
     def __repr__(self) -> str:
         return f"CacheResult({str(self.created_at)!r}, {self.remote!r})"
 
@@ -61,7 +57,8 @@ class CacheRecord:
     parents: list[dict[tuple[CacheRecord, str], None]] = field(default_factory=list, repr=False)
     """For each input the alternatives, each a record and a selector."""
     children: dict[Edge, dict[CacheRecord, None]] = field(default_factory=dict, repr=False)
-    results: list[CacheResult] = field(default_factory=list, repr=False)
+    results: dict[tuple[Timestamp, bytes], CacheResult] = field(default_factory=dict, repr=False)
+    """By instant and layers, in the order in which they were added."""
 
     def add_result(self, result: CacheResult) -> None:
         """Add a result unless the same is there.
@@ -69,9 +66,8 @@ class CacheRecord:
         BuildKit takes two results of one instant and as many layers for the same; we compare
         the blobs too.
         """
-        if not any(result.same(known) for known in self.results):
-            self.results.append(result)
+        self.results.setdefault((result.created_at, result.remote.key), result)
 
     def newest_result(self) -> CacheResult | None:
         """Give the result that counts: the newest, of two with equal instants the first added."""
-        return max(self.results, key=lambda result: result.created_at, default=None)
+        return max(self.results.values(), key=lambda result: result.created_at, default=None)

@@ -57,10 +57,18 @@ def app(ctx: click.Context) -> None:
 def main(args: Sequence[str] | None = None) -> int:
     """Run a command line, by default the process's own, and give the exit code."""
     words = list(sys.argv[1:] if args is None else args)
+    _open_missing_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A step's description may have letters that the terminal's encoding lacks.
         sys.stdout.reconfigure(errors="backslashreplace")
     return guard(lambda: _run(words), debug="--debug" in words)
+
+
+def _open_missing_streams() -> None:
+    # A process may be started with a stream closed (`2>&-`); Python then has None for it.
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
 
 
 def _run(words: list[str]) -> int:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 import click
 
 from cachexport.cli import console
+from cachexport.cli.interrupts import Interrupted
 from cachexport.cli.output import abandon_stdout
 from cachexport.errors import CachexportError
 
@@ -14,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 INTERNAL_ERROR = 1
-INTERRUPTED = 130
-"""As shells have it: 128 and the number of SIGINT."""
+SIGNALLED = 128
+"""As shells have it: this and the number of the signal."""
 BROKEN_PIPE = 141
 """As shells have it: 128 and the number of SIGPIPE."""
 
@@ -29,9 +31,12 @@ def guard(command: Callable[[], int], *, debug: bool = False) -> int:
         return command()
     except click.exceptions.Exit as done:
         return done.exit_code
+    except Interrupted as error:
+        console.error("interrupted")
+        return SIGNALLED + error.number
     except (click.Abort, KeyboardInterrupt):
         console.error("interrupted")
-        return INTERRUPTED
+        return SIGNALLED + signal.SIGINT
     except BrokenPipeError:
         # Whoever reads our answer has seen enough; there is nothing to tell and nobody to.
         abandon_stdout()

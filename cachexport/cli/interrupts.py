@@ -1,10 +1,10 @@
-"""Interrupts that reach every thread of a transfer."""
+"""Signals that end a command, and that reach every thread of a transfer."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,34 +13,39 @@ if TYPE_CHECKING:
 
     from cachexport.transfer.progress import Event, Progress
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What a terminal sends, and what a CI system sends to a job that it cancels."""
 
-_MESSAGE = "interrupted"
+
+class Interrupted(KeyboardInterrupt):
+    """A signal wants the command to end; temporary files are removed on the way out."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__("interrupted")
+        self.number = number
 
 
 @contextmanager
 def interruptible(progress: Progress) -> Iterator[Progress]:
-    """Let an interrupt stop the threads too: they hear of it when they next report progress.
+    """Let a signal stop the threads too: they hear of it when they next report progress.
 
-    Else the process would go on until the layers under way, however long, are written. Where
-    interrupts are ignored, as in what a shell runs in the background, they stay ignored.
+    Else the process would go on until the layers under way, however long, are written. A signal
+    that is ignored, as interrupts are in what a shell runs in the background, stays ignored.
     """
-    stopped = threading.Event()
+    stopped: list[int] = []
 
     def hear(event: Event) -> None:
-        if stopped.is_set() and event.state != "done":
-            raise KeyboardInterrupt(_MESSAGE)
+        if stopped and event.state != "done":
+            raise Interrupted(stopped[0])
         progress(event)
 
     def stop(number: int, frame: FrameType | None) -> None:
-        stopped.set()
-        raise KeyboardInterrupt(_MESSAGE)
+        stopped.append(number)
+        raise Interrupted(number)
 
-    in_main = threading.current_thread() is threading.main_thread()
-    if not in_main or signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    with ExitStack() as stack:
+        if threading.current_thread() is threading.main_thread():
+            for number in _SIGNALS:
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    stack.callback(signal.signal, number, signal.signal(number, stop))
         yield hear
-        return
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        yield hear
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cachexport.errors import UnknownBackend
+from cachexport.errors import CachexportError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -27,13 +27,20 @@ def complete_spec(
     return [CompletionItem(word) for word in words if word.startswith(incomplete)]
 
 
+def _exists(text: str) -> bool:
+    try:
+        return Path(text).exists()
+    except OSError:
+        return False  # too long for a path, as a reference may be
+
+
 @contextmanager
 def hinting_at_paths(specs: Iterable[str]) -> Iterator[None]:
     """Add a note to the error that a bare path gives: to BuildKit it is a registry reference."""
     try:
         yield
-    except UnknownBackend as error:
+    except CachexportError as error:
         for text in specs:
-            if "=" not in text and Path(text).exists():
+            if "=" not in text and _exists(text):
                 error.add_note(f"a local cache is named as in type=local,src={text}")
         raise

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from cachexport.envelope.manifest import encode_manifest
 from cachexport.oci.descriptor import Descriptor
 from cachexport.oci.mediatype import CACHE_CONFIG_V0
 
@@ -48,3 +49,11 @@ class WrappedCache(Cache):
     """A cache that has bytes of its own. An inline cache has none: an image's config holds it."""
 
     wrapped: Wrapped
+
+    def in_form(self, form: Form) -> WrappedCache:
+        """Give the cache with a manifest of this form; the config keeps its bytes."""
+        wrapped = self.wrapped
+        if form is wrapped.form:
+            return self
+        manifest = encode_manifest(form, self.layers, wrapped.config_descriptor)
+        return replace(self, wrapped=replace(wrapped, form=form, manifest=manifest))

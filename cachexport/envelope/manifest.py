@@ -14,7 +14,7 @@ from cachexport.oci.descriptor import Descriptor
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_FIELDS = frozenset({"mediaType", "config", "layers", "manifests"})
+_FIELDS = frozenset({"mediaType", "config", "layers", "manifests", "subject"})
 _FORMS = {form.media_type: form for form in Form}
 
 
@@ -27,6 +27,8 @@ class Manifest:
     config: Descriptor | None = None
     layers: tuple[Descriptor, ...] = ()
     manifests: tuple[Descriptor, ...] = ()
+    subject: Descriptor | None = None
+    """What it is about, such as the image that it signs."""
 
     @property
     def is_index(self) -> bool:
@@ -67,13 +69,13 @@ def encode_manifest(form: Form, layers: Sequence[Descriptor], config: Descriptor
 def decode_manifest(raw: bytes) -> Manifest:
     """Read a manifest of any kind, telling the kind as BuildKit does. Raises WireFormat."""
     found = gojson.fields(gojson.loads(raw), _FIELDS, "")
-    config = found.get("config")
     return Manifest(
         raw=raw,
         media_type=_detect(found),
-        config=None if config is None else _config(config),
+        config=_optional(found, "config"),
         layers=tuple(gojson.each(found.get("layers"), "layers", Descriptor.decode)),
         manifests=tuple(gojson.each(found.get("manifests"), "manifests", Descriptor.decode)),
+        subject=_optional(found, "subject"),
     )
 
 
@@ -90,11 +92,11 @@ def _detect(found: dict[str, Any]) -> str:
     return mediatype.DOCKER_MANIFEST if is_image else mediatype.DOCKER_MANIFEST_LIST
 
 
-def _config(value: Any) -> Descriptor:
+def _optional(found: dict[str, Any], name: str) -> Descriptor | None:
     try:
-        return Descriptor.decode(value)
+        return None if found.get(name) is None else Descriptor.decode(found[name])
     except WireFormat as error:
-        raise error.under("config") from None
+        raise error.under(name) from None
 
 
 def _is_cache_config(desc: Descriptor) -> bool:

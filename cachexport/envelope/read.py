@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from cachexport import cacheconfig
@@ -10,7 +11,7 @@ from cachexport.content.verify import read_blob
 from cachexport.envelope.cache import Cache, Wrapped, WrappedCache
 from cachexport.envelope.inline import decode_inline
 from cachexport.envelope.manifest import Manifest, decode_manifest
-from cachexport.errors import Integrity, NotFound
+from cachexport.errors import Integrity, NotFound, WireFormat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,8 +38,10 @@ def read_caches(provider: Provider, desc: Descriptor) -> tuple[Cache, ...]:
     if config is None:
         return tuple(_inline_caches(provider, manifest))
     raw_config = _read_config(provider, config)
+    with _reading("config", config):
+        decoded = cacheconfig.decode(raw_config)
     cache = WrappedCache(
-        config=cacheconfig.decode(raw_config),
+        config=decoded,
         layers=manifest.cache_layers,
         provider=provider,
         wrapped=Wrapped(form=manifest.form, config=raw_config, manifest=manifest.raw),
@@ -47,7 +50,18 @@ def read_caches(provider: Provider, desc: Descriptor) -> tuple[Cache, ...]:
 
 
 def _read_manifest(provider: Provider, desc: Descriptor) -> Manifest:
-    return decode_manifest(read_blob(provider, desc, limit=METADATA_LIMIT))
+    raw = read_blob(provider, desc, limit=METADATA_LIMIT)
+    with _reading("manifest", desc):
+        return decode_manifest(raw)
+
+
+@contextmanager
+def _reading(kind: str, desc: Descriptor) -> Iterator[None]:
+    """Say of a WireFormat in the block which blob is meant."""
+    try:
+        yield
+    except WireFormat as error:
+        raise WireFormat(f"the {kind} {desc.digest}: {error.problem}", error.path) from error
 
 
 def _read_config(provider: Provider, config: Descriptor) -> bytes:
@@ -62,7 +76,8 @@ def _inline_caches(provider: Provider, manifest: Manifest) -> Iterator[Cache]:
         if image.config is None or not image.layers:
             continue
         image_config = _read_config(provider, image.config)
-        cache = decode_inline(image_config, image.layers, provider)
+        with _reading("config", image.config):
+            cache = decode_inline(image_config, image.layers, provider)
         if cache is not None:
             yield cache
 

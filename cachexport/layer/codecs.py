@@ -23,7 +23,6 @@ MAGIC_SIZE = 4
 """How many bytes `detect` wants to see."""
 
 _GZIP_MAGIC = b"\x1f\x8b\x08"
-_LEVELS = {Compression.GZIP: range(-1, 10), Compression.ZSTD: range(23)}
 
 
 def detect(first_bytes: bytes) -> Compression:
@@ -46,8 +45,8 @@ def check_level(compression: Compression, level: int | None) -> None:
     11 of libzstd, whose higher ones need hundreds of MiB. Uncompressed has none and takes any,
     as in BuildKit. None is the default everywhere.
     """
-    levels = _LEVELS.get(compression)
-    if level is not None and levels is not None and level not in levels:
+    levels = compression.levels
+    if level is not None and levels and level not in levels:
         message = f"compression-level {level} is not one of {compression}'s"
         raise InvalidAttr("compression-level", f"{message} ({levels[0]} to {levels[-1]})")
 

@@ -20,7 +20,7 @@ from cachexport.oci.descriptor import UNCOMPRESSED
 from cachexport.oci.digest import Digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from hashlib import _Hash
 
     from cachexport.content.protocols import Ingester, Provider, Reader
@@ -43,6 +43,7 @@ def convert_layer(
     target: Ingester,
     compression: Compression,
     level: int | None = None,
+    moved: Callable[[int], None] | None = None,
 ) -> Descriptor:
     """Put the layer `desc` into `target`, compressed like this, and give its new descriptor.
 
@@ -63,7 +64,7 @@ def convert_layer(
         return desc
     hasher = _hasher(desc.diff_id)
     with _spool(desc) as spool:
-        with open_layer(source, desc) as layer:
+        with open_layer(source, desc, moved) as layer:
             plain = BlockReader(_hashed(full_blocks(layer), hasher), layer)
             digest, size = _write(compress(plain, compression, level), spool)
         new = _describe(desc, compression, digest, size, _checked_diff_id(desc, hasher))
@@ -71,21 +72,27 @@ def convert_layer(
     return new
 
 
-def diff_id(source: Provider, desc: Descriptor) -> Digest:
+def diff_id(
+    source: Provider, desc: Descriptor, moved: Callable[[int], None] | None = None
+) -> Digest:
     """Read the layer `desc` and give the SHA-256 digest of its uncompressed content.
 
     A diff ID in the annotations is not looked at. Raises as `open_layer` does.
     """
     hasher = _hasher(None)
-    with open_layer(source, desc) as layer:
+    with open_layer(source, desc, moved) as layer:
         for block in full_blocks(layer):
             hasher.update(block)
     return Digest.from_hasher(hasher)
 
 
 @contextmanager
-def open_layer(source: Provider, desc: Descriptor) -> Iterator[Reader]:
+def open_layer(
+    source: Provider, desc: Descriptor, moved: Callable[[int], None] | None = None
+) -> Iterator[Reader]:
     """Read the layer `desc`, verified and uncompressed; closes what it opened.
+
+    `moved` hears of every block of the blob how many bytes it had.
 
     An OCI media type is believed about the compression. Of any other, Docker's above all, which
     is not always true, only the first bytes count.
@@ -93,16 +100,18 @@ def open_layer(source: Provider, desc: Descriptor) -> Iterator[Reader]:
     Raises NotFound when the source lacks it and TransferError with the origin `source` when it
     fails; reading raises Integrity when the blob is not what `desc` names or does not decompress.
     """
-    with closing(_open(source, desc)) as blob:
+    with closing(_open(source, desc, moved)) as blob:
         head = read_full(blob, MAGIC_SIZE)
         blocks = itertools.chain([head], iter(lambda: blob.read(BLOCK), b""))
         whole = BlockReader(blocks, blob)
         yield decompress(whole, _compression(desc, head), f"layer {desc.digest}")
 
 
-def _open(source: Provider, desc: Descriptor) -> VerifyingReader:
+def _open(
+    source: Provider, desc: Descriptor, moved: Callable[[int], None] | None
+) -> VerifyingReader:
     try:
-        return open_verified(source, desc)
+        return open_verified(source, desc, moved)
     except NotFound:
         raise
     except (OSError, CachexportError) as error:

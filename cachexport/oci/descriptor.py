@@ -100,9 +100,12 @@ class Descriptor:
 
     @property
     def diff_id(self) -> Digest | None:
-        """The digest of the uncompressed layer, where the annotations tell."""
+        """The digest of the uncompressed layer, where the annotations tell. Raises WireFormat."""
         text = self.annotations.get(UNCOMPRESSED)
-        return Digest.parse(text) if text else None
+        try:
+            return Digest.parse(text) if text else None
+        except InvalidDigest as error:
+            raise WireFormat(f"{self.digest}: {error}", f"annotations[{UNCOMPRESSED!r}]") from error
 
     def encode(self) -> str:
         """Give the descriptor's JSON as Go writes it."""

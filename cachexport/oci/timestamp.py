@@ -20,6 +20,8 @@ _RFC3339 = re.compile(
     re.ASCII,
 )
 _DAY = 86_400
+_CYCLE = 146_097
+"""Days in 400 years, after which the calendar is the same."""
 _UNIX_EPOCH = dt.date(1970, 1, 1).toordinal()
 
 
@@ -104,16 +106,15 @@ def _days(text: str, year: int, month: int, day: int) -> int:
         ordinal = dt.date(year + shift, month, day).toordinal()
     except ValueError as error:
         raise InvalidInputError(f"not a time: {text!r} ({error})") from error
-    return ordinal - (146_097 if shift else 0) - _UNIX_EPOCH
+    return ordinal - (_CYCLE if shift else 0) - _UNIX_EPOCH
 
 
 def _civil(days: int) -> tuple[int, int, int]:
-    ordinal = days + _UNIX_EPOCH
-    if ordinal < 1:
-        before = dt.date.fromordinal(ordinal + 146_097)
-        return before.year - 400, before.month, before.day
-    date = dt.date.fromordinal(ordinal)
-    return date.year, date.month, date.day
+    # Python's calendar ends on both sides of where a zone may lead; after 400 years it repeats.
+    cycles = {days < 1 - _UNIX_EPOCH: -1, days > dt.date.max.toordinal() - _UNIX_EPOCH: 1}.get(True)
+    shift = cycles or 0
+    date = dt.date.fromordinal(days + _UNIX_EPOCH - shift * _CYCLE)
+    return date.year + shift * 400, date.month, date.day
 
 
 Timestamp.ZERO = Timestamp.parse("0001-01-01T00:00:00Z")

@@ -64,6 +64,10 @@ class CommonExport:
     )
 
     def __post_init__(self) -> None:
+        levels = (self.compression or Compression.GZIP).levels
+        if self.compression_level is not None and levels and self.compression_level not in levels:
+            message = f"compression-level={self.compression_level} is not one of"
+            raise InvalidAttr("compression-level", f"{message} {levels[0]} to {levels[-1]}")
         if self.image_manifest and self.oci_mediatypes is False:
             raise InvalidAttr(
                 "image-manifest",

@@ -38,11 +38,18 @@ class Target(Protocol):
     def ingester(self) -> Ingester:
         """Where layers, config and manifest go. Usable until `close`."""
 
-    def publish(self, cache: WrappedCache, /) -> None:
-        """Name the cache, all of which was ingested before. The last step, seen by readers."""
+    def publish(self, cache: WrappedCache, /) -> WrappedCache:
+        """Name the cache, all of which was ingested before. The last step, seen by readers.
+
+        Gives the cache as it was published: where a form is refused that is another one.
+        """
 
     def close(self) -> None:
-        """Free what the target holds; twice is fine."""
+        """Free what the target holds; twice is fine.
+
+        Called when all targets are written and all sources closed, so that what could be in the
+        way of another is done here.
+        """
 
 
 class Backend(Protocol):

@@ -62,8 +62,9 @@ class _Unnamed:
     ingester: Ingester
     common: CommonExport
 
-    def publish(self, cache: WrappedCache, /) -> None:
+    def publish(self, cache: WrappedCache, /) -> WrappedCache:
         """Give no name."""
+        return cache
 
     def close(self) -> None:
         """Hold nothing."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from cachexport.chains import CacheChains
 from cachexport.envelope.cache import Wrapped, WrappedCache
 from cachexport.envelope.form import Form, requested_form
 from cachexport.envelope.manifest import encode_manifest
-from cachexport.errors import NotFound
+from cachexport.errors import Integrity, NotFound
 from cachexport.oci.descriptor import Descriptor
 from cachexport.oci.mediatype import CACHE_CONFIG_V0
 from cachexport.transfer.diff_ids import with_diff_ids
@@ -41,14 +41,25 @@ class LayerProvider:
 def prepare(caches: Sequence[Cache], common: CommonExport) -> WrappedCache:
     """Prepare what was read. One cache of which no change is asked keeps its very bytes.
 
-    Several are merged into one graph and marshalled.
+    Several are merged into one graph and marshalled. Raises WireFormat or Loop for a config that
+    is no graph, Integrity for a layer that the manifest does not describe.
     """
     cache = caches[0] if len(caches) == 1 else None
     if not isinstance(cache, WrappedCache):
         return prepare_chains(merge_caches(caches), common)
+    chains = _checked(cache)
     form = requested_form(common.image_manifest, common.oci_mediatypes, cache.wrapped.form)
-    minimal = _minimal(cache, form) if common.mode == "min" else None
-    return minimal or _in_form(cache, form)
+    minimal = _minimal(chains, form) if common.mode == "min" else None
+    return minimal or cache.in_form(form)
+
+
+def _checked(cache: Cache) -> CacheChains:
+    """Give the graph of a cache: bytes are not passed on that nobody could import."""
+    described = {str(desc.digest) for desc in cache.layers}
+    for layer in cache.config.layers:
+        if layer.blob not in described:
+            raise Integrity(f"missing blob {layer.blob}: the manifest does not describe it")
+    return merge_caches([cache])
 
 
 def prepare_chains(chains: CacheChains, common: CommonExport) -> WrappedCache:
@@ -84,17 +95,8 @@ def merge_caches(caches: Sequence[Cache]) -> CacheChains:
     return chains
 
 
-def _minimal(cache: Cache, form: Form) -> WrappedCache | None:
+def _minimal(chains: CacheChains, form: Form) -> WrappedCache | None:
     """Give the cache with fewer results; None if it has no more than mode=min keeps."""
-    chains = merge_caches([cache])
     if chains.marshal("min")[0] == chains.marshal("max")[0]:
         return None
     return marshalled(chains, form, "min")
-
-
-def _in_form(cache: WrappedCache, form: Form) -> WrappedCache:
-    wrapped = cache.wrapped
-    if form is wrapped.form:
-        return cache
-    manifest = encode_manifest(form, cache.layers, wrapped.config_descriptor)
-    return replace(cache, wrapped=replace(wrapped, form=form, manifest=manifest))

@@ -38,8 +38,8 @@ def recompress(
         return f"converting layer {desc.digest} to {compression}"
 
     def convert(desc: Descriptor) -> Descriptor:
-        with step(progress, converting(desc)):
-            return convert_layer(cache.provider, desc, target, compression, level)
+        with step(progress, converting(desc), desc.size) as moved:
+            return convert_layer(cache.provider, desc, target, compression, level, moved)
 
     old = list({desc.digest: desc for desc in cache.layers}.values())
     for desc in old:

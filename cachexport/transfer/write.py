@@ -6,9 +6,9 @@ import logging
 from typing import TYPE_CHECKING
 
 from cachexport.content.copy import copy_blob, ingest_bytes
+from cachexport.content.retry import persistently
 from cachexport.envelope.form import Form
 from cachexport.errors import Integrity, NotFound
-from cachexport.layer.codecs import check_level
 from cachexport.oci.compression import Compression
 from cachexport.transfer.parallel import map_parallel
 from cachexport.transfer.progress import Event, silent, step
@@ -45,9 +45,8 @@ def write(
             return {}
     cache = _recompressed(cache, target, progress, threads)
     _write_layers(cache, target.ingester, progress, threads)
-    _write_wrapping(cache, target.ingester, progress)
-    target.publish(cache)
-    return {MANIFEST_KEY: cache.wrapped.descriptor.encode()}
+    published = _publish(cache, target, progress)
+    return {MANIFEST_KEY: published.wrapped.descriptor.encode()}
 
 
 def _recompressed(
@@ -60,7 +59,6 @@ def _recompressed(
 
 
 def _wanted(common: CommonExport) -> tuple[Compression | None, int | None]:
-    check_level(common.compression or Compression.GZIP, common.compression_level)
     if common.force_compression:
         return common.compression or Compression.GZIP, common.compression_level
     if common.compression is not None or common.compression_level is not None:
@@ -93,16 +91,17 @@ def _copy(
     cache: WrappedCache, ingester: Ingester, desc: Descriptor, moved: Callable[[int], None]
 ) -> None:
     try:
-        copy_blob(cache.provider, ingester, desc, moved)
+        persistently(lambda: copy_blob(cache.provider, ingester, desc, moved))
     except NotFound as error:
         raise Integrity(f"missing blob {desc.digest}: {error}") from error
 
 
-def _write_wrapping(cache: WrappedCache, ingester: Ingester, progress: Progress) -> None:
-    wrapped = cache.wrapped
+def _publish(cache: WrappedCache, target: Target, progress: Progress) -> WrappedCache:
+    wrapped, ingester = cache.wrapped, target.ingester
     config, manifest = wrapped.config_descriptor, wrapped.descriptor
     with step(progress, f"writing config {config.digest}"):
         ingest_bytes(ingester, config, wrapped.config)
     kind = "cache image manifest" if wrapped.form is Form.IMAGE_MANIFEST else "cache manifest"
     with step(progress, f"writing {kind} {manifest.digest}"):
         ingest_bytes(ingester, manifest, wrapped.manifest)
+        return target.publish(cache)

@@ -115,7 +115,7 @@ def test_a_bug_says_so_and_where_only_on_request(
 
 def test_a_path_alone_gets_a_hint(run: InProcess) -> None:
     ran = run("inspect", str(FOLDER))
-    assert ran.code == 69
+    assert ran.code == 2
     assert f"type=local,src={FOLDER}" in ran.err
 
 
@@ -178,12 +178,16 @@ class Entry(Waiting):
 
 # A shell lets what it runs in the background ignore interrupts, perhaps this test too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 plugins.installed_backends = lambda: {"waiting": Entry()}
 sys.exit(main(["export", "--cache-from", "type=waiting", "--cache-to", "type=waiting"]))
 """
 
 
-def test_interrupting_the_process() -> None:
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_signals_end_the_process(number: signal.Signals, code: int) -> None:
     command = [sys.executable, "-c", _WAITING]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
@@ -192,10 +196,18 @@ def test_interrupting_the_process() -> None:
         assert child.stdout is not None
         while (line := child.stderr.readline()) != "ready\n":
             assert line.startswith("#1 importing cache manifest from type=waiting")
-        child.send_signal(signal.SIGINT)
-        assert child.wait(60) == 130
+        child.send_signal(number)
+        assert child.wait(60) == code
         assert child.stderr.read() == "#1 ERROR: interrupted\ncachexport: error: interrupted\n"
         assert child.stdout.read() == ""
+
+
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", ">&- 2>&-"])
+def test_a_closed_stream_does_not_stop_an_export(tmp_path: Path, closed: str) -> None:
+    to = local(tmp_path / "out", "dest")
+    command = f"{sys.executable} -m cachexport export --cache-from {MAX} --cache-to {to} {closed}"
+    subprocess.run(["sh", "-c", command], env=environment(), check=False, timeout=60)
+    assert (tmp_path / "out" / "index.json").exists()
 
 
 @pytest.mark.parametrize("form", ["table", "json"])

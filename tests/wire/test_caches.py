@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import stat
 from dataclasses import replace
 
@@ -21,6 +22,10 @@ from cachexport import (
     import_cache,
     load_cache,
 )
+from cachexport.envelope.form import Form
+from cachexport.envelope.manifest import encode_manifest
+from cachexport.errors import CachexportError
+from cachexport.oci import mediatype
 from cachexport.oci.compression import Compression
 
 FORMS = {
@@ -244,3 +249,69 @@ def test_an_image_without_inline_cache_is_no_cache():
 
     with pytest.raises(NotFound, match="no inline cache"):
         load_cache(source("docker-archive.tar"))
+
+
+def rewrapped(folder, change):
+    """Write `max` with another config, as a layout of its own."""
+    [cache] = load_cache(source("max"))
+    raw = json.dumps(change(json.loads(cache.wrapped.config))).encode()
+    desc = Descriptor.of(raw, mediatype.CACHE_CONFIG_V0)
+    manifest = encode_manifest(Form.IMAGE_MANIFEST, cache.layers, desc)
+    blobs = folder / "blobs" / "sha256"
+    shutil.copytree(caches.FOLDER / "max", folder)
+    top = Descriptor.of(manifest, mediatype.OCI_MANIFEST)
+    (blobs / desc.digest.encoded).write_bytes(raw)
+    (blobs / top.digest.encoded).write_bytes(manifest)
+    index = json.loads((folder / "index.json").read_bytes())
+    index["manifests"][0] |= {"digest": top.digest, "size": top.size}
+    (folder / "index.json").write_text(json.dumps(index))
+    return f"type=local,src={folder}"
+
+
+def loop(config):
+    first, second = config["records"][:2]
+    first["inputs"], second["inputs"] = [[{"link": 1}]], [[{"link": 0}]]
+    return config
+
+
+def no_such_record(config):
+    config["records"][0]["inputs"] = [[{"link": 999}]]
+    return config
+
+
+def no_such_layer(config):
+    config["records"][0]["layers"] = [{"layer": 99, "createdAt": "2026-01-01T00:00:00Z"}]
+    return config
+
+
+def undescribed_layer(config):
+    config["layers"][0]["blob"] = "sha256:" + "0" * 64
+    return config
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [(loop, 65), (no_such_record, 65), (no_such_layer, 65), (undescribed_layer, 70)],
+)
+@pytest.mark.parametrize("attrs", ["", "image-manifest=false", "mode=min"])
+def test_what_nobody_could_import_is_not_passed_on(change, code, attrs, tmp_path):
+    copy(source("min"), tmp_path / "target")
+    before = caches.files(tmp_path / "target")
+    with pytest.raises(CachexportError) as raised:
+        copy(rewrapped(tmp_path / "bad", change), tmp_path / "target", attrs)
+    assert raised.value.exit_code == code
+    assert caches.files(tmp_path / "target") == before
+
+
+@pytest.mark.parametrize("attrs", ["mode=min", "compression=zstd,force-compression=true"])
+def test_a_reset_waits_until_nothing_reads_any_more(attrs, tmp_path):
+    copy(source("max"), tmp_path / "one")
+    spec = f"type=local,src={tmp_path / 'one'}"
+    one = f"type=local,dest={tmp_path / 'one'},{attrs},reset=true"
+    copy_cache([spec], [one, f"type=local,dest={tmp_path / 'two'}"])
+    assert caches.files(tmp_path / "two") == caches.files(caches.FOLDER / "max")
+    [changed] = load_cache(spec)
+    blobs = {path.name for path in (tmp_path / "one" / "blobs" / "sha256").iterdir()}
+    kept = {desc.digest.encoded for desc in changed.layers}
+    wrapped = {changed.wrapped.descriptor, changed.wrapped.config_descriptor}
+    assert blobs == kept | {desc.digest.encoded for desc in wrapped}

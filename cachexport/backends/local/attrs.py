@@ -10,8 +10,8 @@ from cachexport.spec.attributes import attribute, boolean, path
 
 
 def _tag(text: str) -> str:
-    if not text:
-        raise ValueError("wants a tag")
+    if not text or not text.isprintable():
+        raise ValueError("wants a tag of printable letters")
     return text
 
 

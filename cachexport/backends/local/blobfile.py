@@ -3,12 +3,38 @@
 from __future__ import annotations
 
 import os
+import stat
 from typing import TYPE_CHECKING
 
 from cachexport.backends.local.errors import translated
+from cachexport.errors import FailedPrecondition, WireFormat
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+def open_regular(path: Path) -> tuple[int, int]:
+    """Open a file for reading and give its descriptor, which the caller closes, and its size.
+
+    Raises NotFound, FailedPrecondition for what is no regular file (a fifo would be waited for
+    without end), BackendError.
+    """
+    with translated("read", path):
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+        status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(fd)
+        raise FailedPrecondition(f"{path} is not a regular file")
+    return fd, status.st_size
+
+
+def read_regular(path: Path, limit: int) -> bytes:
+    """Give what is in a small file. Raises as `open_regular`, WireFormat over `limit` bytes."""
+    fd, size = open_regular(path)
+    with translated("read", path), os.fdopen(fd, "rb") as file:
+        if size > limit:
+            raise WireFormat(f"{path} is too large ({size} bytes)")
+        return file.read(limit)
 
 
 class BlobReader:

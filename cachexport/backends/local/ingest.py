@@ -13,6 +13,7 @@ from cachexport.backends.local.errors import translated
 from cachexport.backends.local.layout import check_target
 from cachexport.backends.local.staging import (
     file_system_time,
+    remove_all_staged,
     remove_stale,
     staged,
     sync_directory,
@@ -120,9 +121,8 @@ class LayoutIngester:
         with translated("write", layout.directory):
             os.makedirs(layout.private, 0o755, exist_ok=True)
         with translated("lock", layout.directory):
-            taken = lock.acquire(
-                layout.private / "exports.lock", shared=True, patience=self._patience
-            )
+            remove_all_staged(layout)
+            taken = lock.acquire(layout.exports_lock, shared=True, patience=self._patience)
         try:
             started = file_system_time(layout)
             remove_stale(layout, started)

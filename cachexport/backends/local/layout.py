@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cachexport.backends.local.blobfile import BlobReader
+from cachexport.backends.local.blobfile import BlobReader, open_regular, read_regular
 from cachexport.backends.local.errors import translated
 from cachexport.content.protocols import Info
 from cachexport.errors import FailedPrecondition, InvalidDigest, NotFound
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from cachexport.oci.descriptor import Descriptor
 
 INDEX = "index.json"
+_INDEX_LIMIT = 64 << 20
 LAYOUT = "oci-layout"
 _MARKS = frozenset({INDEX, LAYOUT})
 # What is there before the first export has come to its end: buildctl makes directories first.
@@ -61,6 +63,11 @@ class Layout:
         """
         return self.directory / "ingest" / "cachexport"
 
+    @property
+    def exports_lock(self) -> Path:
+        """Shared by exports and by those who read, held alone by a reset."""
+        return self.private / "exports.lock"
+
     def blob(self, digest: Digest) -> Path:
         """Give the path of the file that has the content of `digest`."""
         return self.blobs / digest.algorithm / digest.encoded
@@ -69,15 +76,10 @@ class Layout:
         """See Provider."""
         path = self.blob(desc.digest)
         try:
-            with translated("read", path):
-                fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            fd, size = open_regular(path)
         except NotFound as error:
             raise self._absent(desc.digest) from error
-        status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode):
-            os.close(fd)
-            raise self._absent(desc.digest)
-        return BlobReader(fd, path, size=status.st_size)
+        return BlobReader(fd, path, size=size)
 
     def info(self, digest: Digest, /) -> Info:
         """See InfoProvider."""
@@ -130,11 +132,22 @@ def check_target(layout: Layout) -> None:
             found = frozenset(os.listdir(layout.directory))
     except NotFound:
         return
-    if not found & _MARKS and not found <= _BEGUN:
+    is_layout = LAYOUT in found or (INDEX in found and _is_index(layout.index))
+    if not is_layout and (INDEX in found or not found <= _BEGUN):
         raise FailedPrecondition(
             f"{layout.directory} is not empty and not an OCI image layout; "
             "give a new or an empty directory"
         )
+
+
+def _is_index(path: Path) -> bool:
+    """Say whether a file of this common name can be a layout's index, or is one begun."""
+    raw = read_regular(path, _INDEX_LIMIT)
+    try:
+        value = json.loads(raw) if raw else {"manifests": []}
+    except ValueError:
+        return False
+    return isinstance(value, dict) and isinstance(value.get("manifests"), list)
 
 
 def _listed(folder: Path) -> list[str]:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import fcntl
 import os
 import random
+import stat
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cachexport.errors import Conflict
+from cachexport.errors import Conflict, FailedPrecondition
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,11 +107,13 @@ def pause() -> None:
 def _try_acquire(path: Path, *, shared: bool) -> FileLock | None:
     """Lock the file, or give None when somebody else has it."""
     # NFS wants an exclusive lock on a file that is open for writing.
-    flags = (os.O_RDONLY if shared else os.O_RDWR) | os.O_CREAT | os.O_CLOEXEC
+    flags = (os.O_RDONLY if shared else os.O_RDWR) | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
     kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     while True:
         lock = FileLock(path, os.open(path, flags, 0o644))
         try:
+            if not stat.S_ISREG(os.fstat(lock.fd).st_mode):
+                raise FailedPrecondition(f"{path} is not a regular file; remove it")
             fcntl.flock(lock.fd, kind | fcntl.LOCK_NB)
             if lock.is_current():
                 return lock

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cachexport.backends.local import lock
+from cachexport.backends.local.blobfile import read_regular
 from cachexport.backends.local.errors import translated
 from cachexport.backends.local.index import Index
 from cachexport.backends.local.staging import StagedFile, staged, sync_directory
+from cachexport.backends.local.tarfiles import METADATA_LIMIT
 from cachexport.errors import Conflict, NotFound, WireFormat
 
 if TYPE_CHECKING:
@@ -182,8 +184,7 @@ class Names:
             return b""
 
     def _read(self) -> bytes:
-        with translated("read", self.layout.index):
-            return self.layout.index.read_bytes()
+        return read_regular(self.layout.index, METADATA_LIMIT)
 
 
 def _decode_or_new(raw: bytes) -> Index:

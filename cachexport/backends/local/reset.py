@@ -12,6 +12,7 @@ from cachexport.envelope.manifest import decode_manifest
 from cachexport.envelope.read import METADATA_LIMIT
 from cachexport.errors import CachexportError, FailedPrecondition
 from cachexport.oci import mediatype
+from cachexport.oci.compression import Compression
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,7 +37,8 @@ def delete_unreferenced(names: Names, *, written_before: int) -> None:
     directory = names.layout.directory
     try:
         index = names.index()
-        reached = _reached(names.layout, index.manifests)
+        subject = [index.subject] if index.subject else []
+        reached = _reached(names.layout, [*index.manifests, *subject])
         if names.index() != index:
             raise FailedPrecondition("index.json was changed meanwhile")
         _delete(names.layout, set(names.layout.digests()) - reached, written_before)
@@ -46,10 +48,7 @@ def delete_unreferenced(names: Names, *, written_before: int) -> None:
 
 def _reached(layout: Layout, roots: Iterable[Descriptor]) -> set[Digest]:
     """Give the digests of all that the roots lead to. Raises what makes that uncertain."""
-    pending = list(roots)
-    for root in pending:
-        if root.media_type not in _READABLE:
-            raise FailedPrecondition(f"{root.digest} has an unknown type, {root.media_type!r}")
+    pending = [_known(root) for root in roots]
     reached: set[Digest] = set()
     while pending:
         desc = pending.pop()
@@ -59,10 +58,18 @@ def _reached(layout: Layout, roots: Iterable[Descriptor]) -> set[Digest]:
     return reached
 
 
+def _known(desc: Descriptor) -> Descriptor:
+    """Give a descriptor of which we know whether it leads on; raises for any other."""
+    is_cache = desc.media_type == mediatype.CACHE_CONFIG_V0 or Compression.of(desc.media_type)
+    if desc.media_type not in _READABLE and not is_cache:
+        raise FailedPrecondition(f"{desc.digest} has an unknown type, {desc.media_type!r}")
+    return desc
+
+
 def _children(layout: Layout, desc: Descriptor) -> list[Descriptor]:
     manifest = decode_manifest(read_blob(layout, desc, limit=METADATA_LIMIT))
-    config = [manifest.config] if manifest.config else []
-    return [*config, *manifest.layers, *manifest.manifests]
+    single = [child for child in (manifest.config, manifest.subject) if child is not None]
+    return [*single, *manifest.layers, *map(_known, manifest.manifests)]
 
 
 def _delete(layout: Layout, digests: Iterable[Digest], written_before: int) -> None:

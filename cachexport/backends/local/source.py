@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import stat
 import threading
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cachexport.backends.local import lock
 from cachexport.backends.local.archive import Archive, open_archive
 from cachexport.backends.local.errors import translated
 from cachexport.backends.local.layout import Layout, check_source
 from cachexport.backends.local.names import Names
 from cachexport.envelope.read import read_caches
-from cachexport.errors import FailedPrecondition, NotFound
+from cachexport.errors import Conflict, FailedPrecondition, NotFound
 from cachexport.oci.descriptor import Descriptor
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cachexport.backends.local.attrs import LocalImport
     from cachexport.backends.local.index import Index
     from cachexport.content.protocols import Provider
@@ -31,6 +35,7 @@ class LocalSource:
         self._attrs = attrs
         self._guard = threading.Lock()
         self._opened: Layout | Archive | None = None
+        self._release: Callable[[], object] = _nothing
 
     @property
     def provider(self) -> Provider:
@@ -52,11 +57,14 @@ class LocalSource:
             if isinstance(self._opened, Archive):
                 self._opened.close()
             self._opened = None
+            self._release()
 
     def _open(self) -> Layout | Archive:
         with self._guard:
             if self._opened is None:
                 self._opened = _open(Path(self._attrs.src))
+                if isinstance(self._opened, Layout):
+                    self._release = _keep_resets_away(self, self._opened)
             return self._opened
 
     def _resolve(self, content: Layout | Archive) -> Descriptor:
@@ -74,6 +82,21 @@ class LocalSource:
             known = content.index.known()
             raise NotFound(f"there is no {tag!r} in {self._attrs.src} ({known})")
         return found
+
+
+def _keep_resets_away(source: LocalSource, layout: Layout) -> Callable[[], object]:
+    """Take the lock that exports share, where there is one, and give what gives it up."""
+    path = layout.exports_lock
+    try:
+        taken = lock.acquire(path, shared=True) if path.exists() else None
+    except (OSError, Conflict):
+        # A directory that we cannot lock in is one that we would not reset.
+        return _nothing
+    return weakref.finalize(source, taken.close) if taken else _nothing
+
+
+def _nothing() -> None:
+    """Give up no lock."""
 
 
 def _open(path: Path) -> Layout | Archive:

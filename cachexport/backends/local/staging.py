@@ -9,10 +9,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cachexport.backends.local import lock
 from cachexport.backends.local.errors import translated
+from cachexport.errors import Conflict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from cachexport.backends.local.layout import Layout
@@ -72,12 +74,29 @@ def file_system_time(layout: Layout) -> int:
         return os.fstat(file.fd).st_mtime_ns
 
 
+def remove_all_staged(layout: Layout) -> None:
+    """Remove all temporary files if no export is running that could need one."""
+    with suppress(OSError, Conflict):
+        if not layout.exports_lock.exists():
+            return
+        alone = lock.acquire(layout.exports_lock, patience=0)
+        try:
+            _remove(layout, lambda entry: True)
+        finally:
+            alone.close()
+
+
 def remove_stale(layout: Layout, now: int) -> None:
     """Remove the temporary files that processes left behind a day ago, as far as possible."""
-    with suppress(OSError), os.scandir(layout.private) as entries:
+    with suppress(OSError):
+        _remove(layout, lambda entry: now - entry.stat().st_mtime_ns > STALE_AFTER)
+
+
+def _remove(layout: Layout, condition: Callable[[os.DirEntry[str]], bool]) -> None:
+    with os.scandir(layout.private) as entries:
         for entry in entries:
-            if entry.name.endswith(_SUFFIX) and now - entry.stat().st_mtime_ns > STALE_AFTER:
-                with suppress(OSError):
+            with suppress(OSError):
+                if entry.name.endswith(_SUFFIX) and condition(entry):
                     os.unlink(entry)
 
 

@@ -117,7 +117,7 @@ def _unpacked(fd: int, path: Path) -> int:
 
 
 def _gunzip(fd: int, path: Path) -> int:
-    with translated("write", tempfile.gettempdir()):
+    with translated("write", "the folder for temporary files"):
         target = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed by the next line
     with target, os.fdopen(os.dup(fd), "rb") as packed, gzip.open(packed) as source:
         left = UNPACKED_LIMIT
@@ -126,7 +126,9 @@ def _gunzip(fd: int, path: Path) -> int:
             if left < 0:
                 raise FailedPrecondition(f"{path} unpacks to over {UNPACKED_LIMIT} bytes")
             with translated("write", tempfile.gettempdir()):
-                target.write(block)
+                view = memoryview(block)
+                while view:
+                    view = view[target.write(view) :]
         return os.dup(target.fileno())
 
 
@@ -150,8 +152,10 @@ def _files(fd: int, path: Path) -> dict[str, Stretch]:
         try:
             for member in archive:
                 _note(member, files, links)
-        except (tarfile.TarError, ValueError, OverflowError) as error:
+        except (tarfile.TarError, ValueError, OverflowError, RecursionError) as error:
             raise WireFormat(f"{path}: damaged tar archive: {error}") from error
+        except MemoryError:
+            raise WireFormat(f"{path}: damaged tar archive: a header without end") from None
     # Older versions of Docker write a layer that two images share once, and links to it.
     return _unfolded({name: files[to] for name, to in links.items() if to in files} | files)
 

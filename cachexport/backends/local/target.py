@@ -28,6 +28,7 @@ class LocalTarget:
         self._attrs = attrs
         self._layout = Layout(Path(attrs.dest))
         self._ingester = LayoutIngester(self._layout)
+        self._reset_is_due = False
 
     @property
     def common(self) -> CommonExport:
@@ -39,8 +40,8 @@ class LocalTarget:
         """See Target."""
         return self._ingester
 
-    def publish(self, cache: WrappedCache, /) -> None:
-        """See Target. With `reset`, then deletes what nothing names any more.
+    def publish(self, cache: WrappedCache, /) -> WrappedCache:
+        """See Target.
 
         Raises FailedPrecondition when the cache's manifest was not ingested, Conflict when the
         index stays locked.
@@ -50,20 +51,24 @@ class LocalTarget:
         if not self._layout.holds(desc):
             raise FailedPrecondition(f"{desc.digest} is not in {self._layout.directory} yet")
         self._ingester.sync()
-        names = Names(self._layout)
-        names.publish(self._attrs.tag, desc)
-        if self._attrs.reset:
-            self._reset(names)
+        Names(self._layout).publish(self._attrs.tag, desc)
+        self._reset_is_due = self._attrs.reset
+        return cache
 
     def close(self) -> None:
-        """See Target."""
-        self._ingester.close()
+        """See Target. Now `reset` deletes: until now this could have been a source as well."""
+        try:
+            if self._reset_is_due:
+                self._reset_is_due = False
+                self._reset()
+        finally:
+            self._ingester.close()
 
-    def _reset(self, names: Names) -> None:
+    def _reset(self) -> None:
         started = self._ingester.begin().started
         with self._ingester.alone() as alone:
             if alone:
-                delete_unreferenced(names, written_before=started)
+                delete_unreferenced(Names(self._layout), written_before=started)
             else:
                 directory = self._layout.directory
                 _log.warning("%s: not reset, another export may be running there", directory)

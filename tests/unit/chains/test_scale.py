@@ -65,3 +65,23 @@ def test_merging_the_same_again_costs_no_search():
     first = calls(lambda: CacheChains.parse(config, sources))
     again = calls(lambda: parsed.merge(config, sources))
     assert again < 2 * first
+
+
+def test_many_results_of_one_record_are_not_compared_with_each_other():
+    def add(count):
+        chains = CacheChains()
+        desc = Descriptor(media_type="m", digest=Digest.of(b"x"), size=1)
+        results = [CacheResult(Timestamp(number), Remote([desc])) for number in range(count)]
+        return lambda: chains.add(Digest.of(b"r"), results=results)
+
+    assert calls(add(4000)) < 11 * calls(add(400))
+
+
+def test_many_records_of_one_digest_may_hang_under_one_base():
+    # Looking at all records of the digest each time would take longer than a test may.
+    chains = CacheChains()
+    base = chains.add(Digest.of(b"base"))
+    for number in range(20_000):
+        other = chains.add(Digest.of(b"%d" % number))
+        chains.add(Digest.of(b"same"), [[CacheLink(base)], [CacheLink(other)]])
+    assert len(chains) == 40_001

@@ -21,10 +21,10 @@ from cachexport.content.memory import MemoryContent
 from cachexport.errors import (
     BackendError,
     Integrity,
-    InvalidDigest,
     NotFound,
     TransferError,
     Unavailable,
+    WireFormat,
 )
 from cachexport.layer.convert import convert_layer, diff_id
 from cachexport.oci.compression import Compression
@@ -112,7 +112,7 @@ def test_a_wrong_diff_id_is_an_error_that_names_both(new: Compression, spools) -
 def test_a_diff_id_that_is_none_is_an_error_before_anything_is_read() -> None:
     content, desc = layer(CONTENT, Compression.GZIP, **{UNCOMPRESSED: "sha256:zz"})
     source = Watched(content)
-    with pytest.raises(InvalidDigest):
+    with pytest.raises(WireFormat, match=f"{desc.digest}: not a digest"):
         convert_layer(source, desc, Discarding(), Compression.ZSTD)
     assert not source.opened
 

@@ -8,6 +8,7 @@ import pytest
 from unit.local.rig import CACHES, described, put
 
 from cachexport.backends.local.layout import Layout, check_source, check_target
+from cachexport.backends.local.names import Names
 from cachexport.content.verify import read_blob
 from cachexport.errors import BackendError, FailedPrecondition, Integrity, NotFound, TransferError
 
@@ -40,11 +41,40 @@ def test_a_directory_in_place_of_a_blob_is_no_blob(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     layout.blob(ABSENT.digest).mkdir(parents=True)
     before = set(os.listdir("/proc/self/fd"))
-    with pytest.raises(NotFound):
+    with pytest.raises(FailedPrecondition, match="not a regular file"):
         layout.open(ABSENT)
     with pytest.raises(NotFound):
         layout.info(ABSENT.digest)
     assert set(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_fifo_is_not_waited_for(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    layout.blob(ABSENT.digest).parent.mkdir(parents=True)
+    os.mkfifo(layout.blob(ABSENT.digest))
+    with pytest.raises(FailedPrecondition, match="not a regular file"):
+        layout.open(ABSENT)
+    os.mkfifo(layout.index)
+    with pytest.raises(FailedPrecondition, match="not a regular file"):
+        Names(layout).list()
+
+
+@pytest.mark.parametrize(
+    "content", [b'{"title":"my site","posts":[1]}', b"null", b'{"posts":', b'{"manifests":{}}']
+)
+def test_somebody_elses_index_json_is_not_taken(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "index.json").write_bytes(content)
+    with pytest.raises(FailedPrecondition, match="not an OCI image layout"):
+        check_target(Layout(tmp_path))
+    (tmp_path / "about.html").touch()
+    with pytest.raises(FailedPrecondition, match="not an OCI image layout"):
+        check_target(Layout(tmp_path))
+
+
+@pytest.mark.parametrize("content", [b"", b'{"schemaVersion":2,"manifests":[]}'])
+def test_an_index_without_its_mark_is_taken(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "index.json").write_bytes(content)
+    check_target(Layout(tmp_path))
 
 
 def test_a_file_in_place_of_the_folder_is_an_error(tmp_path: Path) -> None:

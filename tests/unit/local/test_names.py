@@ -11,6 +11,7 @@ import pytest
 from unit.local.rig import copied, described, expect, process, tell, tree
 
 from cachexport.backends.local import lock, names
+from cachexport.backends.local.blobfile import read_regular
 from cachexport.backends.local.index import IMAGE_NAME, REF_NAME, Index
 from cachexport.backends.local.layout import Layout
 from cachexport.backends.local.names import Names
@@ -323,21 +324,20 @@ def test_an_index_that_is_used_while_it_is_read_is_read_again_under_the_lock(
     layout: Layout, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
     Names(layout).publish("a", DESC)
-    read_bytes = type(layout.index).read_bytes
     reads: list[bool] = []
 
-    def read_while_others_write(path: Path) -> bytes:
+    def read_while_others_write(path: Path, limit: int) -> bytes:
         # What was read first may be a mixture of old and new that happens to be JSON.
         reads.append(layout.index_lock.exists())
         if len(reads) > 1:
-            return read_bytes(path)
+            return read_regular(path, limit)
         if change == "locked":
             layout.index_lock.touch()
         else:
             buildkit_put(layout, "theirs", OTHER)
         return b"{}"
 
-    monkeypatch.setattr(type(layout.index), "read_bytes", read_while_others_write)
+    monkeypatch.setattr("cachexport.backends.local.names.read_regular", read_while_others_write)
     assert Names(layout).list()[0] == "a"
     assert (reads[0], reads[-1]) == (False, True)
     assert not layout.index_lock.exists()

@@ -5,7 +5,18 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
-from unit.local.rig import LAYOUTS, copied, described, export, ingest_all, load, put, target, tree
+from unit.local.rig import (
+    LAYOUTS,
+    copied,
+    described,
+    export,
+    ingest_all,
+    load,
+    put,
+    source,
+    target,
+    tree,
+)
 
 from cachexport.backends.local import reset
 from cachexport.backends.local.ingest import LayoutIngester
@@ -15,6 +26,8 @@ from cachexport.oci import mediatype
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from cachexport import Descriptor
 
 LATER = 2**62
 
@@ -186,3 +199,53 @@ def test_after_a_reset_others_may_begin_at_once(tmp_path: Path) -> None:
     resetting.publish(cache)
     LayoutIngester(Layout(directory), patience=0).begin()
     resetting.close()
+
+
+def manifests(*descs: Descriptor) -> bytes:
+    listed = b",".join(desc.encode().encode() for desc in descs)
+    return b'{"mediaType":"%s","manifests":[%s]}' % (mediatype.OCI_INDEX.encode(), listed)
+
+
+def test_where_an_index_names_what_we_do_not_know_nothing_is_deleted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    directory = copied("max", tmp_path / "dest")
+    needed = put(directory, b"needed by the artifact")
+    artifact = put(
+        directory, needed.encode().encode(), "application/vnd.oci.artifact.manifest.v1+json"
+    )
+    outer = put(directory, manifests(artifact), mediatype.OCI_INDEX)
+    Names(Layout(directory)).publish("artifacts", outer)
+    before = blobs(directory)
+    clear(directory)
+    assert blobs(directory) == before
+    assert "unknown type" in caplog.text
+
+
+def test_what_something_is_about_stays(tmp_path: Path) -> None:
+    directory = copied("max", tmp_path / "dest")
+    config, layer = put(directory, b"{}"), put(directory, b"layer")
+    subject = put(directory, manifests(), mediatype.OCI_INDEX)
+    raw = b'{"config":%s,"layers":[%s],"subject":%s}' % tuple(
+        desc.encode().encode() for desc in (config, layer, subject)
+    )
+    Names(Layout(directory)).publish("signature", put(directory, raw, mediatype.OCI_MANIFEST))
+    before = blobs(directory)
+    stray = put(directory, b"stray")
+    clear(directory)
+    assert blobs(directory) == before
+    assert stray.digest.encoded not in before
+
+
+def test_a_reader_keeps_resets_away(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    directory = tmp_path / "dest"
+    export(load(src=copied("max", tmp_path / "max")), target(dest=directory))
+    reading = source(src=directory)
+    reading.load()
+    before = blobs(directory)
+    export(load(src=copied("min", tmp_path / "min")), target(dest=directory, reset="true"))
+    assert before <= blobs(directory)
+    assert "not reset" in caplog.text
+    reading.close()
+    export(load(src=tmp_path / "min"), target(dest=directory, reset="true"))
+    assert blobs(directory) == blobs(tmp_path / "min")

@@ -99,5 +99,17 @@ def test_a_datetime_without_zone_is_no_instant():
         Timestamp.of(dt.datetime(2023, 1, 1))
 
 
+@pytest.mark.parametrize(
+    ("text", "utc"),
+    [
+        ("9999-12-31T23:59:59-23:59", "10000-01-01T23:58:59Z"),
+        ("0000-01-01T00:00:00+23:59", "-001-12-31T00:01:00Z"),
+    ],
+)
+def test_a_zone_may_lead_out_of_the_calendar(text, utc):
+    assert str(Timestamp.parse(text).utc()) == utc
+    assert str(Timestamp.parse(text)) == text
+
+
 def test_the_zero_time_is_gos():
     assert str(Timestamp.ZERO) == "0001-01-01T00:00:00Z"

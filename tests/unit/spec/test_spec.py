@@ -115,6 +115,8 @@ def test_absent_ones_have_no_value():
         ("dest=d,compression=brotli", "compression", "uncompressed, gzip, zstd"),
         ("dest=d,compression-level=high", "compression-level", "high"),
         ("dest=d,compression-level=1_0", "compression-level", "1_0"),
+        ("dest=d,compression-level=10", "compression-level", "-1 to 9"),
+        ("dest=d,compression=zstd,compression-level=23", "compression-level", "0 to 22"),
         ("dest=d,image-manifest=true,oci-mediatypes=false", "image-manifest", "oci-mediatypes"),
     ],
 )
