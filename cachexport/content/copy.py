@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from cachexport.content.verify import VerifyingReader, from_source, open_verified
-from cachexport.errors import CachexportError, Integrity, NotFound, TransferError
+from cachexport.errors import Auth, CachexportError, Integrity, NotFound, TransferError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,12 +27,12 @@ def copy_blob(
     `moved` hears of every block how many bytes it had.
 
     Raises NotFound or Integrity when the source lacks it or has something else under its
-    digest, else TransferError, whose `origin` says which side failed. The target then has
-    nothing of it.
+    digest, Auth when either side refuses who is asking, else TransferError, whose `origin` says
+    which side failed. The target then has nothing of it.
     """
     try:
         reader = open_verified(source, desc, moved)
-    except NotFound:
+    except (Auth, NotFound):
         raise
     except (OSError, CachexportError) as error:
         raise from_source(error, desc, "open") from error
@@ -48,7 +48,7 @@ def ingest_bytes(target: Ingester, desc: Descriptor, raw: bytes) -> None:
 def _ingest(target: Ingester, desc: Descriptor, reader: VerifyingReader) -> None:
     try:
         target.ingest(desc, reader)
-    except (Integrity, TransferError):
+    except (Auth, Integrity, TransferError):
         raise
     except (OSError, CachexportError) as error:
         message = f"cannot write blob {desc.digest} to the target: {error}"

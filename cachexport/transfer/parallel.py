@@ -64,7 +64,7 @@ def _raise_first(futures: list[Future[_Out]]) -> None:
 
 
 def _error(future: Future[_Out]) -> BaseException | None:
-    try:
-        return future.exception()
-    except CancelledError:
+    if future.cancelled():
         return None
+    error = future.exception()
+    return None if isinstance(error, CancelledError) else error

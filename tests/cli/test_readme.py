@@ -36,14 +36,21 @@ def test_the_test_command_is_what_ci_runs():
     assert command in (ROOT / ".ci" / "run").read_text().splitlines()
 
 
-def test_every_attribute_of_local_is_in_the_table():
-    from cachexport.backends.local.attrs import LocalExport, LocalImport
-    from cachexport.spec import known_attributes
+def listed_attributes(kind):
+    section = README.split(f"## `type={kind}`")[1].split("\n## ")[0]
+    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    return {name for row in rows for name in re.findall(r"`([\w.-]+)`", row)}
 
-    table = README.split("## `type=local`")[1].split("\n\n")[1]
-    names = {*known_attributes(LocalExport), *known_attributes(LocalImport)}
-    rows = [line.split("|")[1] for line in table.splitlines()[2:]]
-    assert {name for row in rows for name in re.findall(r"`([\w-]+)`", row)} == names
+
+def test_every_attribute_is_in_a_table():
+    from cachexport.backends.local.attrs import LocalExport, LocalImport
+    from cachexport.backends.registry.attrs import RegistryExport, RegistryImport
+    from cachexport.spec import CommonExport, known_attributes
+
+    local = {*known_attributes(LocalExport), *known_attributes(LocalImport)}
+    assert listed_attributes("local") == local
+    registry = {*known_attributes(RegistryExport), *known_attributes(RegistryImport)}
+    assert listed_attributes("registry") == registry - set(known_attributes(CommonExport))
 
 
 def test_every_exit_code_is_in_the_table():

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPSConnection
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 if TYPE_CHECKING:
     import ssl
@@ -35,7 +35,8 @@ def ask(
     parts = urlsplit(url)
     connection = _connection(parts.scheme, parts.netloc, trust)
     try:
-        connection.request(method, f"{parts.path}?{parts.query}", body, dict(headers or {}))
+        target = urlunsplit(("", "", parts.path, parts.query, ""))
+        connection.request(method, target, body, dict(headers or {}))
         response = connection.getresponse()
         return Answer(response.status, response.headers, response.read())
     finally:

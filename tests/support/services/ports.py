@@ -13,8 +13,10 @@ LOWEST, BEYOND = 10_000, 22_768
 
 def free_port() -> int:
     """Give a port that no other caller on this machine gets while this process lives."""
-    ports = random.SystemRandom().sample(range(LOWEST, BEYOND), 500)
-    return next(port for port in ports if _claim(port) and _is_free(port))
+    for port in random.SystemRandom().sample(range(LOWEST, BEYOND), BEYOND - LOWEST):
+        if _claim(port) and _is_free(port):
+            return port
+    raise OSError(f"no port from {LOWEST} to {BEYOND - 1} is free")
 
 
 def answers(port: int) -> bool:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+# Our death before the kernel was told to watch for it is seen by who the parent is by then.
+GUARD = ["/bin/sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"']
 
 
 class ServiceFailed(Exception):
@@ -55,7 +57,7 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 def _start(argv: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
     with log.open("ab") as output:
         return subprocess.Popen(
-            [program("setpriv"), "--pdeathsig", "KILL", "--", *argv],
+            [program("setpriv"), "--pdeathsig", "KILL", *GUARD, str(os.getpid()), *argv],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

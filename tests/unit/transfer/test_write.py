@@ -307,6 +307,16 @@ def test_alike_failures_are_told_once():
     assert not hasattr(raised.value, "__notes__")
 
 
+def test_what_was_not_begun_is_no_failure():
+    def work(number):
+        raise OSError("first")
+
+    for _ in range(50):
+        with pytest.raises(OSError, match="first") as raised:
+            map_parallel(work, range(20), threads=4)
+        assert not hasattr(raised.value, "__notes__")
+
+
 def test_results_come_in_the_order_of_the_items():
     assert map_parallel(lambda n: n * n, range(50), threads=8) == [n * n for n in range(50)]
 

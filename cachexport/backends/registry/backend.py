@@ -1,0 +1,58 @@
+"""`type=registry`: attributes in, source or target out."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from typing import TYPE_CHECKING
+
+from cachexport.backends.registry.attrs import RegistryExport, RegistryImport
+from cachexport.backends.registry.client import Client
+from cachexport.backends.registry.credentials import find_login
+from cachexport.backends.registry.repository import Repository
+from cachexport.backends.registry.source import RegistrySource
+from cachexport.backends.registry.target import RegistryTarget
+from cachexport.backends.registry.tokens import Authorizer
+from cachexport.errors import InvalidAttr
+from cachexport.spec import known_attributes, read_attributes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cachexport.backends.registry.attrs import Connection
+    from cachexport.oci.reference import Reference
+    from cachexport.spec import Spec
+
+
+class RegistryBackend:
+    """A Backend. `env` is where logins are looked for, by default the process's own."""
+
+    def __init__(self, env: Mapping[str, str] = os.environ) -> None:
+        self._env = env
+
+    def source(self, spec: Spec, /) -> RegistrySource:
+        """See Backend."""
+        attrs = read_attributes(RegistryImport, spec, ignored=known_attributes(RegistryExport))
+        return RegistrySource(attrs.ref, self._repository(attrs.ref, attrs, "pull"))
+
+    def target(self, spec: Spec, /) -> RegistryTarget:
+        """See Backend."""
+        attrs = read_attributes(RegistryExport, spec, ignored=known_attributes(RegistryImport))
+        if attrs.ref.digest is not None:
+            message = f"a cache cannot be written to a digest: {attrs.ref}; name a tag"
+            raise InvalidAttr("ref", message)
+        return RegistryTarget(attrs, self._repository(attrs.ref, attrs, "pull,push"))
+
+    def _repository(self, ref: Reference, connection: Connection, actions: str) -> Repository:
+        authorizer = Authorizer(
+            ref.host,
+            partial(find_login, ref.host, self._env),
+            timeout=connection.timeout,
+            verify=not connection.insecure,
+        )
+        scope = f"repository:{ref.repository}:{actions}"
+        client = Client(ref.host, scope, connection, authorizer)
+        return Repository(client, ref.repository, connection.parallelism)
+
+
+backend = RegistryBackend()

@@ -1,0 +1,86 @@
+"""Logins for registries, from where docker and podman keep them."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cachexport.errors import Auth
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from docker.auth import AuthConfig
+
+_DOCKER_HUB = "docker.io"
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Who asks. With an `identity_token` there is no password. Its text shows no secret."""
+
+    username: str = ""
+    password: str = field(default="", repr=False)
+    identity_token: str = field(default="", repr=False)
+
+
+def find_login(host: str, env: Mapping[str, str]) -> Login | None:
+    """Find the login for a registry, None for an anonymous one.
+
+    `host` is the one in references, with its port. Looked through, in this order, are
+    `$REGISTRY_AUTH_FILE`, `$DOCKER_CONFIG/config.json` or `~/.docker/config.json` with its
+    `credHelpers` and `credsStore` (their programs are found on the process's `$PATH`), then
+    podman's `auth.json`. Raises Auth when a file or a helper
+    program fails: a login that was meant and cannot be read is no anonymous one.
+    """
+    for path in _files(env):
+        if path.is_file():
+            login = _from_file(path, host, env)
+            if login is not None:
+                return login
+    return None
+
+
+def _files(env: Mapping[str, str]) -> Iterator[Path]:
+    home = Path(env.get("HOME") or Path.home())
+    if env.get("REGISTRY_AUTH_FILE"):
+        yield Path(env["REGISTRY_AUTH_FILE"])
+    yield Path(env.get("DOCKER_CONFIG") or home / ".docker") / "config.json"
+    if env.get("XDG_RUNTIME_DIR"):
+        yield Path(env["XDG_RUNTIME_DIR"]) / "containers" / "auth.json"
+    yield Path(env.get("XDG_CONFIG_HOME") or home / ".config") / "containers" / "auth.json"
+
+
+def _from_file(path: Path, host: str, env: Mapping[str, str]) -> Login | None:
+    from docker.errors import DockerException
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a helper that is not installed is an error below
+            found = _load(path, env).resolve_authconfig(host) or {}
+    except (OSError, ValueError, DockerException) as error:
+        raise Auth(f"cannot read a login for {host} from {path}: {error}", op="log in") from error
+    # docker's library gives the keys of a helper's answer in another case than those of a file.
+    values = {key.lower(): value for key, value in found.items() if value}
+    if not values.keys() & {"username", "identitytoken"}:
+        return None
+    return Login(
+        username=values.get("username", ""),
+        password=values.get("password", ""),
+        identity_token=values.get("identitytoken", ""),
+    )
+
+
+def _load(path: Path, env: Mapping[str, str]) -> AuthConfig:
+    import json
+
+    from docker.auth import AuthConfig, load_config
+
+    content = json.loads(path.read_bytes())
+    if not isinstance(content, dict):
+        raise ValueError("it is no JSON object")
+    if not content.keys() & {"auths", "credsStore", "credHelpers"}:
+        return AuthConfig({})
+    return load_config(config_dict=content, credstore_env=dict(env))

@@ -1,0 +1,34 @@
+"""Reading caches from a registry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cachexport.envelope.read import read_caches
+
+if TYPE_CHECKING:
+    from cachexport.backends.registry.repository import Repository
+    from cachexport.content.protocols import Provider
+    from cachexport.envelope.cache import Cache
+    from cachexport.oci.reference import Reference
+
+
+class RegistrySource:
+    """A Source over what a reference names: a cache, or images with inline caches."""
+
+    def __init__(self, ref: Reference, repository: Repository) -> None:
+        self._ref = ref
+        self._repository = repository
+
+    @property
+    def provider(self) -> Provider:
+        """See Source."""
+        return self._repository
+
+    def load(self) -> tuple[Cache, ...]:
+        """See Source."""
+        return read_caches(self._repository, self._repository.resolve(self._ref.target))
+
+    def close(self) -> None:
+        """See Source."""
+        self._repository.close()

@@ -1,0 +1,200 @@
+"""Answering a registry that asks who is asking."""
+
+from __future__ import annotations
+
+import base64
+import re
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from cachexport.errors import Auth, BackendError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from cachexport.backends.registry.credentials import Login
+
+_PARAMETER = re.compile(r'(\w+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
+_DEFAULT_LIFE = 60.0
+"""Seconds that a token lives where the answer does not say, by the specification."""
+_MARGIN = 0.9
+"""Part of its life after which a token is taken for expired."""
+_HUB_REALM = "auth.docker.io"
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """What a `WWW-Authenticate` header asks for."""
+
+    scheme: str
+    parameters: Mapping[str, str]
+
+    @classmethod
+    def parse(cls, header: str) -> Challenge:
+        """Read the header of a response with status 401."""
+        scheme, _, rest = header.strip().partition(" ")
+        found = {
+            m[1].lower(): m[2] if m[2] is not None else m[3] for m in _PARAMETER.finditer(rest)
+        }
+        return cls(scheme.lower(), found)
+
+
+@dataclass(slots=True)
+class _Token:
+    header: str = field(repr=False)
+    until: float
+
+
+class Authorizer:
+    """Gives the Authorization header for one registry, asked anew for every request.
+
+    Tokens are fetched when the registry asks for one, kept per scope until shortly before they
+    expire, and fetched once however many threads wait for them. A login goes to the registry
+    itself, and to its token service only where that is the registry's own.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        login: Callable[[], Login | None],
+        *,
+        timeout: float,
+        verify: bool = True,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._host = host
+        self._login = login
+        self._timeout = timeout
+        self._verify = verify
+        self._now = now
+        self._lock = threading.Lock()
+        self._tokens: dict[str, _Token] = {}
+        self._challenge: Challenge | None = None
+
+    def header(self, scope: str) -> str | None:
+        """Give the header to send; None as long as nothing was asked for."""
+        with self._lock:
+            if self._challenge is None:
+                return None
+            token = self._tokens.get(scope)
+            if token is None or self._now() >= token.until:
+                token = self._tokens[scope] = self._fetch(self._challenge, scope)
+            return token.header
+
+    def refused(self, header: str, scope: str, sent: str | None) -> bool:
+        """Hear that a request with the header `sent` was refused; say whether to try again."""
+        challenge = Challenge.parse(header)
+        if challenge.scheme not in ("basic", "bearer"):
+            return False
+        with self._lock:
+            self._challenge = challenge
+            token = self._tokens.get(scope)
+            if token is not None and token.header == sent:
+                del self._tokens[scope]
+            return sent is None or challenge.scheme == "bearer"
+
+    def _fetch(self, challenge: Challenge, scope: str) -> _Token:
+        login = self._login()
+        if challenge.scheme == "basic":
+            if login is None:
+                message = f"{self._host} wants a login and none is stored; use `docker login`"
+                raise Auth(message, op="log in")
+            return _Token(_basic(login), float("inf"))
+        return self._fetch_token(challenge.parameters, scope, login)
+
+    def _fetch_token(
+        self, parameters: Mapping[str, str], scope: str, login: Login | None
+    ) -> _Token:
+        realm = parameters.get("realm", "")
+        if login is not None and not may_have_login(self._host, realm):
+            message = (
+                f"{self._host} sends logins to {realm!r}, which is not its own; "
+                "log out of it to go on anonymously"
+            )
+            raise Auth(message, op="log in")
+        fields = {"service": parameters.get("service", ""), "scope": scope}
+        start = self._now()
+        answer = self._ask(realm, fields, login)
+        token = answer.get("token") or answer.get("access_token")
+        if not isinstance(token, str):
+            raise Auth(f"the token service of {self._host} gave no token", op="log in")
+        life = answer.get("expires_in")
+        seconds = float(life) if isinstance(life, int | float) and life > 0 else _DEFAULT_LIFE
+        return _Token(f"Bearer {token}", start + seconds * _MARGIN)
+
+    def _ask(self, realm: str, fields: dict[str, str], login: Login | None) -> dict[str, Any]:
+        import requests
+
+        try:
+            with requests.Session() as session:
+                response = self._send(session, realm, fields, login)
+        except requests.RequestException as error:
+            message = f"the token service of {self._host} cannot be reached: {type(error).__name__}"
+            raise BackendError(message, op="log in", temporary=True) from error
+        if response.status_code != requests.codes.ok:
+            raise _refused(self._host, response.status_code)
+        try:
+            answer = response.json()
+        except ValueError as error:
+            message = f"the token service of {self._host} did not answer in JSON"
+            raise Auth(message, op="log in") from error
+        return answer if isinstance(answer, dict) else {}
+
+    def _send(self, session: Any, realm: str, fields: dict[str, str], login: Login | None) -> Any:
+        # Without this requests would look for a login in ~/.netrc.
+        session.auth = lambda request: request
+        settings = {"timeout": self._timeout, "verify": self._verify, "allow_redirects": False}
+        if login is not None and login.identity_token:
+            form = {
+                "grant_type": "refresh_token",
+                "refresh_token": login.identity_token,
+                "client_id": "cachexport",
+                **fields,
+            }
+            return session.post(realm, data=form, **settings)
+        headers = {} if login is None else {"Authorization": _basic(login)}
+        return session.get(realm, params=fields, headers=headers, **settings)
+
+
+def may_have_login(host: str, realm: str) -> bool:
+    """Say whether a registry's token service may be given the login for that registry.
+
+    It may on the same host, and over TLS on one of the same domain: a registry that was broken
+    into cannot send logins elsewhere.
+    """
+    url = urlsplit(realm)
+    name, there = _name(host), (url.hostname or "").lower()
+    if there == name:
+        return url.scheme == "https" or _is_loopback(name)
+    if url.scheme != "https":
+        return False
+    return (name == "docker.io" and there == _HUB_REALM) or _domain(name) == _domain(there)
+
+
+def _domain(name: str) -> str:
+    """Give what is left without the first label, or the name itself if that is no domain."""
+    rest = name.partition(".")[2]
+    return rest if rest.count(".") >= 1 and not rest.replace(".", "").isdigit() else name
+
+
+def _name(host: str) -> str:
+    return (urlsplit(f"//{host}").hostname or "").lower()
+
+
+def _is_loopback(name: str) -> bool:
+    return name in ("localhost", "::1") or name.startswith("127.")
+
+
+def _basic(login: Login) -> str:
+    pair = f"{login.username}:{login.password}".encode()
+    return "Basic " + base64.b64encode(pair).decode()
+
+
+def _refused(host: str, status: int) -> BackendError:
+    message = f"the token service of {host} answered {status}"
+    if status in (400, 401, 403, 404):
+        return Auth(f"{message}; check the login with `docker login`", op="log in")
+    return BackendError(message, op="log in", temporary=status == 429 or status >= 500)

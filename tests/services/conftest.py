@@ -1,0 +1,126 @@
+"""Services for a test to ask for; see tests/support/services."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import pytest
+from support.services.builds import compile_tool, write_context
+from support.services.dockerd import Dockerd, running_dockerd
+from support.services.logins import ALICE, READER
+from support.services.registry import Registry, running_registry
+from support.services.scripted import ScriptedRegistry
+from support.services.tls import Authority
+from support.services.token_server import TokenServer, running_token_server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker("services")
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """Give a registry that is open to all, and shared: use repositories of the test's own."""
+    with running_registry(tmp_path_factory.mktemp("registry")) as running:
+        yield running
+
+
+@pytest.fixture
+def repo() -> str:
+    """Give the name of a repository that no other test uses."""
+    return f"tests/{uuid4().hex}"
+
+
+@pytest.fixture(scope="session")
+def tls_registry(
+    tmp_path_factory: pytest.TempPathFactory, authority: Authority
+) -> Iterator[Registry]:
+    """Give a shared registry whose certificate only `authority` vouches for."""
+    with running_registry(tmp_path_factory.mktemp("tls"), authority=authority) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def htpasswd_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """Give a shared registry that asks for ALICE's or READER's password and lets both do all."""
+    folder = tmp_path_factory.mktemp("htpasswd")
+    with running_registry(folder, logins=[ALICE, READER]) as running:
+        yield running
+
+
+@pytest.fixture
+def tokens(authority: Authority) -> Iterator[TokenServer]:
+    """Give a token server where ALICE may do all, READER may pull, and nobody else anything."""
+    with running_token_server(authority, [ALICE, READER]) as server:
+        yield server
+
+
+@pytest.fixture
+def token_registry(tmp_path: Path, tokens: TokenServer) -> Iterator[Registry]:
+    folder = tmp_path / "token-registry"
+    folder.mkdir()
+    with running_registry(folder, tokens=tokens) as running:
+        yield running
+
+
+@pytest.fixture
+def scripted() -> Iterator[ScriptedRegistry]:
+    with ScriptedRegistry() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def dockerds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[int], Dockerd]]:
+    """Give the shared daemon of a number, started when it is first asked for."""
+    daemons: dict[int, Dockerd] = {}
+    with ExitStack() as stack:
+
+        def numbered(number: int) -> Dockerd:
+            if number not in daemons:
+                folder = tmp_path_factory.mktemp("dockerd")
+                daemons[number] = stack.enter_context(running_dockerd(folder))
+            return daemons[number]
+
+        yield numbered
+
+
+@pytest.fixture
+def dockerd(dockerds: Callable[[int], Dockerd]) -> Dockerd:
+    """Give a docker daemon without any image or build cache."""
+    daemon = dockerds(1)
+    daemon.prune_all()
+    return daemon
+
+
+@pytest.fixture
+def other_dockerd(dockerds: Callable[[int], Dockerd]) -> Dockerd:
+    """Give a second one, as empty, that shares nothing with the first."""
+    daemon = dockerds(2)
+    daemon.prune_all()
+    return daemon
+
+
+@pytest.fixture(scope="session")
+def tool(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return compile_tool(tmp_path_factory.mktemp("tool") / "tool")
+
+
+@pytest.fixture
+def context(tmp_path: Path, tool: Path) -> Callable[[str], Path]:
+    """Write the context of a build with this source."""
+    return lambda source: write_context(tmp_path / f"context-{source}", tool, source)

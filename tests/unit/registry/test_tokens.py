@@ -1,0 +1,119 @@
+import pytest
+
+from cachexport.backends.registry.credentials import Login
+from cachexport.backends.registry.tokens import Authorizer, Challenge, may_have_login
+from cachexport.errors import Auth
+
+BEARER = 'Bearer realm="https://auth.example/token",service="registry.example",scope="x"'
+
+
+@pytest.mark.parametrize(
+    ("header", "scheme", "parameters"),
+    [
+        ('Basic realm="r"', "basic", {"realm": "r"}),
+        ("BASIC realm=r", "basic", {"realm": "r"}),
+        (
+            'Bearer realm="https://a/t?x=1",service="s, t",error="e"',
+            "bearer",
+            {"realm": "https://a/t?x=1", "service": "s, t", "error": "e"},
+        ),
+        ('Bearer Realm = "a" , SERVICE = b', "bearer", {"realm": "a", "service": "b"}),
+        ("", "", {}),
+    ],
+)
+def test_challenges_are_read(header, scheme, parameters):
+    challenge = Challenge.parse(header)
+    assert (challenge.scheme, challenge.parameters) == (scheme, parameters)
+
+
+@pytest.mark.parametrize(
+    ("host", "realm", "allowed"),
+    [
+        ("registry.example.com", "https://registry.example.com/token", True),
+        ("registry.example.com:5000", "https://registry.example.com/token", True),
+        ("registry.example.com", "http://registry.example.com/token", False),
+        ("127.0.0.1:5000", "http://127.0.0.1:5001/token", True),
+        ("localhost:5000", "http://localhost:5001/token", True),
+        ("127.0.0.1:5000", "http://127.0.0.2/token", False),
+        ("docker.io", "https://auth.docker.io/token", True),
+        ("docker.io", "http://auth.docker.io/token", False),
+        ("registry.gitlab.com", "https://gitlab.com/jwt/auth", True),
+        ("registry.example.com", "https://auth.example.com/token", True),
+        ("registry.example.com", "https://auth.example.org/token", False),
+        ("registry.example.com", "https://example.com.evil.org/token", False),
+        ("example.com", "https://other.com/token", False),
+        ("10.0.0.1", "https://10.0.0.2/token", False),
+        ("registry.example.com", "", False),
+        ("registry.example.com", "file:///etc/passwd", False),
+    ],
+)
+def test_a_login_goes_to_the_registrys_own_token_service_only(host, realm, allowed):
+    assert may_have_login(host, realm) is allowed
+
+
+class Service(Authorizer):
+    """An Authorizer whose token service is this class."""
+
+    def __init__(self, login=None, life=60):
+        self.time = 0.0
+        self.asked = []
+        self.life = life
+        super().__init__("registry.example", lambda: login, timeout=1, now=lambda: self.time)
+
+    def _ask(self, realm, fields, login):
+        self.asked.append((realm, fields, login))
+        return {"token": f"t{len(self.asked)}", "expires_in": self.life}
+
+
+def test_nothing_is_sent_before_it_is_asked_for():
+    service = Service(Login("u", "p"))
+    assert service.header("s") is None
+    assert service.asked == []
+
+
+def test_basic_logins_are_sent_as_they_are():
+    service = Service(Login("u", "p"))
+    assert service.refused('Basic realm="r"', "s", None)
+    assert service.header("s") == "Basic dTpw"
+    assert not service.refused('Basic realm="r"', "s", "Basic dTpw")
+
+
+def test_basic_without_a_login_says_what_to_do():
+    service = Service()
+    assert service.refused('Basic realm="r"', "s", None)
+    with pytest.raises(Auth, match="docker login"):
+        service.header("s")
+
+
+def test_tokens_are_kept_per_scope_until_shortly_before_they_expire():
+    service = Service()
+    service.refused(BEARER, "pull", None)
+    assert [service.header("pull") for _ in range(3)] == ["Bearer t1"] * 3
+    assert service.header("push") == "Bearer t2"
+    service.time = 53
+    assert service.header("pull") == "Bearer t1"
+    service.time = 55
+    assert service.header("pull") == "Bearer t3"
+
+
+def test_a_token_that_is_refused_is_fetched_anew_once():
+    service = Service()
+    service.refused(BEARER, "s", None)
+    old = service.header("s")
+    assert service.refused(BEARER, "s", old)
+    assert service.header("s") == "Bearer t2"
+    # Another thread that was refused with the old one does not throw the new one away.
+    assert service.refused(BEARER, "s", old)
+    assert service.header("s") == "Bearer t2"
+
+
+def test_a_login_is_not_sent_to_a_stranger():
+    service = Service(Login("u", "p"))
+    service.refused('Bearer realm="https://evil.org/token"', "s", None)
+    with pytest.raises(Auth, match="not its own"):
+        service.header("s")
+    assert service.asked == []
+
+
+def test_an_unknown_scheme_is_not_answered():
+    assert not Service().refused("Negotiate", "s", None)
