@@ -77,7 +77,10 @@ class CacheChains:
         """
         if not str(digest).startswith(_RANDOM):
             digest = Digest.parse(digest)
-        return self._add(digest, _checked_deps(deps), _checked_results(results))
+        inputs = [[self._link(link, digest) for link in links] for links in _checked_deps(deps)]
+        if not all(inputs):
+            raise InvalidInputError(f"an input without links for record {digest}")
+        return self._add(digest, inputs, _checked_results(results))
 
     def marshal(
         self, mode: Literal["min", "max"] = "max"
@@ -96,16 +99,10 @@ class CacheChains:
         return len(self._records)
 
     def _add(
-        self,
-        digest: str,
-        deps: Sequence[Sequence[CacheLink]],
-        results: Sequence[CacheResult],
+        self, digest: str, inputs: graph.Inputs, results: Sequence[CacheResult]
     ) -> CacheRecord | None:
         if digest.startswith(_RANDOM):
             return None
-        inputs = [[self._link(link, digest) for link in links] for links in deps]
-        if not all(inputs):
-            raise InvalidInputError(f"an input without links for record {digest}")
         record = self._find(digest, inputs) or self._new(digest)
         if not inputs:
             self._roots[digest] = record

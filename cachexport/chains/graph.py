@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 def matching(digest: str, inputs: Inputs) -> list[CacheRecord]:
     """Give the records that hang with this digest under a link of every input."""
+    if len(inputs) == 1 and len(inputs[0]) == 1:
+        [[(src, selector)]] = inputs
+        return list(src.children.get((selector, 0, digest), ()))
     hung = [
         [src.children.get((selector, index, digest), {}) for src, selector in links]
         for index, links in enumerate(inputs)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from cachexport.cacheconfig.model import NO_PARENT, CacheLayer
+from cachexport.cacheconfig.model import NO_PARENT
 from cachexport.chains.remote import BlobSource, Remote
 from cachexport.content.protocols import InfoProvider
 from cachexport.errors import NotFound
@@ -16,11 +16,15 @@ if TYPE_CHECKING:
     from cachexport.oci.digest import Digest
 
 
+Layer = tuple[str, int]
+"""A blob, and the number of the layer below it, `NO_PARENT` for none."""
+
+
 class LayerTable:
     """Numbers the layers of results in the order in which they are added."""
 
     def __init__(self) -> None:
-        self.layers: list[CacheLayer] = []
+        self.layers: list[Layer] = []
         self._numbers: dict[tuple[str, int], int] = {}
         self._by_remote: dict[Remote, int | None] = {}
         self._added: list[Remote] = []
@@ -78,7 +82,7 @@ class LayerTable:
         key = (str(layer.descriptor.digest), below)
         number = self._numbers.setdefault(key, len(self.layers))
         if number == len(self.layers):
-            self.layers.append(CacheLayer(blob=key[0], parent=below))
+            self.layers.append(key)
         return number
 
 

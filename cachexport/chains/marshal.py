@@ -21,9 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from cachexport.chains import record
+    from cachexport.chains.layers import Layer
     from cachexport.chains.remote import BlobSource, Remote
     from cachexport.chains.walk import Link
     from cachexport.oci.digest import Digest
+    from cachexport.oci.timestamp import Timestamp
+
+    Result = tuple[int, Timestamp]
+    """The number of the top layer, as the table counts, and the instant."""
 
 _log = logging.getLogger(__name__)
 _NAMED = 3
@@ -60,12 +65,12 @@ def marshal(
 
 def _result(
     item: record.CacheRecord, table: LayerTable, keep: Callable[[Remote], bool]
-) -> CacheResult | None:
+) -> Result | None:
     newest = item.newest_result()
     if newest is None or not keep(newest.remote):
         return None
     number = table.number(newest.remote)
-    return None if number is None else CacheResult(layer=number, created_at=newest.created_at)
+    return None if number is None else (number, newest.created_at)
 
 
 def _tell_of(gone: Collection[Digest]) -> None:
@@ -75,16 +80,13 @@ def _tell_of(gone: Collection[Digest]) -> None:
         _log.warning("left out the results that need blobs which are not there: %s%s", named, more)
 
 
-def _sorted_layers(layers: Sequence[CacheLayer]) -> tuple[tuple[CacheLayer, ...], list[int]]:
+def _sorted_layers(layers: Sequence[Layer]) -> tuple[tuple[CacheLayer, ...], list[int]]:
     """Sort by blob, then by the parent's position in the walk; give the new numbers too."""
-    order = _order([(layer.blob, layer.parent) for layer in layers])
+    order = _order(layers)
     numbers = _inverse(order)
-    in_order = (layers[old] for old in order)
     renumbered = [
-        layer
-        if layer.parent == NO_PARENT
-        else CacheLayer(blob=layer.blob, parent=numbers[layer.parent])
-        for layer in in_order
+        CacheLayer(blob=blob, parent=parent if parent == NO_PARENT else numbers[parent])
+        for blob, parent in (layers[old] for old in order)
     ]
     return tuple(renumbered), numbers
 
@@ -98,10 +100,11 @@ def _record_key(item: record.CacheRecord, inputs: Sequence[Sequence[Link]]) -> t
     return item.digest, len(inputs), links
 
 
-def _renumbered(result: CacheResult | None, numbers: Sequence[int]) -> tuple[CacheResult, ...]:
+def _renumbered(result: Result | None, numbers: Sequence[int]) -> tuple[CacheResult, ...]:
     if result is None:
         return ()
-    return (CacheResult(layer=numbers[result.layer], created_at=result.created_at),)
+    number, created_at = result
+    return (CacheResult(layer=numbers[number], created_at=created_at),)
 
 
 def _links(links: Sequence[Link], numbers: dict[record.CacheRecord, int]) -> tuple[CacheInput, ...]:

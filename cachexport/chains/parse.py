@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cachexport.cacheconfig.model import NO_PARENT
-from cachexport.chains.record import CacheLink, CacheResult
+from cachexport.chains.record import CacheResult
 from cachexport.chains.remote import BlobSource, Remote
 from cachexport.errors import Loop, WireFormat
 
@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 
     from cachexport.cacheconfig.model import CacheConfig, ChainedResult
     from cachexport.cacheconfig.model import CacheRecord as WrittenRecord
+    from cachexport.chains.graph import Inputs
     from cachexport.chains.record import CacheRecord
 
-    Add = Callable[[str, Sequence[Sequence[CacheLink]], Sequence[CacheResult]], CacheRecord | None]
+    Add = Callable[[str, Inputs, Sequence[CacheResult]], CacheRecord | None]
 
 
 def parse(config: CacheConfig, sources: Mapping[str, BlobSource], add: Add) -> None:
@@ -31,7 +32,7 @@ def parse(config: CacheConfig, sources: Mapping[str, BlobSource], add: Add) -> N
     for number in range(len(config.records)):
         for ready in _dependencies_first(config, number, added):
             written = config.records[ready]
-            results = list(layers.results(written, f"records[{ready}]"))
+            results = list(layers.results(written, ready))
             added[ready] = add(written.digest, _links(written, ready, added), results)
 
 
@@ -39,6 +40,9 @@ def _dependencies_first(
     config: CacheConfig, number: int, added: Mapping[int, object]
 ) -> Iterator[int]:
     if number in added:
+        return
+    if all(link in added for link in _numbers(config, number)):
+        yield number
         return
     path = {number}
     stack = [(number, _numbers(config, number))]
@@ -57,25 +61,28 @@ def _dependencies_first(
 
 
 def _numbers(config: CacheConfig, number: int) -> Iterator[int]:
+    count = len(config.records)
     for index, links in enumerate(config.records[number].inputs):
-        path = f"records[{number}].inputs[{index}]"
         if not links:
-            raise WireFormat("an input without links", path)
+            raise WireFormat("an input without links", f"records[{number}].inputs[{index}]")
         for position, link in enumerate(links):
-            if not 0 <= link.link < len(config.records):
-                raise WireFormat(f"no such record: {link.link}", f"{path}[{position}].link")
+            if not 0 <= link.link < count:
+                path = f"records[{number}].inputs[{index}][{position}].link"
+                raise WireFormat(f"no such record: {link.link}", path)
             yield link.link
 
 
-def _links(
-    written: WrittenRecord, number: int, added: Mapping[int, CacheRecord | None]
-) -> list[list[CacheLink]]:
-    deps = [
-        [CacheLink(added[link.link], link.selector) for link in links] for links in written.inputs
-    ]
-    if any(link.src is None for links in deps for link in links):
-        raise WireFormat("a link to a random: record", f"records[{number}].inputs")
-    return deps
+def _links(written: WrittenRecord, number: int, added: Mapping[int, CacheRecord | None]) -> Inputs:
+    inputs = []
+    for written_links in written.inputs:
+        links = []
+        for link in written_links:
+            src = added[link.link]
+            if src is None:
+                raise WireFormat("a link to a random: record", f"records[{number}].inputs")
+            links.append((src, link.selector))
+        inputs.append(links)
+    return inputs
 
 
 class _Layers:
@@ -86,18 +93,21 @@ class _Layers:
         self._sources = sources
         self._remotes: dict[int, Remote | None] = {}
 
-    def results(self, written: WrittenRecord, path: str) -> Iterator[CacheResult]:
+    def results(self, written: WrittenRecord, record: int) -> Iterator[CacheResult]:
         for position, result in enumerate(written.results):
-            remote = self._remote(result.layer, f"{path}.layers[{position}].layer")
+            remote = self._remote(result.layer, record, position)
             if remote is not None:
                 yield CacheResult(result.created_at, remote)
         for position, chained in enumerate(written.chained_results):
-            remote = self._chained(chained, f"{path}.chains[{position}].layers")
+            remote = self._chained(chained, f"records[{record}].chains[{position}].layers")
             if remote is not None:
                 yield CacheResult(chained.created_at, remote)
 
-    def _remote(self, number: int, path: str) -> Remote | None:
+    def _remote(self, number: int, record: int, position: int) -> Remote | None:
         """Give the layer on its parents; None if one of their blobs has no source."""
+        if number in self._remotes:
+            return self._remotes[number]
+        path = f"records[{record}].layers[{position}].layer"
         unknown: dict[int, None] = {}
         current = number
         while current not in self._remotes:
