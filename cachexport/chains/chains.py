@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from cachexport import cacheconfig
 from cachexport.chains import graph, marshal, parse
+from cachexport.chains.collector import without_collections
 from cachexport.chains.record import CacheLink, CacheRecord, CacheResult
 from cachexport.chains.remote import BlobSource
 from cachexport.errors import ForeignRecord, InvalidInputError
@@ -56,8 +57,9 @@ class CacheChains:
         `provider` that has the blobs. A result with a layer that has no descriptor is left out.
         Raises WireFormat or Loop, and has then added nothing or a part.
         """
-        model = cacheconfig.decode(config) if isinstance(config, bytes) else config
-        parse.parse(model, _sources(descriptors, provider), self._add)
+        with without_collections():
+            model = cacheconfig.decode(config) if isinstance(config, bytes) else config
+            parse.parse(model, _sources(descriptors, provider), self._add)
 
     def add(
         self,
@@ -93,7 +95,8 @@ class CacheChains:
         for any order where no record was joined from several and no two results of a record
         share an instant.
         """
-        return marshal.marshal(self._records, mode)
+        with without_collections():
+            return marshal.marshal(self._records, mode)
 
     def __len__(self) -> int:
         return len(self._records)

@@ -1,4 +1,5 @@
 import datetime as dt
+import gc
 
 import pytest
 
@@ -300,3 +301,17 @@ def test_descriptors_come_back_with_their_providers():
     chains = CacheChains()
     chains.add(name("r"), results=[result(EARLY, "x", provider=provider)])
     assert chains.marshal()[1] == {name("x"): BlobSource(blob("x"), provider)}
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_garbage_collector_is_left_as_it_was(enabled):
+    before = gc.isenabled()
+    (gc.enable if enabled else gc.disable)()
+    try:
+        chains = CacheChains.parse(b"{}", {})
+        chains.marshal()
+        with pytest.raises(WireFormat):
+            chains.merge(b"x", {})
+        assert gc.isenabled() is enabled
+    finally:
+        (gc.enable if before else gc.disable)()
