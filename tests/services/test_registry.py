@@ -266,6 +266,15 @@ def test_what_does_not_pass_is_the_targets_fault(scripted: ScriptedRegistry, rep
     assert scripted.asked("PUT", "/manifests/") == []
 
 
+def test_a_repository_that_is_not_there_is_not_a_cache_that_is_not_there(
+    scripted: ScriptedRegistry, repo: str
+) -> None:
+    scripted.on("PUT", "/manifests/", Fault(status=404, body=b"{}"), times=None)
+    with pytest.raises(BackendError, match="404") as raised:
+        push(scripted.host, repo)
+    assert raised.value.exit_code == 74
+
+
 def test_a_wrong_digest_is_an_error(scripted: ScriptedRegistry, repo: str) -> None:
     wrong = {"Docker-Content-Digest": Digest.of(b"other")}
     scripted.on("PUT", "/manifests/", Fault(headers=wrong), times=None)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cachexport.backends.registry.client import pause
 from cachexport.backends.registry.errors import network
+from cachexport.content.retry import persistently
 from cachexport.errors import BackendError
 
 if TYPE_CHECKING:
@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
 
     from cachexport.backends.registry.client import Client
-
-_MAX_BREAKS = 5
-"""How often a connection may break without a byte in between."""
 
 
 class BlobReader:
@@ -32,28 +29,23 @@ class BlobReader:
 
     def read(self, size: int, /) -> bytes:
         """Give the next bytes, `size` at most; none at the end. Raises BackendError."""
-        for attempt in range(1, _MAX_BREAKS + 1):
-            try:
-                block = self._read(size)
-            except BackendError as error:
-                self._drop()
-                if attempt == _MAX_BREAKS or not error.temporary:
-                    raise
-                pause(attempt, None)
-            else:
-                self._at += len(block)
-                return block
-        raise AssertionError("the last try returns or raises")
+        block = persistently(lambda: self._read(size))
+        self._at += len(block)
+        return block
 
     def close(self) -> None:
         """Give the connection back; twice is fine."""
         self._drop()
 
     def _read(self, size: int) -> bytes:
-        if self._response is None:
-            self._response = self._ask()
-        with network(self._op, self._client.host):
-            return self._response.read(size)
+        try:
+            if self._response is None:
+                self._response = self._ask()
+            with network(self._op, self._client.host):
+                return self._response.read(size)
+        except BackendError:
+            self._drop()
+            raise
 
     def _ask(self) -> BaseHTTPResponse:
         headers = {"Accept-Encoding": "identity", **self._headers}

@@ -16,6 +16,8 @@ from cachexport.transfer.parallel import map_parallel
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from urllib3.response import BaseHTTPResponse
+
     from cachexport.backends.registry.client import Client
     from cachexport.content.protocols import Reader
 
@@ -40,20 +42,17 @@ class Repository:
 
     def resolve(self, target: str) -> Descriptor:
         """Describe the manifest under a tag or digest. Raises NotFound."""
-        response = self._client.call(
-            "HEAD",
-            f"{self._path}/manifests/{quote(target)}",
-            op=f"find {self.place}:{target}",
-            headers={"Accept": _MANIFEST_TYPES},
-            expect=(200,),
-        )
+        response = self._ask_manifest("HEAD", target)
         response.drain_conn()
         digest = response.headers.get("Docker-Content-Digest", "")
         size = response.headers.get("Content-Length", "")
         if digest and size.isdigit():
-            kind = response.headers.get("Content-Type", "").partition(";")[0].strip()
-            return Descriptor(media_type=kind, digest=Digest.parse(digest), size=int(size))
-        return self._describe(target)
+            return Descriptor(
+                media_type=_media_type(response), digest=Digest.parse(digest), size=int(size)
+            )
+        # The answer to a HEAD need not tell all.
+        response = self._ask_manifest("GET", target)
+        return Descriptor.of(response.read(), _media_type(response))
 
     def open(self, desc: Descriptor, /) -> Reader:
         """See Provider. What breaks off is asked for again from where it broke."""
@@ -134,17 +133,18 @@ class Repository:
         size = response.headers.get("Content-Length")
         return size is None or size == str(desc.size)
 
-    def _describe(self, target: str) -> Descriptor:
-        """Read a manifest of which a HEAD did not tell all."""
-        response = self._client.call(
-            "GET",
+    def _ask_manifest(self, method: str, target: str) -> BaseHTTPResponse:
+        return self._client.call(
+            method,
             f"{self._path}/manifests/{quote(target)}",
             op=f"find {self.place}:{target}",
             headers={"Accept": _MANIFEST_TYPES},
             expect=(200,),
         )
-        kind = response.headers.get("Content-Type", "").partition(";")[0].strip()
-        return Descriptor.of(response.read(), kind)
+
+
+def _media_type(response: BaseHTTPResponse) -> str:
+    return response.headers.get("Content-Type", "").partition(";")[0].strip()
 
 
 def _blocks(reader: Reader) -> Iterator[bytes]:

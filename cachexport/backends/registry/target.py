@@ -9,7 +9,7 @@ from cachexport.content.verify import read_blob
 from cachexport.envelope.form import Form
 from cachexport.envelope.manifest import decode_manifest
 from cachexport.envelope.read import METADATA_LIMIT
-from cachexport.errors import AlreadyExists, NotFound, RegistryError, WireFormat
+from cachexport.errors import AlreadyExists, BackendError, NotFound, RegistryError, WireFormat
 from cachexport.oci import mediatype
 
 if TYPE_CHECKING:
@@ -85,10 +85,12 @@ class RegistryTarget:
         self._repository.close()
 
     def _put(self, cache: WrappedCache) -> None:
-        wrapped = cache.wrapped
-        self._repository.put_manifest(
-            self._attrs.ref.tag, wrapped.manifest, wrapped.form.media_type
-        )
+        wrapped, tag = cache.wrapped, self._attrs.ref.tag
+        try:
+            self._repository.put_manifest(tag, wrapped.manifest, wrapped.form.media_type)
+        except NotFound as error:
+            # To a caller NotFound means that there is no cache to read.
+            raise BackendError(str(error), op="write the manifest") from error
 
     def _look(self) -> None:
         """See once whether the reference may be written."""

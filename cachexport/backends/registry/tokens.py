@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from cachexport.backends.registry.client import is_loopback
 from cachexport.errors import Auth, BackendError
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ def may_have_login(host: str, realm: str) -> bool:
     url = urlsplit(realm)
     name, there = _name(host), (url.hostname or "").lower()
     if there == name:
-        return url.scheme == "https" or _is_loopback(name)
+        return url.scheme == "https" or is_loopback(host)
     if url.scheme != "https":
         return False
     return (name == "docker.io" and there == _HUB_REALM) or _domain(name) == _domain(there)
@@ -182,10 +183,6 @@ def _domain(name: str) -> str:
 
 def _name(host: str) -> str:
     return (urlsplit(f"//{host}").hostname or "").lower()
-
-
-def _is_loopback(name: str) -> bool:
-    return name in ("localhost", "::1") or name.startswith("127.")
 
 
 def _basic(login: Login) -> str:
