@@ -10,6 +10,7 @@ from cachexport.chains import graph, marshal, parse
 from cachexport.chains.collector import without_collections
 from cachexport.chains.record import CacheLink, CacheRecord, CacheResult
 from cachexport.chains.remote import BlobSource
+from cachexport.chains.tie import is_tied
 from cachexport.errors import ForeignRecord, InvalidInputError
 from cachexport.oci import gojson
 from cachexport.oci.digest import Digest
@@ -32,6 +33,8 @@ class CacheChains:
     def __init__(self) -> None:
         self._roots: dict[str, CacheRecord] = {}
         self._records: list[CacheRecord] = []
+        self.merged = False
+        """Whether this was merged from several caches, by us now or by whoever wrote them."""
 
     @classmethod
     def parse(
@@ -59,6 +62,7 @@ class CacheChains:
         """
         with without_collections():
             model = cacheconfig.decode(config) if isinstance(config, bytes) else config
+            self.merged = self.merged or bool(self._records) or is_tied(model)
             parse.parse(model, _sources(descriptors, provider), self._add)
 
     def add(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from cachexport.cacheconfig.model import NO_PARENT
 from cachexport.chains.record import CacheResult
 from cachexport.chains.remote import BlobSource, Remote
+from cachexport.chains.tie import untied
 from cachexport.errors import Loop, WireFormat
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def parse(config: CacheConfig, sources: Mapping[str, BlobSource], add: Add) -> None:
-    """Add every record of `config` through `add`, what it depends on first.
+    """Add every record of `config` through `add`, what it depends on first; a tie is left out.
 
     A result with a layer that `sources` lacks is left out, the record stays. Raises WireFormat
     for a number that leads nowhere and for an input without links, Loop for records or layers
@@ -29,6 +30,7 @@ def parse(config: CacheConfig, sources: Mapping[str, BlobSource], add: Add) -> N
     """
     added: dict[int, CacheRecord | None] = {}
     layers = _Layers(config, sources)
+    config = untied(config)
     for number in range(len(config.records)):
         for ready in _dependencies_first(config, number, added):
             written = config.records[ready]

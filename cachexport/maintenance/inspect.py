@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from cachexport.cacheconfig.model import NO_PARENT
 from cachexport.chains import CacheChains
+from cachexport.chains.tie import untied
 from cachexport.envelope.cache import WrappedCache
+from cachexport.envelope.size import IMPORT_LIMIT, size_note
 from cachexport.oci.compression import Compression
 from cachexport.oci.descriptor import DESCRIPTION
 from cachexport.oci.timestamp import Timestamp
@@ -21,11 +23,6 @@ if TYPE_CHECKING:
     from cachexport.envelope.form import Form
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
-
-IMPORT_LIMIT = 1 << 20
-"""Bytes of a config or manifest that BuildKit reads at most; it refuses to import a longer one."""
-NEARLY_FULL = 768 << 10
-"""From this many bytes on there is a note: a cache that grows will soon be refused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,17 +42,7 @@ class Document:
     @property
     def note(self) -> str | None:
         """What to know about the size; None when it is small enough not to care."""
-        if self.size > IMPORT_LIMIT:
-            return (
-                f"the {self.kind} has {self.size:,} bytes: BuildKit refuses to import one over "
-                f"{IMPORT_LIMIT:,} bytes and builds as if there were no cache"
-            )
-        if self.size >= NEARLY_FULL:
-            return (
-                f"the {self.kind} has {self.share:.0%} of the {IMPORT_LIMIT:,} bytes that "
-                "BuildKit imports at most"
-            )
-        return None
+        return size_note(self.kind, self.size)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +165,7 @@ def inspect_cache(cache: Cache) -> Inspection:
         form=wrapped.form if wrapped else None,
         manifest=_document("manifest", wrapped.descriptor) if wrapped else None,
         config=_document("config", wrapped.config_descriptor) if wrapped else None,
-        records=_records(cache.config),
+        records=_records(untied(cache.config)),
         layers=_layers(cache.config, by_digest),
         kinds=_kinds(list(by_digest.values())),
     )

@@ -21,8 +21,9 @@ from cachexport.cli.views.tree import tree_lines
 from cachexport.content.memory import MemoryContent
 from cachexport.envelope.cache import Cache, Wrapped, WrappedCache
 from cachexport.envelope.form import Form
+from cachexport.envelope.size import IMPORT_LIMIT, NEARLY_FULL
 from cachexport.errors import Loop, WireFormat
-from cachexport.maintenance.inspect import IMPORT_LIMIT, NEARLY_FULL, Inspection, inspect_cache
+from cachexport.maintenance.inspect import Inspection, inspect_cache
 from cachexport.oci.descriptor import DESCRIPTION, Descriptor
 from cachexport.oci.digest import Digest
 from cachexport.oci.mediatype import OCI_LAYER_GZIP, OCI_LAYER_ZSTD

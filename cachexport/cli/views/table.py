@@ -9,7 +9,7 @@ import click
 from cachexport.cli.console import printable
 from cachexport.cli.sizes import readable
 from cachexport.cli.views.names import counted, form_of, instant, short, title
-from cachexport.maintenance.inspect import IMPORT_LIMIT
+from cachexport.envelope.size import IMPORT_LIMIT
 from cachexport.oci.timestamp import Timestamp
 
 if TYPE_CHECKING:
