@@ -12,7 +12,6 @@ from cachexport.errors import CachexportError
 from cachexport.plugins import find_backend
 from cachexport.spec import parse_spec
 from cachexport.transfer.importer import load_caches
-from cachexport.transfer.parallel import DEFAULT_THREADS
 from cachexport.transfer.prepare import merge_caches, prepare, prepare_chains
 from cachexport.transfer.progress import silent, step
 from cachexport.transfer.write import write
@@ -50,7 +49,7 @@ def export_cache(
     to: str,
     *,
     progress: Progress = silent,
-    threads: int = DEFAULT_THREADS,
+    threads: int | None = None,
 ) -> dict[str, str]:
     """Write a graph to one target, such as `type=local,dest=out`, and give the response.
 
@@ -78,7 +77,7 @@ def copy_cache(
     targets: Sequence[str],
     *,
     progress: Progress = silent,
-    threads: int = DEFAULT_THREADS,
+    threads: int | None = None,
     answered: Callable[[Answer], None] | None = None,
 ) -> list[Answer]:
     """Read caches and write them, merged if they are several, to every target; one answer each.
@@ -129,7 +128,7 @@ def _export(
     target: Target,
     make: Callable[[CommonExport], WrappedCache],
     progress: Progress,
-    threads: int,
+    threads: int | None,
 ) -> Answer:
     ignored = target.common.ignore_error
     try:

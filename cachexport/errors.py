@@ -111,6 +111,10 @@ class Conflict(ContentError):
     exit_code = 75
 
 
+class Outdated(Conflict):
+    """What was read before has changed since, so what was made of it has to be made again."""
+
+
 class Unavailable(ContentError):
     """It cannot be had now; trying again later may help."""
 

@@ -72,16 +72,14 @@ if TYPE_CHECKING:
     "--threads",
     type=click.IntRange(min=1),
     metavar="N",
-    default=4,
-    show_default=True,
-    help="How many layers to move at once.",
+    help="How many layers to move at once; by default what suits the target.",
 )
 def command(
     sources: tuple[str, ...],
     targets: tuple[str, ...],
     mode: str,
     metadata_file: Path | None,
-    threads: int,
+    threads: int | None,
 ) -> None:
     """Read caches and write them, merged if several, to every target.
 
@@ -113,7 +111,7 @@ def _export(
     sources: Sequence[str],
     targets: Sequence[str],
     mode: str,
-    threads: int,
+    threads: int | None,
     answered: Callable[[Answer], None],
 ) -> None:
     from cachexport.api import copy_cache

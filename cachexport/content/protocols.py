@@ -64,3 +64,14 @@ class Ingester(Protocol):
         behind. `reader` is one that verifies, so nothing has to be hashed here. Storing what is
         there already is fine. The caller closes `reader`.
         """
+
+
+@runtime_checkable
+class Adopter(Protocol):
+    """An Ingester that can take content from a place near it without moving the bytes."""
+
+    def adopt(self, desc: Descriptor, provider: Provider, /) -> bool:
+        """Store the content of `desc` from `provider` if it can be had there without reading it.
+
+        Says whether it was; if not, it has to be ingested.
+        """

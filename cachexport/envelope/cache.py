@@ -49,6 +49,8 @@ class WrappedCache(Cache):
     """A cache that has bytes of its own. An inline cache has none: an image's config holds it."""
 
     wrapped: Wrapped
+    as_read: bool = False
+    """Whether the config's bytes are those that were read, not marshalled here."""
 
     def in_form(self, form: Form) -> WrappedCache:
         """Give the cache with a manifest of this form; the config keeps its bytes."""

@@ -45,6 +45,7 @@ def read_caches(provider: Provider, desc: Descriptor) -> tuple[Cache, ...]:
         layers=manifest.cache_layers,
         provider=provider,
         wrapped=Wrapped(form=manifest.form, config=raw_config, manifest=manifest.raw),
+        as_read=True,
     )
     return (cache,)
 

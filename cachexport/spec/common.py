@@ -56,6 +56,18 @@ class CommonExport:
         default=False,
         summary="convert layers that are compressed otherwise",
     )
+    merge: bool = attribute(
+        "merge",
+        flag,
+        default=False,
+        summary="keep what is there under the name: the newest result of each record wins",
+    )
+    on_oversize: Literal["compact", "warn", "fail"] = attribute(
+        "on-oversize",
+        one_of("compact", "warn", "fail"),
+        default="compact",
+        summary="what to do with a cache that is too large for BuildKit to import",
+    )
     ignore_error: bool = attribute(
         "ignore-error",
         flag,

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from cachexport.content.protocols import Ingester, Provider
     from cachexport.envelope.cache import Cache, WrappedCache
     from cachexport.spec import CommonExport, Spec
+    from cachexport.transfer.current import Current
 
 
 class Source(Protocol):
@@ -38,10 +39,29 @@ class Target(Protocol):
     def ingester(self) -> Ingester:
         """Where layers, config and manifest go. Usable until `close`."""
 
-    def publish(self, cache: WrappedCache, /) -> WrappedCache:
+    @property
+    def parallelism(self) -> int:
+        """How many blobs at once are written best."""
+
+    @property
+    def import_limit(self) -> int | None:
+        """How many bytes of a config or manifest BuildKit imports from there; None for any."""
+
+    def current(self) -> Current:
+        """Read what the name stands for, to merge with it."""
+
+    def holds(self, cache: WrappedCache, /) -> bool:
+        """Say whether the name stands for this very cache and all of its blobs are there.
+
+        Only where that can be told with less than a look at each blob, else False.
+        """
+
+    def publish(self, cache: WrappedCache, /, replacing: Current | None = None) -> WrappedCache:
         """Name the cache, all of which was ingested before. The last step, seen by readers.
 
-        Gives the cache as it was published: where a form is refused that is another one.
+        Gives the cache as it was published: where a form is refused that is another one. Raises
+        Outdated when the name no longer stands for `replacing`, if that is given, or when blobs
+        that were there are there no longer.
         """
 
     def close(self) -> None:

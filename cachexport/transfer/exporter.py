@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cachexport.chains import CacheChains
+from cachexport.envelope.size import IMPORT_LIMIT
 from cachexport.spec import CommonExport
+from cachexport.transfer.current import Current
 from cachexport.transfer.parallel import DEFAULT_THREADS
 from cachexport.transfer.prepare import prepare_chains
 from cachexport.transfer.progress import silent
@@ -33,7 +35,7 @@ class Exporter:
         *,
         common: CommonExport | None = None,
         progress: Progress = silent,
-        threads: int = DEFAULT_THREADS,
+        threads: int | None = None,
     ) -> None:
         self.chains = CacheChains()
         self._target = _Unnamed(ingester, common or CommonExport())
@@ -62,7 +64,25 @@ class _Unnamed:
     ingester: Ingester
     common: CommonExport
 
-    def publish(self, cache: WrappedCache, /) -> WrappedCache:
+    @property
+    def parallelism(self) -> int:
+        """Write as many blobs at once as BuildKit."""
+        return DEFAULT_THREADS
+
+    @property
+    def import_limit(self) -> int | None:
+        """Expect that BuildKit will read it, wherever that is."""
+        return IMPORT_LIMIT
+
+    def current(self) -> Current:
+        """Know of nothing that has the name already."""
+        return Current()
+
+    def holds(self, cache: WrappedCache, /) -> bool:
+        """Know of nothing that is there."""
+        return False
+
+    def publish(self, cache: WrappedCache, /, replacing: Current | None = None) -> WrappedCache:
         """Give no name."""
         return cache
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from cachexport.chains import CacheChains
+from cachexport.chains.tie import tie_ends
 from cachexport.envelope.cache import Wrapped, WrappedCache
 from cachexport.envelope.form import Form, requested_form
 from cachexport.envelope.manifest import encode_manifest
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cachexport.chains import BlobSource
-    from cachexport.content.protocols import Reader
+    from cachexport.content.protocols import Provider, Reader
     from cachexport.envelope.cache import Cache
     from cachexport.oci.digest import Digest
     from cachexport.spec import CommonExport
@@ -32,10 +33,14 @@ class LayerProvider:
 
     def open(self, desc: Descriptor, /) -> Reader:
         """See Provider."""
+        return self.origin(desc).open(desc)
+
+    def origin(self, desc: Descriptor) -> Provider:
+        """Give the provider that has a blob. Raises NotFound."""
         source = self.sources.get(desc.digest)
         if source is None or source.provider is None:
             raise NotFound(f"no provider was given for blob {desc.digest}")
-        return source.provider.open(desc)
+        return source.provider
 
 
 def prepare(caches: Sequence[Cache], common: CommonExport) -> WrappedCache:
@@ -71,8 +76,13 @@ def prepare_chains(chains: CacheChains, common: CommonExport) -> WrappedCache:
 def marshalled(
     chains: CacheChains, form: Form, mode: Literal["min", "max"] = "max"
 ) -> WrappedCache:
-    """Marshal a graph into a cache of this form, each layer with its diff ID."""
+    """Marshal a graph into a cache of this form, each layer with its diff ID.
+
+    The ends of a merged graph are tied together; see `chains.tie`.
+    """
     config, sources = chains.marshal(mode)
+    if chains.merged:
+        config = tie_ends(config)
     provider = LayerProvider(sources)
     descriptors = with_diff_ids((source.descriptor for source in sources.values()), provider)
     by_blob = {str(digest): desc for digest, desc in descriptors.items()}

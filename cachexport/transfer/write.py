@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cachexport.content.copy import copy_blob, ingest_bytes
+from cachexport.content.protocols import Adopter
 from cachexport.content.retry import persistently
 from cachexport.envelope.form import Form
 from cachexport.errors import Integrity, NotFound
 from cachexport.oci.compression import Compression
-from cachexport.transfer.parallel import map_parallel
+from cachexport.transfer.merge import Merged, merge_into, until_current
+from cachexport.transfer.oversize import check_size
+from cachexport.transfer.parallel import DEFAULT_THREADS, map_parallel
+from cachexport.transfer.prepare import LayerProvider
 from cachexport.transfer.progress import Event, silent, step
 from cachexport.transfer.recompress import recompress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cachexport.content.protocols import Ingester
     from cachexport.envelope.cache import WrappedCache
     from cachexport.oci.descriptor import Descriptor
     from cachexport.spec import CommonExport
+    from cachexport.transfer.current import Current
     from cachexport.transfer.ends import Target
     from cachexport.transfer.progress import Progress
 
@@ -31,21 +36,22 @@ _log = logging.getLogger(__name__)
 
 
 def write(
-    cache: WrappedCache, target: Target, progress: Progress = silent, threads: int = 4
+    cache: WrappedCache, target: Target, progress: Progress = silent, threads: int | None = None
 ) -> dict[str, str]:
     """Write a cache and give the response: the manifest's descriptor under `cache.manifest`.
 
     Nothing names the cache before all of it is there. A cache without layers is not written and
-    the response is empty, as in BuildKit. Raises Integrity for a blob that the source lacks or
-    that is corrupt there, else TransferError or what the target raises.
+    the response is empty, as in BuildKit. `threads` is how many layers move at once, by default
+    as many as suit the target. Raises Integrity for a blob that the source lacks or that is
+    corrupt there, else TransferError or what the target raises.
     """
     if not cache.config.layers:
         _log.warning("failed to match any cache with layers")
         with step(progress, "skipping cache export for empty result"):
             return {}
-    cache = _recompressed(cache, target, progress, threads)
-    _write_layers(cache, target.ingester, progress, threads)
-    published = _publish(cache, target, progress)
+    cache = _recompressed(cache, target, progress, threads or DEFAULT_THREADS)
+    writing = _Writing(target, progress, threads or target.parallelism)
+    published = until_current(lambda: writing.attempt(cache))
     return {MANIFEST_KEY: published.wrapped.descriptor.encode()}
 
 
@@ -66,42 +72,77 @@ def _wanted(common: CommonExport) -> tuple[Compression | None, int | None]:
     return None, None
 
 
-def _write_layers(
-    cache: WrappedCache, ingester: Ingester, progress: Progress, threads: int
-) -> None:
-    distinct = list({desc.digest: desc for desc in cache.layers}.values())
-    missing = ingester.missing(distinct)
+@dataclass(frozen=True, slots=True)
+class _Writing:
+    """One cache on its way to one target."""
 
-    for desc in distinct:
-        progress(Event(_writing(desc), "planned", 0, desc.size))
+    target: Target
+    progress: Progress
+    threads: int
 
-    def write_layer(desc: Descriptor) -> None:
-        with step(progress, _writing(desc), desc.size) as moved:
-            if desc.digest in missing:
-                _copy(cache, ingester, desc, moved)
+    def attempt(self, cache: WrappedCache) -> WrappedCache:
+        """Write it, merged if that is wanted. Raises Outdated when it was in vain."""
+        current = self._current()
+        merged = Merged(cache=cache)
+        if current is not None:
+            merged = merge_into(current, cache, self.target.ingester, self.target.common)
+        check_size(merged.cache, self.target.common, self.target.import_limit)
+        if not merged.is_news or self._is_there(merged.cache):
+            return merged.cache
+        self._write_blobs(merged)
+        return self._publish(merged.cache, current)
 
-    map_parallel(write_layer, distinct, threads)
+    def _current(self) -> Current | None:
+        if not self.target.common.merge:
+            return None
+        with step(self.progress, "reading the cache to merge with"):
+            return self.target.current()
+
+    def _is_there(self, cache: WrappedCache) -> bool:
+        if not self.target.holds(cache):
+            return False
+        with step(self.progress, f"nothing is new in {cache.wrapped.descriptor.digest}"):
+            return True
+
+    def _write_blobs(self, merged: Merged) -> None:
+        """Write the layers, many at once, then the config."""
+        cache, config = merged.cache, merged.cache.wrapped.config_descriptor
+        layers = list({desc.digest: desc for desc in cache.layers}.values())
+        unknown = [desc for desc in (*layers, config) if desc.digest not in merged.there]
+        missing = self.target.ingester.missing(unknown)
+
+        for desc in layers:
+            self.progress(Event(_writing(desc), "planned", 0, desc.size))
+
+        def write_layer(desc: Descriptor) -> None:
+            with step(self.progress, _writing(desc), desc.size) as moved:
+                if desc.digest in missing:
+                    self._copy(cache, desc, moved)
+
+        map_parallel(write_layer, layers, self.threads)
+        with step(self.progress, f"writing config {config.digest}"):
+            if config.digest in missing:
+                ingest_bytes(self.target.ingester, config, cache.wrapped.config)
+
+    def _copy(self, cache: WrappedCache, desc: Descriptor, moved: Callable[[int], None]) -> None:
+        ingester, provider = self.target.ingester, cache.provider
+        try:
+            if isinstance(provider, LayerProvider):
+                provider = provider.origin(desc)
+            if isinstance(ingester, Adopter) and ingester.adopt(desc, provider):
+                moved(desc.size)
+                return
+            persistently(lambda: copy_blob(provider, ingester, desc, moved))
+        except NotFound as error:
+            raise Integrity(f"missing blob {desc.digest}: {error}") from error
+
+    def _publish(self, cache: WrappedCache, current: Current | None) -> WrappedCache:
+        wrapped = cache.wrapped
+        kind = "cache image manifest" if wrapped.form is Form.IMAGE_MANIFEST else "cache manifest"
+        with step(self.progress, f"writing {kind} {wrapped.descriptor.digest}"):
+            ingest_bytes(self.target.ingester, wrapped.descriptor, wrapped.manifest)
+            return self.target.publish(cache, replacing=current)
 
 
 def _writing(desc: Descriptor) -> str:
     return f"writing layer {desc.digest}"
-
-
-def _copy(
-    cache: WrappedCache, ingester: Ingester, desc: Descriptor, moved: Callable[[int], None]
-) -> None:
-    try:
-        persistently(lambda: copy_blob(cache.provider, ingester, desc, moved))
-    except NotFound as error:
-        raise Integrity(f"missing blob {desc.digest}: {error}") from error
-
-
-def _publish(cache: WrappedCache, target: Target, progress: Progress) -> WrappedCache:
-    wrapped, ingester = cache.wrapped, target.ingester
-    config, manifest = wrapped.config_descriptor, wrapped.descriptor
-    with step(progress, f"writing config {config.digest}"):
-        ingest_bytes(ingester, config, wrapped.config)
-    kind = "cache image manifest" if wrapped.form is Form.IMAGE_MANIFEST else "cache manifest"
-    with step(progress, f"writing {kind} {manifest.digest}"):
-        ingest_bytes(ingester, manifest, wrapped.manifest)
-        return target.publish(cache)

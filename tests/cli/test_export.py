@@ -141,9 +141,9 @@ def test_metadata_file_is_checked_first(run: InProcess, tmp_path: Path, place: s
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize(("args", "threads"), [([], 4), (["--threads", "9"], 9)])
+@pytest.mark.parametrize(("args", "threads"), [([], None), (["--threads", "9"], 9)])
 def test_threads(
-    run: InProcess, monkeypatch: pytest.MonkeyPatch, args: list[str], threads: int
+    run: InProcess, monkeypatch: pytest.MonkeyPatch, args: list[str], threads: int | None
 ) -> None:
     from cachexport.api import Answer
 

@@ -22,6 +22,7 @@ from cachexport import (
     import_cache,
     load_cache,
 )
+from cachexport.chains.tie import TIE, untied
 from cachexport.envelope.form import Form
 from cachexport.envelope.manifest import encode_manifest
 from cachexport.errors import CachexportError
@@ -161,9 +162,11 @@ def test_mode_max_of_one_source_is_the_source(name, tmp_path):
 def test_merged_platforms_mean_the_build_of_both(order, tmp_path):
     sources = [source("multi-amd64"), source("multi-arm64")][::order]
     copy(sources, tmp_path)
-    merged = config(f"type=local,src={tmp_path}")
+    tied = config(f"type=local,src={tmp_path}")
+    assert tied.records[-1].digest == TIE
+    merged = untied(tied)
     assert difference(merged, config(source("multi-both"))) is None
-    again = CacheChains.parse(merged, load_cache(source("multi-both"))[0].layers)
+    again = CacheChains.parse(tied, load_cache(source("multi-both"))[0].layers)
     assert again.marshal()[0].encode() == merged.encode()
 
 

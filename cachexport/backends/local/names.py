@@ -16,7 +16,7 @@ from cachexport.backends.local.errors import translated
 from cachexport.backends.local.index import Index
 from cachexport.backends.local.staging import StagedFile, staged, sync_directory
 from cachexport.backends.local.tarfiles import METADATA_LIMIT
-from cachexport.errors import Conflict, NotFound, WireFormat
+from cachexport.errors import Conflict, NotFound, Outdated, WireFormat
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,9 +61,20 @@ class Names:
             raise NotFound(f"there is no {name!r} in {self.layout.directory} ({index.known()})")
         return found
 
-    def publish(self, tag: str, desc: Descriptor) -> None:
-        """Give `desc` the tag; what had it before loses it. Publishing twice is fine."""
-        index = self.change(lambda index: index.with_tag(tag, desc))
+    def publish(self, tag: str, desc: Descriptor, *, replacing: str | None = None) -> None:
+        """Give `desc` the tag; what had it before loses it. Publishing twice is fine.
+
+        `replacing` is the digest that the tag has to stand for until then, empty for none; else
+        Outdated is raised.
+        """
+
+        def tagged(index: Index) -> Index:
+            found = index.find(tag)
+            if replacing is not None and replacing != (found.digest if found else ""):
+                raise Outdated(f"somebody else changed {tag!r} in {self.layout.directory}")
+            return index.with_tag(tag, desc)
+
+        index = self.change(tagged)
         found = index.find(tag)
         if found is None or found.digest != desc.digest:
             _log.warning("%s: an image hides the cache with the tag %s", self.layout.directory, tag)

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cachexport.backends.local.ingest import LayoutIngester
-from cachexport.backends.local.layout import Layout
+from cachexport.backends.local.layout import Layout, check_target
 from cachexport.backends.local.names import Names
 from cachexport.backends.local.reset import delete_unreferenced
-from cachexport.errors import FailedPrecondition
+from cachexport.envelope.size import IMPORT_LIMIT
+from cachexport.errors import FailedPrecondition, NotFound
+from cachexport.transfer.current import Current, read_current
+from cachexport.transfer.parallel import DEFAULT_THREADS
 
 if TYPE_CHECKING:
     from cachexport.backends.local.attrs import LocalExport
@@ -40,7 +43,32 @@ class LocalTarget:
         """See Target."""
         return self._ingester
 
-    def publish(self, cache: WrappedCache, /) -> WrappedCache:
+    @property
+    def parallelism(self) -> int:
+        """See Target. More than BuildKit's four make a disk no faster."""
+        return DEFAULT_THREADS
+
+    @property
+    def import_limit(self) -> int | None:
+        """See Target."""
+        return IMPORT_LIMIT
+
+    def current(self) -> Current:
+        """See Target. What is there is kept from resets until `close`."""
+        check_target(self._layout)
+        try:
+            names = Names(self._layout)
+            names.resolve(self._attrs.tag)
+            self._ingester.begin()
+            return read_current(self._layout, names.resolve(self._attrs.tag))
+        except NotFound:
+            return Current()
+
+    def holds(self, cache: WrappedCache, /) -> bool:
+        """See Target. A look at each blob costs next to nothing here."""
+        return False
+
+    def publish(self, cache: WrappedCache, /, replacing: Current | None = None) -> WrappedCache:
         """See Target.
 
         Raises FailedPrecondition when the cache's manifest was not ingested, Conflict when the
@@ -51,7 +79,8 @@ class LocalTarget:
         if not self._layout.holds(desc):
             raise FailedPrecondition(f"{desc.digest} is not in {self._layout.directory} yet")
         self._ingester.sync()
-        Names(self._layout).publish(self._attrs.tag, desc)
+        version = None if replacing is None else replacing.version
+        Names(self._layout).publish(self._attrs.tag, desc, replacing=version)
         self._reset_is_due = self._attrs.reset
         return cache
 

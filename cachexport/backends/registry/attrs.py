@@ -71,3 +71,10 @@ class RegistryExport(Connection, CommonExport):
     force: bool = attribute(
         "force", flag, default=False, summary="replace what is no cache, such as an image"
     )
+    trust_existing: bool = attribute(
+        "trust-existing",
+        flag,
+        default=False,
+        summary="ask for no blob that the cache under this ref names, where the registry is seen "
+        "to refuse manifests of missing blobs",
+    )

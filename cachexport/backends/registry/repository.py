@@ -103,6 +103,15 @@ class Repository:
         if told and told != digest:
             raise Integrity(f"{self.place}: wrote the manifest {digest}, but {told} arrived")
 
+    def delete_manifest(self, digest: Digest) -> bool:
+        """Delete a manifest and every tag of it. Says whether the registry did so."""
+        path, op = f"{self._path}/manifests/{digest}", f"delete {self.place}@{digest}"
+        try:
+            self._client.call("DELETE", path, op=op, expect=(200, 202)).drain_conn()
+        except (BackendError, NotFound):
+            return False
+        return True
+
     def _begin_upload(self, desc: Descriptor) -> str:
         response = self._client.call(
             "POST",

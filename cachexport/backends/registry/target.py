@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import logging
+from functools import cache as remembered
+from functools import partial
 from typing import TYPE_CHECKING
 
+from cachexport.backends.registry.tag import Tag
+from cachexport.backends.registry.trust import lacks_blobs, refuses_missing_blobs
 from cachexport.content.verify import read_blob
-from cachexport.envelope.form import Form
 from cachexport.envelope.manifest import decode_manifest
 from cachexport.envelope.read import METADATA_LIMIT
-from cachexport.errors import AlreadyExists, BackendError, NotFound, RegistryError, WireFormat
+from cachexport.envelope.size import IMPORT_LIMIT
+from cachexport.errors import AlreadyExists, NotFound, Outdated, RegistryError, WireFormat
 from cachexport.oci import mediatype
+from cachexport.transfer.current import Current, read_current
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,13 +24,12 @@ if TYPE_CHECKING:
     from cachexport.backends.registry.repository import Repository
     from cachexport.content.protocols import Ingester, Reader
     from cachexport.envelope.cache import WrappedCache
+    from cachexport.envelope.manifest import Manifest
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
     from cachexport.spec import CommonExport
 
 _log = logging.getLogger(__name__)
-_REFUSED = frozenset({400, 415, 422})
-"""Statuses with which registries refuse a manifest because of its form."""
 
 
 class RegistryTarget:
@@ -37,7 +41,12 @@ class RegistryTarget:
     def __init__(self, attrs: RegistryExport, repository: Repository) -> None:
         self._attrs = attrs
         self._repository = repository
+        self._tag = Tag(repository, attrs.ref.tag)
         self._looked = False
+        self._named: Manifest | None = None
+        self._trusting = attrs.trust_existing
+        self._refuses = remembered(partial(refuses_missing_blobs, repository))
+        self._lost = False
 
     @property
     def common(self) -> CommonExport:
@@ -49,10 +58,40 @@ class RegistryTarget:
         """See Target."""
         return self
 
+    @property
+    def parallelism(self) -> int:
+        """See Target."""
+        return self._attrs.parallelism
+
+    @property
+    def import_limit(self) -> int | None:
+        """See Target."""
+        return IMPORT_LIMIT
+
+    def current(self) -> Current:
+        """See Target. Raises AlreadyExists when the reference names what is no cache."""
+        desc = self._tag.ask()
+        self._look()
+        return Current() if desc is None else read_current(self._repository, desc)
+
+    def holds(self, cache: WrappedCache, /) -> bool:
+        """See Target. One that refuses manifests of missing blobs and takes this one has them."""
+        known = self._tag.known()
+        if known is None or known.digest != cache.wrapped.descriptor.digest:
+            return False
+        if not self._refuses(cache.wrapped.form):
+            return False
+        try:
+            self._tag.put(cache, in_any_form=False)
+        except RegistryError:
+            return False
+        return True
+
     def missing(self, descs: Iterable[Descriptor], /) -> set[Digest]:
         """See Ingester. Raises AlreadyExists when the reference names what is no cache."""
         self._look()
-        return self._repository.missing(descs)
+        trusted = self._trusted()
+        return self._repository.missing(desc for desc in descs if desc.digest not in trusted)
 
     def ingest(self, desc: Descriptor, reader: Reader, /) -> None:
         """See Ingester."""
@@ -61,56 +100,55 @@ class RegistryTarget:
             return  # it is put under its tag, by `publish`
         self._repository.ingest(desc, reader)
 
-    def publish(self, cache: WrappedCache, /) -> WrappedCache:
-        """See Target. A registry that refuses the form gets one more try in the other one."""
+    def publish(self, cache: WrappedCache, /, replacing: Current | None = None) -> WrappedCache:
+        """See Target. A registry that refuses the form gets one more try in another one."""
+        # What is trusted is the registry's check of a manifest in this form, not in another one.
+        in_any_form = not self._trusting
         try:
-            self._put(cache)
+            if replacing is None:
+                return self._tag.put(cache, in_any_form=in_any_form)
+            return self._tag.replace(replacing.version, cache, in_any_form=in_any_form)
         except RegistryError as error:
-            if error.status not in _REFUSED:
+            if self._lost or not lacks_blobs(error):
                 raise
-            other = cache.in_form(_other(cache.wrapped.form))
-            self._put(other)
-            _log.warning(
-                "%s refused the form %s and took %s instead: %s",
-                self._repository.place,
-                cache.wrapped.form,
-                other.wrapped.form,
-                "; ".join(error.diagnostics) or error.status,
-            )
-            return other
-        return cache
+            # It had them a moment ago, or its manifest said so: once more, trusting nothing.
+            self._lost, self._trusting = True, False
+            raise Outdated(f"{self._repository.place} lost blobs: {error}") from error
 
     def close(self) -> None:
         """See Target."""
         self._repository.close()
 
-    def _put(self, cache: WrappedCache) -> None:
-        wrapped, tag = cache.wrapped, self._attrs.ref.tag
-        try:
-            self._repository.put_manifest(tag, wrapped.manifest, wrapped.form.media_type)
-        except NotFound as error:
-            # To a caller NotFound means that there is no cache to read.
-            raise BackendError(str(error), op="write the manifest") from error
-
     def _look(self) -> None:
-        """See once whether the reference may be written."""
-        if self._looked or self._attrs.force:
+        """See once whether the reference may be written, and what it names."""
+        if self._looked:
             return
+        known = self._tag.known()
         try:
-            desc = self._repository.resolve(self._attrs.ref.tag)
-            manifest = decode_manifest(read_blob(self._repository, desc, limit=METADATA_LIMIT))
-            is_cache = manifest.cache_config is not None
+            self._named = self._read(known) if known else None
+            is_cache = self._named is None or self._named.cache_config is not None
         except NotFound:
             is_cache = True
         except WireFormat:
             is_cache = False
-        if not is_cache:
+        if not is_cache and not self._attrs.force:
             raise AlreadyExists(
                 f"{self._attrs.ref} is not a cache but something else, such as an image; "
                 "choose another tag, or replace it with force=true"
             )
         self._looked = True
 
+    def _read(self, desc: Descriptor) -> Manifest:
+        return decode_manifest(read_blob(self._repository, desc, limit=METADATA_LIMIT))
 
-def _other(form: Form) -> Form:
-    return Form.OCI_INDEX if form is Form.IMAGE_MANIFEST else Form.IMAGE_MANIFEST
+    def _trusted(self) -> frozenset[Digest]:
+        """Give the blobs that need no look, because the manifest that is there names them."""
+        named = self._named
+        if not self._trusting or named is None or named.cache_config is None:
+            return frozenset()
+        if not self._refuses(named.form):
+            self._trusting = False
+            place = self._repository.place
+            _log.warning("%s takes manifests of missing blobs: trust-existing is ignored", place)
+            return frozenset()
+        return frozenset(desc.digest for desc in (*named.cache_layers, named.cache_config))

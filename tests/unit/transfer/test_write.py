@@ -2,9 +2,10 @@ import io
 import json
 import logging
 import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import pytest
+from support.targets import Recorder
 
 from cachexport import (
     CacheChains,
@@ -43,37 +44,6 @@ def graph(blobs=tuple(LAYERS), provider=None):
         at = f"2026-01-01T00:00:{number:02d}Z"
         record = chains.add(Digest.of(b"record %d" % number), links, [CacheResult(at, remote)])
     return chains
-
-
-@dataclass
-class Recorder:
-    """A target in memory that remembers the order of what happened to it."""
-
-    common: CommonExport = field(default_factory=CommonExport)
-    content: MemoryContent = field(default_factory=MemoryContent)
-    order: list[str] = field(default_factory=list)
-    fail_on: str = ""
-
-    @property
-    def ingester(self):
-        return self
-
-    def missing(self, descs, /):
-        return self.content.missing(descs)
-
-    def ingest(self, desc, reader, /):
-        if desc.media_type == self.fail_on:
-            raise OSError("disk full")
-        self.content.ingest(desc, reader)
-        self.order.append(desc.media_type)
-
-    def publish(self, cache, /):
-        self.order.append("name")
-        self.published = cache
-        return cache
-
-    def close(self):
-        pass
 
 
 @pytest.mark.parametrize("threads", range(1, 17))
@@ -223,7 +193,7 @@ def test_one_source_keeps_its_bytes_even_if_they_are_not_canonical():
 
 
 def test_several_sources_are_one_graph():
-    one, two = exported(graph(LAYERS[:4])), exported(graph(LAYERS))
+    one, two = exported(graph(LAYERS[:4])), exported(graph())
     merged = prepare([one, two], CommonExport()).wrapped
     assert merged == two.wrapped == prepare([two, one], CommonExport()).wrapped
 

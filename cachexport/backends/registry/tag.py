@@ -1,0 +1,107 @@
+"""A tag: what it names, and giving it to another cache while others may do the same."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from cachexport.envelope.form import Form
+from cachexport.errors import BackendError, NotFound, Outdated, RegistryError
+
+if TYPE_CHECKING:
+    from cachexport.backends.registry.repository import Repository
+    from cachexport.envelope.cache import WrappedCache
+    from cachexport.oci.descriptor import Descriptor
+
+_log = logging.getLogger(__name__)
+_FORM_REFUSED = frozenset({400, 415, 422})
+"""Statuses with which registries refuse a manifest because of its form."""
+_SHORTEST_DOUBT = 0.2
+"""Seconds after which a merge is looked at again, at the earliest and at the latest."""
+_LONGEST_DOUBT = 5.0
+
+
+class Tag:
+    """A tag of a repository."""
+
+    def __init__(self, repository: Repository, name: str) -> None:
+        self._repository = repository
+        self._name = name
+        self._asked = False
+        self._known: Descriptor | None = None
+
+    def __str__(self) -> str:
+        return f"{self._repository.place}:{self._name}"
+
+    def ask(self) -> Descriptor | None:
+        """Describe the manifest that it names now; None when there is none."""
+        try:
+            self._known = self._repository.resolve(self._name)
+        except NotFound:
+            self._known = None
+        self._asked = True
+        return self._known
+
+    def known(self) -> Descriptor | None:
+        """Describe the manifest that it named when it was last asked for."""
+        return self._known if self._asked else self.ask()
+
+    def put(self, cache: WrappedCache, *, in_any_form: bool) -> WrappedCache:
+        """Give it to a cache, in another form if the first one is refused and any will do.
+
+        Raises RegistryError when the registry refuses the manifest.
+        """
+        try:
+            self._put(cache)
+        except RegistryError as error:
+            if error.status not in _FORM_REFUSED or not in_any_form:
+                raise
+            return self._put_in_other_form(cache, error)
+        return cache
+
+    def replace(self, version: str, cache: WrappedCache, *, in_any_form: bool) -> WrappedCache:
+        """Do as `put` if it names the digest `version` still, or nothing if that is empty.
+
+        Registries have no conditional writes, so it is read before and after, and once more when
+        a writer as slow as we were would have written. What remains is one that is slower still.
+        Raises Outdated when somebody else wrote.
+        """
+        started = time.monotonic()
+        self._expect(version)
+        published = self.put(cache, in_any_form=in_any_form)
+        written = published.wrapped.descriptor.digest
+        self._expect(written)
+        doubt = 3 * (time.monotonic() - started)
+        time.sleep(min(max(doubt, _SHORTEST_DOUBT), _LONGEST_DOUBT))
+        self._expect(written)
+        return published
+
+    def _put(self, cache: WrappedCache) -> None:
+        wrapped = cache.wrapped
+        try:
+            self._repository.put_manifest(self._name, wrapped.manifest, wrapped.form.media_type)
+        except NotFound as error:
+            # To a caller NotFound means that there is no cache to read.
+            raise BackendError(str(error), op="write the manifest") from error
+
+    def _put_in_other_form(self, cache: WrappedCache, refusal: RegistryError) -> WrappedCache:
+        other = cache.in_form(_other(cache.wrapped.form))
+        self._put(other)
+        _log.warning(
+            "%s refused the form %s and took %s instead: %s",
+            self._repository.place,
+            cache.wrapped.form,
+            other.wrapped.form,
+            "; ".join(refusal.diagnostics) or refusal.status,
+        )
+        return other
+
+    def _expect(self, version: str) -> None:
+        found = self.ask()
+        if version != (found.digest if found else ""):
+            raise Outdated(f"somebody else wrote {self} meanwhile")
+
+
+def _other(form: Form) -> Form:
+    return Form.OCI_INDEX if form is Form.IMAGE_MANIFEST else Form.IMAGE_MANIFEST

@@ -1,0 +1,96 @@
+"""Merging into what a target's name stands for, while others may do the same."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from cachexport.chains import CacheChains
+from cachexport.envelope.cache import WrappedCache
+from cachexport.envelope.form import requested_form
+from cachexport.errors import Outdated
+from cachexport.transfer.prepare import marshalled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cachexport.content.protocols import Ingester
+    from cachexport.envelope.form import Form
+    from cachexport.oci.digest import Digest
+    from cachexport.spec import CommonExport
+    from cachexport.transfer.current import Current
+
+_T = TypeVar("_T")
+_log = logging.getLogger(__name__)
+
+PATIENCE = 300.0
+"""Seconds for which a merge is begun again because others changed the name meanwhile."""
+_LONGEST_PAUSE = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merged:
+    """What the name is to stand for."""
+
+    cache: WrappedCache
+    there: frozenset[Digest] = frozenset()
+    """Blobs of which is known that the target has them."""
+    is_news: bool = True
+    """Whether that is anything else than what it stands for now."""
+
+
+def merge_into(
+    current: Current, cache: WrappedCache, ingester: Ingester, common: CommonExport
+) -> Merged:
+    """Merge a cache into the current one; the newest result of each record wins.
+
+    Results of the current one whose blobs are gone are left out, with a warning: they would only
+    break builds. The form is the one asked for, else the current one. Where nothing is new the
+    current cache is given back as it is.
+    """
+    if not current.caches:
+        return Merged(cache=cache)
+    descs = list({d.digest: d for old in current.caches for d in old.layers}.values())
+    gone = ingester.missing(descs)
+    if gone:
+        _log.warning("left out the results that need %d blobs which are gone", len(gone))
+    chains = CacheChains()
+    for old in current.caches:
+        kept = [desc for desc in old.layers if desc.digest not in gone]
+        chains.merge(old.config, kept, old.provider)
+    before, _ = chains.marshal()
+    chains.merge(cache.config, cache.layers, cache.provider)
+    form = _form(current, cache, common)
+    there = frozenset(desc.digest for desc in descs) - gone
+    [*_, last] = current.caches
+    if isinstance(last, WrappedCache) and not gone and chains.marshal()[0] == before:
+        return Merged(cache=last.in_form(form), there=there, is_news=last.wrapped.form is not form)
+    return Merged(cache=marshalled(chains, form), there=there)
+
+
+def _form(current: Current, cache: WrappedCache, common: CommonExport) -> Form:
+    forms = [old.wrapped.form for old in current.caches if isinstance(old, WrappedCache)]
+    default = forms[0] if forms else cache.wrapped.form
+    return requested_form(common.image_manifest, common.oci_mediatypes, default)
+
+
+def until_current(attempt: Callable[[], _T], patience: float = PATIENCE) -> _T:
+    """Give what `attempt` gives, beginning it again whenever it was outdated meanwhile.
+
+    Between two attempts it waits, each time longer and never quite as long as others do. Raises
+    Outdated when that went on for `patience` seconds.
+    """
+    deadline = time.monotonic() + patience
+    longest = 0.1
+    while True:
+        try:
+            return attempt()
+        except Outdated as error:
+            if time.monotonic() >= deadline:
+                raise
+            _log.info("beginning again: %s", error)
+        time.sleep(random.uniform(0.0, longest))  # noqa: S311 - nothing secret
+        longest = min(2 * longest, _LONGEST_PAUSE)

@@ -1,0 +1,81 @@
+"""Caches that BuildKit would not import."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from support.targets import Recorder
+
+from cachexport import CacheChains, CacheResult, Descriptor, Digest, MemoryContent, Remote
+from cachexport.envelope.read import read_caches
+from cachexport.errors import FailedPrecondition
+from cachexport.oci import mediatype
+from cachexport.spec import CommonExport
+from cachexport.transfer.prepare import prepare, prepare_chains
+from cachexport.transfer.write import write
+
+
+def wide(records: int) -> CacheChains:
+    """Give a graph whose config has about 90 bytes for each record."""
+    chains = CacheChains()
+    blob = Descriptor.of(b"x", mediatype.OCI_LAYER)
+    result = CacheResult("2026-01-01T00:00:00Z", Remote([blob], MemoryContent([b"x"])))
+    for number in range(records):
+        chains.add(Digest.of(b"%d" % number), results=[result] if number == 0 else [])
+    return chains
+
+
+SMALL, NEAR, OVER = 100, 9_500, 13_000
+
+
+def test_a_small_one_is_not_worth_a_word(caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.INFO)
+    write(prepare_chains(wide(SMALL), CommonExport()), Recorder())
+    assert not caplog.records
+
+
+def test_one_that_grows_is_a_note_with_the_figure(caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.INFO)
+    write(prepare_chains(wide(NEAR), CommonExport(on_oversize="fail")), Recorder())
+    [note] = caplog.records
+    assert note.levelname == "INFO"
+    assert "the config has 77% of the 1,048,576 bytes" in note.message
+
+
+@pytest.mark.parametrize("choice", ["warn", "compact"])
+def test_one_that_is_too_large_is_written_with_a_warning(caplog: pytest.LogCaptureFixture, choice):
+    target = Recorder(common=CommonExport(on_oversize=choice))
+    write(prepare_chains(wide(OVER), target.common), target)
+    [warning] = caplog.records
+    assert warning.levelname == "WARNING"
+    assert "BuildKit refuses to import one over 1,048,576 bytes" in warning.message
+    assert target.published
+
+
+def test_fail_refuses_what_is_marshalled_before_anything_is_written():
+    target = Recorder(common=CommonExport(on_oversize="fail"))
+    with pytest.raises(FailedPrecondition, match="the config has 1,"):
+        write(prepare_chains(wide(OVER), target.common), target)
+    assert target.order == []
+
+
+def test_what_is_passed_on_as_it_was_read_is_never_refused(caplog: pytest.LogCaptureFixture):
+    first = Recorder()
+    write(prepare_chains(wide(OVER), first.common), first)
+    assert first.published
+    [cache] = read_caches(first.content, first.published.wrapped.descriptor)
+    caplog.clear()
+    common = CommonExport(on_oversize="fail", image_manifest=False)
+    second = Recorder(common=common)
+    write(prepare([cache], common), second)
+    assert second.published
+    assert second.published.wrapped.config == first.published.wrapped.config
+    assert "BuildKit refuses" in caplog.text
+
+
+def test_a_place_that_buildkit_imports_any_size_from_has_no_limit(caplog: pytest.LogCaptureFixture):
+    target = Recorder(common=CommonExport(on_oversize="fail"), import_limit=None)
+    write(prepare_chains(wide(OVER), target.common), target)
+    assert target.published
+    assert not caplog.records
