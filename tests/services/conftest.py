@@ -11,13 +11,17 @@ import pytest
 from support.services.builds import compile_tool, write_context
 from support.services.dockerd import Dockerd, running_dockerd
 from support.services.logins import ALICE, READER
+from support.services.moto_server import running_moto
 from support.services.registry import Registry, running_registry
 from support.services.scripted import ScriptedRegistry
+from support.services.seaweed import running_seaweed
 from support.services.tls import Authority
 from support.services.token_server import TokenServer, running_token_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from support.services.s3 import S3
 
 HERE = Path(__file__).parent
 
@@ -81,6 +85,33 @@ def token_registry(tmp_path: Path, tokens: TokenServer) -> Iterator[Registry]:
 @pytest.fixture
 def scripted() -> Iterator[ScriptedRegistry]:
     with ScriptedRegistry() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    """Give a shared SeaweedFS: use `prefix` in its bucket `shared`, or `bucket`."""
+    with running_seaweed(tmp_path_factory.mktemp("seaweed")) as running:
+        yield running
+
+
+@pytest.fixture
+def prefix() -> str:
+    """Give the beginning of keys that no other test uses; with its slash."""
+    return f"{uuid4().hex}/"
+
+
+@pytest.fixture
+def bucket(s3: S3) -> Iterator[str]:
+    """Give a bucket of the test's own; its first object takes 0.2 s, where `prefix` takes none."""
+    with s3.bucket() as name:
+        yield name
+
+
+@pytest.fixture(scope="session")
+def moto_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    """Give a shared moto, for errors that SeaweedFS does not make."""
+    with running_moto(tmp_path_factory.mktemp("moto")) as running:
         yield running
 
 

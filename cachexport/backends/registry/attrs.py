@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cachexport.errors import InvalidReference
+from cachexport.errors import InvalidAttr, InvalidReference
 from cachexport.oci.reference import Reference
 from cachexport.spec import CommonExport, attribute
 from cachexport.spec.attributes import flag, integer
@@ -15,6 +15,14 @@ def _reference(text: str) -> Reference:
         return Reference.parse(text)
     except InvalidReference as error:
         raise ValueError(str(error)) from error
+
+
+def _repositories(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(";"))
+    for name in names:
+        if not name or "@" in name or ":" in name.rpartition("/")[2]:
+            raise ValueError("wants repositories without tags, separated by semicolons")
+    return names
 
 
 def _count(text: str) -> int:
@@ -32,6 +40,9 @@ def _seconds(text: str) -> float:
 
 
 _MOST = 256
+_HUB = "docker.io"
+_HUB_NAMES = ("docker.io/", "index.docker.io/")
+"""What a name begins with that says that it is on Docker Hub; others mean it by saying nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)  # without slots: two bases with slots do not mix
@@ -78,3 +89,36 @@ class RegistryExport(Connection, CommonExport):
         summary="ask for no blob that the cache under this ref names, where the registry is seen "
         "to refuse manifests of missing blobs",
     )
+    mount_from: tuple[str, ...] = attribute(
+        "mount-from",
+        _repositories,
+        default=(),
+        summary="repositories of the same registry, separated by ;, from which it takes over "
+        "the layers that they have, without their being sent",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.other_repositories()
+
+    def other_repositories(self) -> tuple[str, ...]:
+        """Give what `mount_from` names, as paths in the registry, without the cache's own.
+
+        Raises InvalidAttr for one that is elsewhere.
+        """
+        found = [self._beside(text) for text in self.mount_from]
+        return tuple(dict.fromkeys(name for name in found if name != self.ref.repository))
+
+    def _beside(self, text: str) -> str:
+        try:
+            named = Reference.parse(text)
+            if named.host == _HUB != self.ref.host and not text.startswith(_HUB_NAMES):
+                named = Reference.parse(f"{self.ref.host}/{text}")
+        except InvalidReference as error:
+            raise InvalidAttr(
+                "mount-from", f"bad value for attribute mount-from: {error}"
+            ) from error
+        if named.host != self.ref.host:
+            message = f"mount-from: {named.name} is not in the registry {self.ref.host}"
+            raise InvalidAttr("mount-from", message)
+        return named.repository

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cachexport.backends.registry.attrs import RegistryExport, RegistryImport
 from cachexport.backends.registry.client import Client
 from cachexport.backends.registry.credentials import find_login
+from cachexport.backends.registry.proxies import Proxies
 from cachexport.backends.registry.repository import Repository
 from cachexport.backends.registry.source import RegistrySource
 from cachexport.backends.registry.target import RegistryTarget
@@ -20,12 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cachexport.backends.registry.attrs import Connection
+    from cachexport.backends.registry.probe import RegistryProbe
     from cachexport.oci.reference import Reference
     from cachexport.spec import Spec
 
 
 class RegistryBackend:
-    """A Backend. `env` is where logins are looked for, by default the process's own."""
+    """A Backend. `env` has logins and proxies, by default those of the process."""
 
     def __init__(self, env: Mapping[str, str] = os.environ) -> None:
         self._env = env
@@ -41,18 +43,35 @@ class RegistryBackend:
         if attrs.ref.digest is not None:
             message = f"a cache cannot be written to a digest: {attrs.ref}; name a tag"
             raise InvalidAttr("ref", message)
-        return RegistryTarget(attrs, self._repository(attrs.ref, attrs, "pull,push"))
+        mount_from = attrs.other_repositories()
+        return RegistryTarget(attrs, self._repository(attrs.ref, attrs, "pull,push", mount_from))
 
-    def _repository(self, ref: Reference, connection: Connection, actions: str) -> Repository:
+    def _repository(
+        self,
+        ref: Reference,
+        connection: Connection,
+        actions: str,
+        mount_from: tuple[str, ...] = (),
+    ) -> Repository:
+        proxies = Proxies(self._env)
         authorizer = Authorizer(
             ref.host,
             partial(find_login, ref.host, self._env),
             timeout=connection.timeout,
             verify=not connection.insecure,
+            proxies=proxies,
         )
         scope = f"repository:{ref.repository}:{actions}"
-        client = Client(ref.host, scope, connection, authorizer)
-        return Repository(client, ref.repository, connection.parallelism)
+        client = Client(ref.host, scope, connection, authorizer, proxies)
+        return Repository(client, ref.repository, connection.parallelism, mount_from)
+
+    def probe(self, spec: Spec, /) -> RegistryProbe:
+        """See Probing."""
+        from cachexport.backends.registry.probe import RegistryProbe
+        from cachexport.backends.registry.probe.desk import Desk
+
+        attrs = read_attributes(RegistryExport, spec, ignored=known_attributes(RegistryImport))
+        return RegistryProbe(Desk(attrs, self._env))
 
 
 backend = RegistryBackend()

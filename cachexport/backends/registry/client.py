@@ -5,47 +5,62 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import urllib3
 
-from cachexport.backends.registry.errors import network, refusal
-from cachexport.errors import BackendError
+from cachexport.backends.registry.errors import give_up, network, refusal
+from cachexport.backends.registry.hosts import is_loopback, origin
+from cachexport.backends.registry.pools import Pools
+from cachexport.backends.registry.proxies import Proxies
+from cachexport.errors import BackendError, CachexportError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
-    from typing import Any
 
     from urllib3.response import BaseHTTPResponse
 
     from cachexport.backends.registry.attrs import Connection
     from cachexport.backends.registry.tokens import Authorizer
 
-Body = bytes | None
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 5
 _MAX_ANSWER = 64 << 10
 """Bytes of a refusal that are read."""
 _MAX_PAUSE = 60.0
 """Seconds that a registry may make us wait before the next try."""
+_SHORT = 5.0
+"""Seconds that something without consequence may take."""
 _ENDPOINTS = {"docker.io": "registry-1.docker.io"}
 """Where a registry answers, if not at the host that references name."""
 
 
 class Client:
-    """Sends requests for one repository of a registry. Threads may share it."""
+    """Sends requests for one repository of a registry. Threads may share it.
+
+    Without `proxies` none is used.
+    """
 
     def __init__(
-        self, host: str, scope: str, connection: Connection, authorizer: Authorizer
+        self,
+        host: str,
+        scope: str,
+        connection: Connection,
+        authorizer: Authorizer,
+        proxies: Proxies | None = None,
     ) -> None:
         self.host = host
+        self.retries = connection.retries
+        """How often something temporary is tried in all."""
         self._scope = scope
         self._connection = connection
         self._authorizer = authorizer
-        self._pool = _pool(connection)
+        self._pools = Pools(connection, proxies or Proxies({}))
         self._guard = threading.Lock()
         self._base = ""
 
@@ -65,23 +80,27 @@ class Client:
         op: str,
         expect: Collection[int],
         headers: Mapping[str, str] | None = None,
-        body: Body = None,
+        body: bytes | None = None,
+        scope: str | None = None,
     ) -> BaseHTTPResponse:
         """Send a request, again after a temporary failure, and give the response.
 
         `path` may be a URL, as upload locations are. The caller reads and releases the response.
         Raises Auth, NotFound, RegistryError or BackendError for anything but the expected
-        statuses; `op` says what was tried.
+        statuses, none of them temporary, since it was tried often enough; `op` says what was
+        tried. `scope` is what a token has to be good for, if for more than the repository.
         """
         attempt = 1
         while True:
             retry_after = None
             try:
-                response = self.send(method, path, op=op, headers=headers, body=body)
+                response = self.send(method, path, op=op, headers=headers, body=body, scope=scope)
                 retry_after = response.headers.get("Retry-After")
                 self.check(op, response, expect)
             except BackendError as error:
-                if not error.temporary or attempt >= self._connection.retries:
+                if attempt >= self.retries:
+                    give_up(error, attempt)
+                if not error.temporary:
                     raise
             else:
                 return response
@@ -95,24 +114,35 @@ class Client:
         *,
         op: str,
         headers: Mapping[str, str] | None = None,
-        body: Body | Iterable[bytes] = None,
+        body: bytes | Iterable[bytes | memoryview] | None = None,
+        scope: str | None = None,
     ) -> BaseHTTPResponse:
         """Send a request once, answering when asked for a login, and give any response.
 
-        A body that is no bytes cannot be sent twice: then a refused login is a temporary error.
+        An iterator cannot be sent twice: then a refused login is a temporary error.
         """
         url = urljoin(self.base, path)
-        sent = self._header(url)
-        response = self._follow(method, url, op, headers or {}, body, sent)
+        scope = scope or self._scope
+        sent = self._header(url, scope)
+        request = _Request(method, url, op, headers or {}, body)
+        response = self._follow(request, sent)
         challenge = response.headers.get("WWW-Authenticate", "")
         if response.status != 401 or not self._may_know(url):
             return response
-        if not self._authorizer.refused(challenge, self._scope, sent):
+        if not self._authorizer.refused(challenge, scope, sent):
             return response
         response.drain_conn()
-        if body is not None and not isinstance(body, bytes):
+        if isinstance(body, Iterator):
             raise BackendError(f"{self.host}: the login expired", op=op, temporary=True)
-        return self._follow(method, url, op, headers or {}, body, self._header(url))
+        return self._follow(request, self._header(url, scope))
+
+    def discard(self, url: str) -> None:
+        """Ask once for something to be deleted; whether it is does not matter."""
+        with suppress(CachexportError, urllib3.exceptions.HTTPError):
+            login = self._header(url, self._scope)
+            headers = {"Authorization": login} if login else {}
+            timeout = min(self._connection.timeout, _SHORT)
+            self._pools.request("DELETE", url, headers, timeout=timeout).drain_conn()
 
     def check(self, op: str, response: BaseHTTPResponse, expect: Collection[int]) -> None:
         """Raise what a response means unless its status is one of the expected ones."""
@@ -121,40 +151,31 @@ class Client:
 
     def close(self) -> None:
         """Close all connections."""
-        self._pool.clear()
+        self._pools.close()
 
-    def _follow(
-        self,
-        method: str,
-        url: str,
-        op: str,
-        headers: Mapping[str, str],
-        body: Any,
-        authorization: str | None,
-    ) -> BaseHTTPResponse:
+    def _follow(self, request: _Request, authorization: str | None) -> BaseHTTPResponse:
+        url = request.url
         for _ in range(_MAX_REDIRECTS):
-            sent = dict(headers)
+            headers = dict(request.headers)
             # A login is for the registry: another host, such as a store that blobs are
             # redirected to, does not get it.
             if authorization is not None and self._may_know(url):
-                sent["Authorization"] = authorization
-            with network(op, self.host):
-                response = self._pool.request(
-                    method, url, headers=sent, body=body, preload_content=False, redirect=False
-                )
+                headers["Authorization"] = authorization
+            with network(request.op, self.host):
+                response = self._pools.request(request.method, url, headers, body=request.body)
             location = response.headers.get("Location")
-            if response.status not in _REDIRECTS or not location or method not in ("GET", "HEAD"):
+            if response.status not in _REDIRECTS or not location or not request.may_be_redirected:
                 return response
             response.drain_conn()
             url = urljoin(url, location)
-        raise BackendError(f"{self.host}: cannot {op}: too many redirects", op=op)
+        message = f"{self.host}: cannot {request.op}: too many redirects"
+        raise BackendError(message, op=request.op)
 
     def _may_know(self, url: str) -> bool:
-        mine, there = urlsplit(self.base), urlsplit(url)
-        return (mine.scheme, mine.netloc) == (there.scheme, there.netloc)
+        return origin(url) == origin(self.base)
 
-    def _header(self, url: str) -> str | None:
-        return self._authorizer.header(self._scope) if self._may_know(url) else None
+    def _header(self, url: str, scope: str) -> str | None:
+        return self._authorizer.header(scope) if self._may_know(url) else None
 
     def _refusal(self, op: str, response: BaseHTTPResponse) -> Exception:
         with suppress(urllib3.exceptions.HTTPError):
@@ -167,23 +188,31 @@ class Client:
         endpoint = _ENDPOINTS.get(self.host, self.host)
         insecure = self._connection.insecure
         if insecure is None:
-            return f"{'http' if is_loopback(endpoint) else 'https'}://{endpoint}"
+            plain = is_loopback(origin(f"//{endpoint}")[1])
+            return f"{'http' if plain else 'https'}://{endpoint}"
         if insecure and not self._answers(f"https://{endpoint}/v2/"):
             return f"http://{endpoint}"
         return f"https://{endpoint}"
 
     def _answers(self, url: str) -> bool:
         try:
-            self._pool.request("GET", url, redirect=False)
+            self._pools.request("GET", url, {}).drain_conn()
         except urllib3.exceptions.HTTPError:
             return False
         return True
 
 
-def is_loopback(host: str) -> bool:
-    """Say whether a host, with or without a port, is this machine."""
-    name = (urlsplit(f"//{host}").hostname or "").lower()
-    return name in ("localhost", "::1") or name.startswith("127.")
+@dataclass(frozen=True, slots=True)
+class _Request:
+    method: str
+    url: str
+    op: str
+    headers: Mapping[str, str]
+    body: bytes | Iterable[bytes | memoryview] | None
+
+    @property
+    def may_be_redirected(self) -> bool:
+        return self.method in ("GET", "HEAD")
 
 
 def pause(attempt: int, retry_after: str | None) -> None:
@@ -204,19 +233,3 @@ def _asked(retry_after: str | None) -> float | None:
     with suppress(ValueError):
         return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
     return None
-
-
-def _pool(connection: Connection) -> urllib3.PoolManager:
-    if connection.insecure:
-        # Somebody asked for it; saying so at each request helps nobody.
-        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-    timeout = urllib3.Timeout(connect=connection.timeout, read=connection.timeout)
-    return urllib3.PoolManager(
-        num_pools=4,
-        maxsize=connection.parallelism,
-        block=False,
-        retries=False,
-        timeout=timeout,
-        cert_reqs="CERT_NONE" if connection.insecure else "CERT_REQUIRED",
-        headers={"User-Agent": "cachexport"},
-    )

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from docker.auth import AuthConfig
 
-_DOCKER_HUB = "docker.io"
-
 
 @dataclass(frozen=True, slots=True)
 class Login:
@@ -30,11 +28,15 @@ def find_login(host: str, env: Mapping[str, str]) -> Login | None:
     """Find the login for a registry, None for an anonymous one.
 
     `host` is the one in references, with its port. Looked through, in this order, are
-    `$REGISTRY_AUTH_FILE`, `$DOCKER_CONFIG/config.json` or `~/.docker/config.json` with its
-    `credHelpers` and `credsStore` (their programs are found on the process's `$PATH`), then
-    podman's `auth.json`. Raises Auth when a file or a helper
-    program fails: a login that was meant and cannot be read is no anonymous one.
+    `$DOCKER_AUTH_CONFIG`, which is a config.json itself, `$REGISTRY_AUTH_FILE`,
+    `$DOCKER_CONFIG/config.json` or `~/.docker/config.json` with its `credHelpers` and
+    `credsStore` (their programs are found on the process's `$PATH`), then podman's `auth.json`.
+    Raises Auth when any of them cannot be read or a helper program fails: a login that was meant
+    and cannot be read is no anonymous one.
     """
+    login = _from_variable(env.get("DOCKER_AUTH_CONFIG", ""), host, env)
+    if login is not None:
+        return login
     for path in _files(env):
         if path.is_file():
             login = _from_file(path, host, env)
@@ -53,15 +55,42 @@ def _files(env: Mapping[str, str]) -> Iterator[Path]:
     yield Path(env.get("XDG_CONFIG_HOME") or home / ".config") / "containers" / "auth.json"
 
 
+def _from_variable(text: str, host: str, env: Mapping[str, str]) -> Login | None:
+    if not text.strip():
+        return None
+    try:
+        return _read(text.encode(), host, env)
+    except _Unreadable:
+        problem = "it is no config.json with logins, or the helper that it names fails"
+    # Outside the block, so that no traceback shows what is in the variable.
+    message = f"cannot read a login for {host} from $DOCKER_AUTH_CONFIG: {problem}"
+    raise Auth(message, op="log in")
+
+
 def _from_file(path: Path, host: str, env: Mapping[str, str]) -> Login | None:
+    try:
+        return _read(path.read_bytes(), host, env)
+    except (OSError, _Unreadable) as error:
+        raise Auth(f"cannot read a login for {host} from {path}: {error}", op="log in") from error
+
+
+class _Unreadable(Exception):
+    """A config.json that cannot be made out; the text says why."""
+
+
+def _read(raw: bytes, host: str, env: Mapping[str, str]) -> Login | None:
+    """Find the login for a host in the content of a config.json. Raises _Unreadable."""
     from docker.errors import DockerException
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a helper that is not installed is an error below
-            found = _load(path, env).resolve_authconfig(host) or {}
+            found = _load(raw, env).resolve_authconfig(host) or {}
     except (OSError, ValueError, DockerException) as error:
-        raise Auth(f"cannot read a login for {host} from {path}: {error}", op="log in") from error
+        raise _Unreadable(str(error)) from error
+    except (AttributeError, TypeError) as error:
+        # docker's library does not look at the types of what it reads.
+        raise _Unreadable("something in it is not of the right type") from error
     # docker's library gives the keys of a helper's answer in another case than those of a file.
     values = {key.lower(): value for key, value in found.items() if value}
     if not values.keys() & {"username", "identitytoken"}:
@@ -73,12 +102,12 @@ def _from_file(path: Path, host: str, env: Mapping[str, str]) -> Login | None:
     )
 
 
-def _load(path: Path, env: Mapping[str, str]) -> AuthConfig:
+def _load(raw: bytes, env: Mapping[str, str]) -> AuthConfig:
     import json
 
     from docker.auth import AuthConfig, load_config
 
-    content = json.loads(path.read_bytes())
+    content = json.loads(raw)
     if not isinstance(content, dict):
         raise ValueError("it is no JSON object")
     if not content.keys() & {"auths", "credsStore", "credHelpers"}:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import ssl
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,17 @@ if TYPE_CHECKING:
 TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses after which trying again may help."""
 _MAX_DIAGNOSTICS = 3
+_TLS_BROKE = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+"""What TLS makes of a connection that ended; any other failure of it stays."""
+_PROXY_LOGIN = "set its login in the URL of HTTP_PROXY or HTTPS_PROXY"
+_HINTS = {
+    407: f"the proxy wants a login: {_PROXY_LOGIN}",
+    413: "it is too large for the registry or for a proxy before it; raise the limit there",
+}
+
+
+class Broken(BackendError):
+    """A connection could not be made, or ended before the answer."""
 
 
 def refusal(op: str, place: str, status: int, body: bytes) -> CachexportError:
@@ -25,7 +38,7 @@ def refusal(op: str, place: str, status: int, body: bytes) -> CachexportError:
     of the specification's errors is told: nothing else of a stranger's answer gets into a log.
     """
     diagnostics = _diagnostics(body)
-    said = "; ".join(diagnostics[:_MAX_DIAGNOSTICS]) or "no reason given"
+    said = "; ".join(diagnostics[:_MAX_DIAGNOSTICS]) or _HINTS.get(status, "no reason given")
     message = f"{place}: cannot {op}: the registry answered {status} ({said})"
     if status in (401, 403):
         hint = "log in with `docker login`, or check that the account may do this"
@@ -43,21 +56,35 @@ def refusal(op: str, place: str, status: int, body: bytes) -> CachexportError:
 
 @contextmanager
 def network(op: str, place: str) -> Iterator[None]:
-    """Turn failures of the network in a block into a BackendError that says what was tried."""
+    """Turn failures of the network in a block into a Broken that says what was tried."""
     try:
         yield
     except urllib3.exceptions.HTTPError as error:
-        temporary = not isinstance(error, urllib3.exceptions.SSLError)
         message = f"{place}: cannot {op}: {_reason(error)}"
-        raise BackendError(message, op=op, temporary=temporary) from error
+        raise Broken(message, op=op, temporary=not _is_tls(error)) from error
+
+
+def give_up(error: BackendError, tries: int) -> None:
+    """Have an error say that it was tried often enough, so that nobody tries again."""
+    error.temporary = False
+    if tries > 1:
+        error.args = (f"{error}; tried {tries} times",)
+
+
+def _is_tls(error: BaseException) -> bool:
+    """Say whether the two ends cannot agree, which no second try changes."""
+    kind = urllib3.exceptions.SSLError
+    return isinstance(error, kind) and not isinstance(error.args[0], _TLS_BROKE)
 
 
 def _reason(error: BaseException) -> str:
-    if isinstance(error, urllib3.exceptions.SSLError):
+    if _is_tls(error):
         return (
             f"the certificate is not trusted ({error}); add its authority to the system's, "
             "or set registry.insecure=true"
         )
+    if isinstance(error, urllib3.exceptions.ProxyError):
+        return _proxys_reason(error)
     if isinstance(error, urllib3.exceptions.NameResolutionError):
         return "the host's name is not known"
     if isinstance(error, urllib3.exceptions.NewConnectionError):
@@ -65,6 +92,14 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, urllib3.exceptions.TimeoutError):
         return "no answer in time; a longer timeout= may help"
     return f"the connection broke ({type(error).__name__})"
+
+
+def _proxys_reason(error: urllib3.exceptions.ProxyError) -> str:
+    status = re.search(r"Tunnel connection failed: (\d+)", str(error.original_error))
+    if status is None:
+        return "the proxy that HTTP_PROXY or HTTPS_PROXY names does not answer"
+    hint = f"; {_PROXY_LOGIN}" if status[1] == "407" else ""
+    return f"the proxy answered {status[1]}{hint}"
 
 
 def _diagnostics(body: bytes) -> list[str]:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+from functools import partial
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlencode, urljoin, urlsplit
+from urllib.parse import quote, urlencode, urljoin
 
 from cachexport.backends.registry.download import BlobReader
+from cachexport.backends.registry.errors import TEMPORARY, network
+from cachexport.backends.registry.uploads import Uploads
 from cachexport.content.verify import BLOCK
-from cachexport.errors import BackendError, Integrity, NotFound
+from cachexport.errors import Auth, BackendError, Integrity, NotFound, RegistryError
 from cachexport.oci import mediatype
 from cachexport.oci.descriptor import Descriptor
 from cachexport.oci.digest import Digest
 from cachexport.transfer.parallel import map_parallel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Sequence
 
     from urllib3.response import BaseHTTPResponse
 
@@ -24,17 +28,32 @@ if TYPE_CHECKING:
 # docker-registry answers 404 to `*/*`: the exact types have to be named.
 _MANIFEST_TYPES = ", ".join(sorted(mediatype.MANIFESTS | mediatype.INDEXES))
 _IS_MANIFEST = mediatype.MANIFESTS | mediatype.INDEXES
+_CREATED, _UPLOAD_BEGUN = 201, 202
+_CANNOT_MOUNT = frozenset(range(400, 500)) - TEMPORARY
+
+_log = logging.getLogger(__name__)
 
 
 class Repository:
-    """Provider and Ingester over a repository. Threads may share it."""
+    """Provider and Ingester over a repository. Threads may share it.
 
-    def __init__(self, client: Client, name: str, parallelism: int) -> None:
+    `mount_from` names other repositories of the registry: `missing` takes blobs over from there.
+    """
+
+    def __init__(
+        self, client: Client, name: str, parallelism: int, mount_from: Sequence[str] = ()
+    ) -> None:
+        self.name = name
+        self.host = client.host
+        """As in references."""
+        self.place = f"{client.host}/{name}"
+        """For messages."""
         self._client = client
         self._path = f"/v2/{name}"
         self._parallelism = parallelism
-        self.place = f"{client.host}/{name}"
-        """For messages."""
+        self._mount_from = mount_from
+        self._closed_to_us: set[str] = set()
+        self._uploads = Uploads(client, self._path, self.place, self._holds)
 
     def close(self) -> None:
         """Close all connections; twice is fine."""
@@ -52,7 +71,8 @@ class Repository:
             )
         # The answer to a HEAD need not tell all.
         response = self._ask_manifest("GET", target)
-        return Descriptor.of(response.read(), _media_type(response))
+        with network(f"find {self.place}:{target}", self.host):
+            return Descriptor.of(response.read(), _media_type(response))
 
     def open(self, desc: Descriptor, /) -> Reader:
         """See Provider. What breaks off is asked for again from where it broke."""
@@ -62,36 +82,59 @@ class Repository:
         return BlobReader(self._client, path, headers, f"read {desc.digest} of {self.place}")
 
     def missing(self, descs: Iterable[Descriptor], /) -> set[Digest]:
-        """See Ingester. Asks for each blob, many at once; one of another size is missing."""
+        """See Ingester. Asks for each blob, many at once; one of another size is missing.
+
+        What the repositories of `mount_from` have is taken over from there, and not missing.
+        """
         wanted = list(descs)
         there = map_parallel(self._holds, wanted, self._parallelism)
-        return {desc.digest for desc, held in zip(wanted, there, strict=True) if not held}
+        lacking = [desc for desc, held in zip(wanted, there, strict=True) if not held]
+        for name in self._mount_from:
+            lacking = self._mount_all(lacking, name)
+        return {desc.digest for desc in lacking}
+
+    def mount(self, desc: Descriptor, repository_name: str) -> bool:
+        """Take a blob over from another repository of the registry, and say whether it was.
+
+        It is not when it is not there, when we may not read it, and when the registry does no
+        such thing; then it has to be ingested. A repository that we may not read is asked once.
+        """
+        if repository_name in self._closed_to_us:
+            return False
+        try:
+            response = self._ask_mount(desc, repository_name)
+        except Auth as error:
+            _log.info("%s takes nothing over from %s: %s", self.place, repository_name, error)
+            self._closed_to_us.add(repository_name)
+            return False
+        except NotFound:
+            return False
+        except RegistryError as error:
+            if error.status in _CANNOT_MOUNT:
+                return False
+            raise
+        response.drain_conn()
+        if response.status == _CREATED:
+            return True
+        # It began an upload instead, which nobody wants to go on with.
+        location = response.headers.get("Location", "")
+        if location:
+            self._client.discard(urljoin(self._client.base, location))
+        return False
 
     def ingest(self, desc: Descriptor, reader: Reader, /) -> None:
         """See Ingester. Manifests go where the API has them, under their digest."""
         if desc.media_type in _IS_MANIFEST:
-            raw = b"".join(_blocks(reader))
+            raw = b"".join(iter(lambda: reader.read(BLOCK), b""))
             self.put_manifest(str(desc.digest), raw, desc.media_type)
-            return
-        location = self._begin_upload(desc)
-        response = self._client.send(
-            "PUT",
-            location,
-            op=f"write {desc.digest} to {self.place}",
-            headers={
-                "Content-Length": str(desc.size),
-                "Content-Type": "application/octet-stream",
-            },
-            body=_blocks(reader),
-        )
-        self._client.check(f"write {desc.digest} to {self.place}", response, (201,))
-        response.drain_conn()
+        else:
+            self._uploads.put(desc, reader)
 
     def put_manifest(self, target: str, raw: bytes, media_type: str) -> None:
         """Store a manifest under a tag or digest."""
         response = self._client.call(
             "PUT",
-            f"{self._path}/manifests/{quote(target)}",
+            f"{self._path}/manifests/{quote(target, safe=':')}",
             op=f"write the manifest {self.place}:{target}",
             headers={"Content-Type": media_type},
             body=raw,
@@ -112,21 +155,24 @@ class Repository:
             return False
         return True
 
-    def _begin_upload(self, desc: Descriptor) -> str:
-        response = self._client.call(
+    def _mount_all(self, descs: list[Descriptor], repository_name: str) -> list[Descriptor]:
+        """Mount what can be, and give the rest."""
+        mount = partial(self.mount, repository_name=repository_name)
+        mounted = map_parallel(mount, descs, self._parallelism)
+        told = (self.place, sum(mounted), len(descs), repository_name)
+        _log.info("%s took over %d of %d missing blobs from %s", *told)
+        return [desc for desc, done in zip(descs, mounted, strict=True) if not done]
+
+    def _ask_mount(self, desc: Descriptor, repository_name: str) -> BaseHTTPResponse:
+        query = urlencode({"mount": str(desc.digest), "from": repository_name})
+        return self._client.call(
             "POST",
-            f"{self._path}/blobs/uploads/",
-            op=f"begin to write to {self.place}",
+            f"{self._path}/blobs/uploads/?{query}",
+            op=f"take {desc.digest} over from {repository_name} into {self.place}",
             body=b"",
-            expect=(202,),
+            expect=(_CREATED, _UPLOAD_BEGUN),
+            scope=f"repository:{self.name}:pull,push repository:{repository_name}:pull",
         )
-        response.drain_conn()
-        location = response.headers.get("Location")
-        if not location:
-            raise BackendError(f"{self.place}: gave no place to upload to", op="begin to write")
-        url = urljoin(self._client.base, location)
-        joint = "&" if urlsplit(url).query else "?"
-        return url + joint + urlencode({"digest": str(desc.digest)})
 
     def _holds(self, desc: Descriptor) -> bool:
         try:
@@ -145,7 +191,7 @@ class Repository:
     def _ask_manifest(self, method: str, target: str) -> BaseHTTPResponse:
         return self._client.call(
             method,
-            f"{self._path}/manifests/{quote(target)}",
+            f"{self._path}/manifests/{quote(target, safe=':')}",
             op=f"find {self.place}:{target}",
             headers={"Accept": _MANIFEST_TYPES},
             expect=(200,),
@@ -154,7 +200,3 @@ class Repository:
 
 def _media_type(response: BaseHTTPResponse) -> str:
     return response.headers.get("Content-Type", "").partition(";")[0].strip()
-
-
-def _blocks(reader: Reader) -> Iterator[bytes]:
-    return iter(lambda: reader.read(BLOCK), b"")

@@ -7,6 +7,7 @@ from functools import cache as remembered
 from functools import partial
 from typing import TYPE_CHECKING
 
+from cachexport.backends.registry.repository import Repository
 from cachexport.backends.registry.tag import Tag
 from cachexport.backends.registry.trust import lacks_blobs, refuses_missing_blobs
 from cachexport.content.verify import read_blob
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cachexport.backends.registry.attrs import RegistryExport
-    from cachexport.backends.registry.repository import Repository
-    from cachexport.content.protocols import Ingester, Reader
+    from cachexport.content.protocols import Ingester, Provider, Reader
     from cachexport.envelope.cache import WrappedCache
     from cachexport.envelope.manifest import Manifest
     from cachexport.oci.descriptor import Descriptor
@@ -47,6 +47,7 @@ class RegistryTarget:
         self._trusting = attrs.trust_existing
         self._refuses = remembered(partial(refuses_missing_blobs, repository))
         self._lost = False
+        self._unmountable: set[str] = set()
 
     @property
     def common(self) -> CommonExport:
@@ -92,6 +93,18 @@ class RegistryTarget:
         self._look()
         trusted = self._trusted()
         return self._repository.missing(desc for desc in descs if desc.digest not in trusted)
+
+    def adopt(self, desc: Descriptor, provider: Provider, /) -> bool:
+        """See Adopter: a registry takes blobs over from its other repositories."""
+        mine = self._repository
+        if not isinstance(provider, Repository) or provider.host != mine.host:
+            return False
+        if provider.name in {mine.name, *self._unmountable}:
+            return False
+        if not mine.mount(desc, provider.name):
+            self._unmountable.add(provider.name)  # it has the blob, so this is for good
+            return False
+        return True
 
     def ingest(self, desc: Descriptor, reader: Reader, /) -> None:
         """See Ingester."""

@@ -8,9 +8,9 @@ import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from cachexport.backends.registry.client import is_loopback
+from cachexport.backends.registry.hosts import domain, is_loopback, origin
+from cachexport.backends.registry.proxies import Proxies
 from cachexport.errors import Auth, BackendError
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ _DEFAULT_LIFE = 60.0
 """Seconds that a token lives where the answer does not say, by the specification."""
 _MARGIN = 0.9
 """Part of its life after which a token is taken for expired."""
-_HUB_REALM = "auth.docker.io"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +52,9 @@ class Authorizer:
     """Gives the Authorization header for one registry, asked anew for every request.
 
     Tokens are fetched when the registry asks for one, kept per scope until shortly before they
-    expire, and fetched once however many threads wait for them. A login goes to the registry
-    itself, and to its token service only where that is the registry's own.
+    expire, and fetched once however many threads wait for them. A scope is one, or several with
+    spaces between them. A login goes to the registry itself, and to its token service only where
+    that is the registry's own.
     """
 
     def __init__(
@@ -64,12 +64,14 @@ class Authorizer:
         *,
         timeout: float,
         verify: bool = True,
+        proxies: Proxies | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._host = host
         self._login = login
         self._timeout = timeout
         self._verify = verify
+        self._proxies = proxies or Proxies({})
         self._now = now
         self._lock = threading.Lock()
         self._tokens: dict[str, _Token] = {}
@@ -147,7 +149,12 @@ class Authorizer:
     def _send(self, session: Any, realm: str, fields: dict[str, str], login: Login | None) -> Any:
         # Without this requests would look for a login in ~/.netrc.
         session.auth = lambda request: request
-        settings = {"timeout": self._timeout, "verify": self._verify, "allow_redirects": False}
+        settings = {
+            "timeout": self._timeout,
+            "verify": self._verify,
+            "proxies": self._proxies.for_requests(realm),
+            "allow_redirects": False,
+        }
         if login is not None and login.identity_token:
             form = {
                 "grant_type": "refresh_token",
@@ -157,32 +164,24 @@ class Authorizer:
             }
             return session.post(realm, data=form, **settings)
         headers = {} if login is None else {"Authorization": _basic(login)}
-        return session.get(realm, params=fields, headers=headers, **settings)
+        # A form has several scopes in one field; a query has a field for each.
+        query = {**fields, "scope": fields["scope"].split()}
+        return session.get(realm, params=query, headers=headers, **settings)
 
 
 def may_have_login(host: str, realm: str) -> bool:
     """Say whether a registry's token service may be given the login for that registry.
 
-    It may on the same host, and over TLS on one of the same domain: a registry that was broken
-    into cannot send logins elsewhere.
+    It may on the same host, and over TLS on one of the same registered domain: a registry that
+    was broken into cannot send logins elsewhere, nor to another customer of the same cloud.
     """
-    url = urlsplit(realm)
-    name, there = _name(host), (url.hostname or "").lower()
-    if there == name:
-        return url.scheme == "https" or is_loopback(host)
-    if url.scheme != "https":
+    _, name, _ = origin(f"//{host}")
+    scheme, there, _ = origin(realm)
+    if not name or scheme not in ("http", "https"):
         return False
-    return (name == "docker.io" and there == _HUB_REALM) or _domain(name) == _domain(there)
-
-
-def _domain(name: str) -> str:
-    """Give what is left without the first label, or the name itself if that is no domain."""
-    rest = name.partition(".")[2]
-    return rest if rest.count(".") >= 1 and not rest.replace(".", "").isdigit() else name
-
-
-def _name(host: str) -> str:
-    return (urlsplit(f"//{host}").hostname or "").lower()
+    if scheme == "http":
+        return there == name and is_loopback(name)
+    return there == name or domain(there) == domain(name)
 
 
 def _basic(login: Login) -> str:

@@ -114,7 +114,7 @@ class Handler(BaseHTTPRequestHandler):
         return data
 
 
-for _method in ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"):
+for _method in ("CONNECT", "DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"):
     setattr(Handler, f"do_{_method}", lambda handler: handler.server.respond(handler))
 
 

@@ -44,7 +44,8 @@ class TokenServer:
     """Gives ES256 tokens for what a login may do, by GET (`token`) and POST (`access_token`).
 
     `lifetime` is how long a registry takes a token, in seconds; `announced` is what the client is
-    told, or not with None. Who gives no credentials may do what is in `anonymous`.
+    told, or not with None. Who gives no credentials may do what is in `anonymous`. In the
+    repositories in `closed` nobody may do anything. The next `failing` requests are answered 503.
     """
 
     def __init__(self, authority: Authority, logins: Sequence[Login]) -> None:
@@ -53,7 +54,10 @@ class TokenServer:
         self.anonymous: frozenset[str] = frozenset()
         self.lifetime: float = 300
         self.announced: int | None = 300
+        self.closed: frozenset[str] = frozenset()
+        self.failing = 0
         self.requests: list[TokenRequest] = []
+        self.given: list[str] = []
         self.server = Server(lambda handler: handler.send(self._answer(handler)))
         certificate = authority.issue()
         self._key = certificate.key.read_text()
@@ -72,7 +76,7 @@ class TokenServer:
             "nbf": int(now) - 600,
             "exp": int(now - LEEWAY + lifetime),
             "jti": uuid4().hex,
-            "access": [_granted(scope, actions) for scope in scopes],
+            "access": [_granted(scope, actions, self.closed) for scope in scopes],
         }
         return jwt.encode(claims, self._key, "ES256", headers={"x5c": [self._chain]})
 
@@ -97,10 +101,14 @@ class TokenServer:
 
     def _reply(self, field: str, asked: TokenRequest, actions: frozenset[str] | None) -> Reply:
         self.requests.append(asked)
+        if self.failing:
+            self.failing -= 1
+            return Refusal(503, "UNAVAILABLE", "too busy").reply()
         if actions is None:
             return Refusal(401, "UNAUTHORIZED", "bad credentials").reply()
         told = {"expires_in": self.announced} if self.announced is not None else {}
-        return json_reply({field: self.token(asked.scopes, actions, self.lifetime), **told})
+        self.given.append(self.token(asked.scopes, actions, self.lifetime))
+        return json_reply({field: self.given[-1], **told})
 
     def _allowed(self, name: str | None, secret: str | None) -> frozenset[str] | None:
         """Give what may be done, None with a wrong secret; an identity token needs no name."""
@@ -118,11 +126,11 @@ def running_token_server(authority: Authority, logins: Sequence[Login]) -> Itera
         yield tokens
 
 
-def _granted(scope: str, actions: frozenset[str]) -> dict[str, object]:
+def _granted(scope: str, actions: frozenset[str], closed: frozenset[str]) -> dict[str, object]:
     """Parse type:name:actions, where the name may have a port, and keep what is allowed."""
     kind, _, rest = scope.partition(":")
     name, _, wanted = rest.rpartition(":")
-    granted = [action for action in wanted.split(",") if action in actions]
+    granted = [a for a in wanted.split(",") if a in actions and name not in closed]
     return {"type": kind, "name": name, "actions": granted}
 
 

@@ -2,6 +2,7 @@ import base64
 import json
 import os
 import stat
+import traceback
 
 import pytest
 
@@ -127,3 +128,54 @@ def test_a_file_without_logins_is_fine(env, tmp_path):
 
 def test_secrets_are_not_in_the_text_of_a_login():
     assert "hunter2" not in repr(Login("u", "hunter2", "hunter2"))
+
+
+def test_the_variable_counts_more_than_any_file(env, tmp_path):
+    write(tmp_path / ".docker/config.json", auths(HOST))
+    env["DOCKER_AUTH_CONFIG"] = json.dumps(auths(HOST, "v", "from-variable"))
+    assert find_login(HOST, env) == Login("v", "from-variable")
+    env["DOCKER_AUTH_CONFIG"] = json.dumps(auths("other.example"))
+    assert find_login(HOST, env) == Login("u", "p")
+
+
+def test_the_variable_may_name_helpers(env, tmp_path):
+    helper(tmp_path, "x", {HOST: ["u", "secret"]})
+    env["DOCKER_AUTH_CONFIG"] = json.dumps({"credHelpers": {HOST: "x"}})
+    assert find_login(HOST, env) == Login("u", "secret")
+
+
+@pytest.mark.parametrize("text", ["", "  ", "{}", '{"auths": {}}', '{"credsStore": ""}'])
+def test_a_variable_without_logins_is_fine(env, text):
+    env["DOCKER_AUTH_CONFIG"] = text
+    assert find_login(HOST, env) is None
+
+
+WRONG = [
+    "hunter2",
+    '"hunter2"',
+    "[]",
+    '{"auths": "hunter2"}',
+    '{"auths": ["hunter2"]}',
+    json.dumps({"auths": {HOST: "hunter2"}}),
+    json.dumps({"auths": {HOST: {"auth": "hunter2"}}}),
+    json.dumps({"auths": {HOST: {"auth": ["hunter2"]}}}),
+    json.dumps({"credHelpers": {HOST: "hunter2"}}),
+    json.dumps({"credHelpers": ["hunter2"]}),
+]
+
+
+@pytest.mark.parametrize("text", WRONG)
+def test_a_variable_that_cannot_be_read_is_told_without_its_content(env, text):
+    env["DOCKER_AUTH_CONFIG"] = text
+    with pytest.raises(Auth, match="DOCKER_AUTH_CONFIG") as raised:
+        find_login(HOST, env)
+    assert "hunter2" not in "".join(traceback.format_exception(raised.value))
+    assert raised.value.__context__ is None
+
+
+@pytest.mark.parametrize("text", WRONG)
+def test_a_file_that_cannot_be_read_is_told(env, tmp_path, text):
+    path = tmp_path / ".docker/config.json"
+    write(path, text)
+    with pytest.raises(Auth, match=str(path)):
+        find_login(HOST, env)

@@ -45,6 +45,18 @@ def test_challenges_are_read(header, scheme, parameters):
         ("10.0.0.1", "https://10.0.0.2/token", False),
         ("registry.example.com", "", False),
         ("registry.example.com", "file:///etc/passwd", False),
+        ("registry.example.com", "https://[", False),
+        ("registry.example.com", "https://evil.org\\@auth.example.com/token", False),
+        ("registry.example.com", "https://registry.example.com.evil.org/token", False),
+        ("registry.example.co.uk", "https://auth.example.co.uk/token", True),
+        ("registry.example.co.uk", "https://auth.other.co.uk/token", False),
+        ("registry.eu.example.com", "https://auth.example.com/token", True),
+        ("ann.github.io", "https://bob.github.io/token", False),
+        ("registry.corp.internal", "https://auth.corp.internal/token", True),
+        ("registry.local", "https://auth.local/token", False),
+        ("registry", "https://auth/token", False),
+        ("127.evil.org", "http://127.evil.org/token", False),
+        ("[::1]:5000", "http://[::1]:5001/token", True),
     ],
 )
 def test_a_login_goes_to_the_registrys_own_token_service_only(host, realm, allowed):
@@ -94,6 +106,23 @@ def test_tokens_are_kept_per_scope_until_shortly_before_they_expire():
     assert service.header("pull") == "Bearer t1"
     service.time = 55
     assert service.header("pull") == "Bearer t3"
+
+
+def test_several_scopes_are_one_field_of_a_form_and_several_of_a_query():
+    sent = []
+
+    class Session:
+        def get(self, realm, params, **_):
+            sent.append(params)
+
+        def post(self, realm, data, **_):
+            sent.append(data)
+
+    fields = {"service": "s", "scope": "repository:a:pull repository:b:pull"}
+    for login in (Login("u", "p"), Login(identity_token="t")):
+        Service(login)._send(Session(), "https://registry.example/token", fields, login)
+    assert sent[0]["scope"] == ["repository:a:pull", "repository:b:pull"]
+    assert sent[1]["scope"] == "repository:a:pull repository:b:pull"
 
 
 def test_a_token_that_is_refused_is_fetched_anew_once():

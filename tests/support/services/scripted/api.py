@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from support.services.messages import Refusal, Reply, json_reply
-from support.services.scripted.store import Store, StoredManifest, require
+from support.services.scripted.store import Store, StoredManifest, Upload, require
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +32,7 @@ class Distribution:
     """Strict where registries differ: a manifest is only given to who accepts its very type.
 
     `checks_blobs`: a manifest needs its blobs. `mounts`: blobs come from other repositories.
+    `moves`: an upload goes on at the Location of the last answer only.
     `refused`: media types, of a manifest or its config, with the refusal that they get.
     """
 
@@ -39,6 +40,7 @@ class Distribution:
         self.store = Store()
         self.checks_blobs = True
         self.mounts = True
+        self.moves = False
         self.refused: dict[str, Refusal] = {}
         self._actions: dict[tuple[str, str], Callable[..., Reply]] = {
             ("GET", "base"): self._base,
@@ -116,7 +118,7 @@ class Distribution:
         if mounted:
             return _created(repo, mounted)
         identifier = uuid4().hex
-        self.store.uploads[identifier] = bytearray()
+        self.store.uploads[identifier] = Upload()
         if "digest" in request.query:
             return self._finish(request, repo, identifier)
         return self._accepted(repo, identifier, 202)
@@ -129,34 +131,43 @@ class Distribution:
         self.store.repositories[repo].blobs[digest] = known[digest]
         return digest
 
+    def _upload(self, request: Request, identifier: str) -> Upload:
+        upload = self.store.upload(identifier)
+        if self.moves and request.query.get("state") != upload.state:
+            raise Refusal(404, "BLOB_UPLOAD_UNKNOWN", "it is elsewhere by now")
+        return upload
+
     def _progress(self, request: Request, repo: str, identifier: str) -> Reply:
+        self._upload(request, identifier)
         return self._accepted(repo, identifier, 204)
 
     def _append(self, request: Request, repo: str, identifier: str) -> Reply:
-        upload = self.store.upload(identifier)
-        start = request.headers.get("Content-Range", f"{len(upload)}-").partition("-")[0]
-        if int(start) != len(upload):
+        upload = self._upload(request, identifier)
+        start = request.headers.get("Content-Range", f"{len(upload.data)}-").partition("-")[0]
+        if int(start) != len(upload.data):
             return self._accepted(repo, identifier, 416)
-        upload += request.body
+        upload.data += request.body
         return self._accepted(repo, identifier, 202)
 
     def _finish(self, request: Request, repo: str, identifier: str) -> Reply:
-        upload = self.store.upload(identifier)
+        upload = self._upload(request, identifier)
         digest = request.query.get("digest", "")
-        data = bytes(upload + request.body)
+        data = bytes(upload.data + request.body)
         require(digest, data)
         del self.store.uploads[identifier]
         self.store.repositories[repo].blobs[digest] = data
         return _created(repo, digest)
 
     def _cancel(self, request: Request, repo: str, identifier: str) -> Reply:
-        self.store.upload(identifier)
+        self._upload(request, identifier)
         del self.store.uploads[identifier]
         return Reply(204)
 
     def _accepted(self, repo: str, identifier: str, status: int) -> Reply:
-        last = max(len(self.store.upload(identifier)) - 1, 0)
-        location = f"/v2/{repo}/blobs/uploads/{identifier}?state=opaque"
+        upload = self.store.upload(identifier)
+        upload.state = uuid4().hex
+        last = max(len(upload.data) - 1, 0)
+        location = f"/v2/{repo}/blobs/uploads/{identifier}?state={upload.state}"
         return Reply(status, {"Location": location, "Range": f"0-{last}"})
 
 

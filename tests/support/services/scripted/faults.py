@@ -23,7 +23,8 @@ class Fault:
 
     - `status` (with `body`): reply so; the registry does nothing.
     - `headers`: are put over those of the reply; None takes one away.
-    - `read`: end the connection after so many bytes of the request's body; nothing is done.
+    - `read`: end the connection after so many bytes of the request's body; nothing is done,
+      or with `kept` what would be done if they were all of it.
     - `silent`: do what is asked, but end the connection without a reply.
     - `cut`: end it after so many bytes of the reply's body, which Content-Length gives in full.
     - `reset`: end it by a reset; alone, after the whole reply.
@@ -34,6 +35,7 @@ class Fault:
     body: bytes | None = None
     headers: Mapping[str, str | None] = field(default_factory=dict)
     read: int | None = None
+    kept: bool = False
     silent: bool = False
     cut: int | None = None
     reset: bool = False

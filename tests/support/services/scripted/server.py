@@ -90,7 +90,7 @@ class ScriptedRegistry:
         fault = self._script.take(request)
         request = replace(request, body=handler.read(fault.read))
         self.requests.append(request)
-        if fault.read is None:
+        if fault.read is None or fault.kept:
             reply = fault.reply(lambda: self._answer(request))
         if fault.read is None and not fault.silent:
             handler.send(reply, fault.cut)

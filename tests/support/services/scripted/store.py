@@ -65,11 +65,19 @@ class Repository:
 
 
 @dataclass
+class Upload:
+    """What has come of a blob, and what the place where it goes on is known by."""
+
+    data: bytearray = field(default_factory=bytearray)
+    state: str | None = None
+
+
+@dataclass
 class Store:
     repositories: defaultdict[str, Repository] = field(
         default_factory=lambda: defaultdict(Repository)
     )
-    uploads: dict[str, bytearray] = field(default_factory=dict)
+    uploads: dict[str, Upload] = field(default_factory=dict)
 
     def repository(self, name: str) -> Repository:
         """Give one that something was pushed to."""
@@ -77,7 +85,7 @@ class Store:
             raise Refusal(404, "NAME_UNKNOWN")
         return self.repositories[name]
 
-    def upload(self, identifier: str) -> bytearray:
+    def upload(self, identifier: str) -> Upload:
         if identifier not in self.uploads:
             raise Refusal(404, "BLOB_UPLOAD_UNKNOWN")
         return self.uploads[identifier]

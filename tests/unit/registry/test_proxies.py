@@ -1,0 +1,108 @@
+import pytest
+
+from cachexport.backends.registry.proxies import Proxies, Proxy
+from cachexport.errors import BackendError
+
+PROXY = {"http_proxy": "http://plain.test:1", "https_proxy": "http://secure.test:2"}
+
+
+def found(url, env):
+    proxy = Proxies(env).find(url)
+    return None if proxy is None else proxy.url
+
+
+@pytest.mark.parametrize(
+    ("url", "proxy"),
+    [
+        ("http://registry.test/v2/", "http://plain.test:1"),
+        ("https://registry.test/v2/", "http://secure.test:2"),
+        ("https://registry.test:5000", "http://secure.test:2"),
+        ("https://localhost:5000/v2/", None),
+        ("http://127.0.0.1:5000/v2/", None),
+        ("http://127.9.9.9/", None),
+        ("http://127.evil.test/", "http://plain.test:1"),
+        ("http://[::1]:5000/v2/", None),
+        ("http://[fe80::1]:5000/v2/", "http://plain.test:1"),
+        ("no url", None),
+    ],
+)
+def test_each_scheme_has_its_proxy_and_this_machine_none(url, proxy):
+    assert found(url, PROXY) == proxy
+
+
+def test_without_variables_there_is_none():
+    assert found("https://registry.test", {"http_proxy": "http://plain.test"}) is None
+    assert found("https://registry.test", {"https_proxy": ""}) is None
+
+
+@pytest.mark.parametrize(
+    ("env", "proxy"),
+    [
+        ({"HTTPS_PROXY": "http://upper.test"}, "http://upper.test"),
+        ({"HTTPS_PROXY": "http://upper.test", "https_proxy": "http://l.test"}, "http://l.test"),
+        ({"HTTPS_PROXY": "http://upper.test", "https_proxy": ""}, "http://upper.test"),
+        ({"HTTPS_PROXY": "proxy.test:3128"}, "http://proxy.test:3128"),
+        ({"HTTPS_PROXY": "https://proxy.test"}, "https://proxy.test"),
+    ],
+)
+def test_lower_case_wins_and_http_is_meant(env, proxy):
+    assert found("https://registry.test", env) == proxy
+
+
+@pytest.mark.parametrize(
+    ("left_out", "url", "direct"),
+    [
+        ("*", "https://registry.test", True),
+        ("registry.test", "https://registry.test", True),
+        ("registry.test", "https://eu.registry.test", True),
+        ("registry.test", "https://myregistry.test", False),
+        (".registry.test", "https://eu.registry.test", True),
+        ("*.registry.test", "https://eu.registry.test", True),
+        ("REGISTRY.test", "https://registry.TEST", True),
+        (" other.test , registry.test ,", "https://registry.test", True),
+        ("registry.test:443", "https://registry.test", True),
+        ("registry.test:5000", "https://registry.test", False),
+        ("registry.test:5000", "https://registry.test:5000", True),
+        ("10.1.2.3", "https://10.1.2.3", True),
+        ("10.1.2.3:443", "https://10.1.2.3", True),
+        ("10.1.2.3:444", "https://10.1.2.3", False),
+        ("10.0.0.0/8", "https://10.1.2.3:5000", True),
+        ("10.0.0.0/8", "https://11.1.2.3", False),
+        ("10.0.0.0/8", "https://10.example.test", False),
+        ("fd00::/8", "https://[fd00::5]:5000", True),
+        ("[fd00::5]:5000", "https://[fd00::5]:5000", True),
+        ("0.1", "https://10.0.0.1", False),
+        ("", "https://registry.test", False),
+        (",", "https://registry.test", False),
+    ],
+)
+@pytest.mark.parametrize("name", ["NO_PROXY", "no_proxy"])
+def test_what_no_proxy_names_is_asked_directly(name, left_out, url, direct):
+    assert (found(url, {**PROXY, name: left_out}) is None) is direct
+
+
+def test_a_login_is_for_the_proxy_alone():
+    proxy = Proxy.parse("http://us%20er:p%40:w@proxy.test:3128/")
+    assert proxy.url == "http://proxy.test:3128"
+    assert proxy.authorization == "Basic dXMgZXI6cEA6dw=="
+    assert "p%40" not in repr(proxy)
+    assert proxy.authorization not in repr(proxy)
+
+
+def test_requests_is_told_the_same():
+    env = {**PROXY, "no_proxy": "direct.test"}
+    proxies = Proxies(env)
+    assert proxies.for_requests("https://a.test")["https"] == "http://secure.test:2"
+    assert set(proxies.for_requests("https://direct.test").values()) == {None}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["socks5://u:secret@proxy.test", "http://u:secret@", "http://u:secret@[bad", "://secret"],
+)
+def test_one_that_cannot_be_used_is_told_without_its_text(text):
+    with pytest.raises(BackendError, match="HTTP_PROXY") as raised:
+        Proxies({"http_proxy": text})
+    assert "secret" not in str(raised.value)
+    assert raised.value.__cause__ is None
+    assert raised.value.__suppress_context__
