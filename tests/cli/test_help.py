@@ -40,6 +40,7 @@ def test_no_arguments_show_the_help_on_stderr(run: InProcess) -> None:
         (["export"], "--cache-from", "Try 'cachexport export --help'."),
         (["inspect"], "SPEC", "Try 'cachexport inspect --help'."),
         (["inspect", "type=local,src=x", "--format", "xml"], "xml", "Try 'cachexport inspect"),
+        (["doctor"], "SPEC", "Try 'cachexport doctor --help'."),
         (["completion", "csh"], "csh", "Try 'cachexport completion --help'."),
     ],
 )
@@ -62,7 +63,7 @@ def test_completion_scripts_ask_this_program(run: InProcess, shell: str) -> None
 @pytest.mark.parametrize(
     ("words", "cword", "completions"),
     [
-        ("cachexport ", "1", ["export", "inspect", "completion"]),
+        ("cachexport ", "1", ["export", "inspect", "doctor", "completion"]),
         ("cachexport exp", "1", ["export"]),
         ("cachexport inspect --format ", "3", ["table", "json", "tree", "dot"]),
         ("cachexport inspect ty", "2", ["type=local", "type=registry"]),

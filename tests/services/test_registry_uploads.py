@@ -13,9 +13,8 @@ from support.services.relay import Relay
 from support.services.scripted import Fault, ScriptedRegistry
 from support.services.scripted.store import digest_of
 
-from cachexport.backends.registry import client as registry_client
 from cachexport.backends.registry.uploads import Uploads
-from cachexport.errors import CachexportError, RegistryError, TransferError
+from cachexport.errors import CachexportError, TransferError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -253,49 +252,6 @@ def test_a_blob_that_came_is_not_sent_again(
     assert whole_puts(scripted) == 1
     assert patches(scripted) == ([] if first.silent else THREE_CHUNKS)
     assert stored(scripted, repo)
-
-
-@pytest.mark.parametrize(("retries", "waited"), [(1, 0), (3, 2)])
-@pytest.mark.parametrize("layer", [LAYER, b"small"])
-def test_the_next_try_comes_when_the_registry_wants_it(
-    scripted: ScriptedRegistry,
-    repo: str,
-    layer: bytes,
-    retries: int,
-    waited: int,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    pauses: list[float] = []
-    monkeypatch.setattr(registry_client.time, "sleep", pauses.append)
-    scripted.on("PUT", UPLOAD, Fault(status=503, headers={"Retry-After": "40"}), times=None)
-    with pytest.raises(TransferError, match="503"):
-        push_layers(scripted.host, repo, [layer], f"retries={retries}")
-    assert len([seconds for seconds in pauses if 40 <= seconds <= 60]) == waited
-
-
-@pytest.mark.parametrize("retries", [1, 2, 3, 7])
-def test_a_whole_upload_is_tried_as_often_as_told(
-    scripted: ScriptedRegistry, repo: str, retries: int
-) -> None:
-    scripted.on("PUT", UPLOAD, Fault(status=500), times=None, when=is_whole)
-    with pytest.raises(TransferError) as raised:
-        push_layers(scripted.host, repo, [LAYER], f"retries={retries}")
-    assert whole_puts(scripted) == retries
-    assert isinstance(raised.value.__cause__, RegistryError)
-    assert not raised.value.temporary
-
-
-@pytest.mark.parametrize("retries", [1, 2, 3, 7])
-@pytest.mark.parametrize(
-    ("method", "path"), [("POST", START), ("HEAD", "/blobs/"), ("PUT", UPLOAD)]
-)
-def test_a_request_is_tried_as_often_as_told(
-    scripted: ScriptedRegistry, repo: str, method: str, path: str, retries: int
-) -> None:
-    rule = scripted.on(method, path, Fault(status=500), times=None)
-    with pytest.raises(CachexportError, match="500"):
-        push_layers(scripted.host, repo, [b"small"], f"retries={retries},parallelism=1")
-    assert rule.hits == retries
 
 
 def test_chunks_that_bring_nothing_are_given_up(scripted: ScriptedRegistry, repo: str) -> None:

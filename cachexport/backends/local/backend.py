@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from cachexport.spec import Spec
     from cachexport.transfer.ends import Backend, Source, Target
+    from cachexport.transfer.probe import Probe
 
 
 class LocalBackend:
@@ -29,6 +30,18 @@ class LocalBackend:
 
         attrs = read_attributes(LocalExport, spec, ignored=known_attributes(LocalImport))
         return LocalTarget(attrs)
+
+    def probe(self, spec: Spec, /) -> Probe:
+        """See Probing. What has no `dest` is a source."""
+        from cachexport.backends.local.attrs import LocalExport, LocalImport
+        from cachexport.backends.local.probe import LocalProbe
+        from cachexport.spec import known_attributes, read_attributes
+
+        if "src" in spec.attrs and "dest" not in spec.attrs:
+            names = known_attributes(LocalExport)
+            return LocalProbe(read_attributes(LocalImport, spec, ignored=names))
+        names = known_attributes(LocalImport)
+        return LocalProbe(read_attributes(LocalExport, spec, ignored=names))
 
 
 backend: Backend = LocalBackend()

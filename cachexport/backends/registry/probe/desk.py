@@ -1,0 +1,230 @@
+"""Asking one registry about one repository, as somebody who may do more or less there."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode, urljoin, urlsplit
+
+from cachexport.backends.registry.client import Client
+from cachexport.backends.registry.credentials import find_login
+from cachexport.backends.registry.errors import TEMPORARY, network, refusal
+from cachexport.backends.registry.proxies import Proxies
+from cachexport.backends.registry.repository import Repository
+from cachexport.backends.registry.tokens import Authorizer
+from cachexport.errors import Auth, BackendError, NotFound, RegistryError
+from cachexport.oci.digest import Digest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from urllib3.response import BaseHTTPResponse
+
+    from cachexport.backends.registry.attrs import RegistryExport
+    from cachexport.backends.registry.credentials import Login
+    from cachexport.errors import CachexportError
+
+_MAX_ANSWER = 64 << 10
+"""Bytes of an answer that are read."""
+_SETTLED = frozenset(range(100, 600)) - TEMPORARY
+"""Statuses that are an answer; after the others it is worth to ask again."""
+_GONE = (404, 410)
+_MAX_REASON = 80
+"""Letters of a registry's reason that are told."""
+
+
+class Role(StrEnum):
+    """What a token is asked for. Some registries refuse a token that is asked for too much."""
+
+    STRANGER = ""
+    READER = "pull"
+    WRITER = "pull,push"
+    REMOVER = "pull,push,delete"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a registry answered, whatever it was."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+    error: CachexportError
+    """What the answer is to somebody who cannot do without."""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether what was asked for was done."""
+        return 200 <= self.status < 300
+
+    @property
+    def told(self) -> str:
+        """The status and the registry's first reason, for a line of text."""
+        reasons = self.error.diagnostics if isinstance(self.error, RegistryError) else ()
+        return f"{self.status}, {reasons[0][:_MAX_REASON]}" if reasons else str(self.status)
+
+
+class Desk:
+    """Where the checks ask. It knows the throw-away tag, and what was written and is there still.
+
+    Logins and proxies are those of `env`; `now` gives the seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        attrs: RegistryExport,
+        env: Mapping[str, str],
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.attrs = attrs
+        self.reference = attrs.ref
+        self.now = now
+        self.tag = f"cachexport-doctor-{secrets.token_hex(8)}"
+        self.path = f"/v2/{attrs.ref.repository}"
+        self.place = attrs.ref.name
+        self.manifests: list[Digest] = []
+        self.blobs: list[Digest] = []
+        """Digests of what was written and is not known to be gone."""
+        self.may_delete = False
+        """Whether a manifest was deleted, so that others can be."""
+        self.is_clean = False
+        """Whether all has been removed that can be."""
+        self._env = env
+        self._clients: dict[str, Client] = {}
+
+    def find_login(self) -> Login | None:
+        """Give the login for the registry; None for an anonymous one. Raises Auth."""
+        return find_login(self.reference.host, self._env)
+
+    def proxy(self) -> str:
+        """Give the URL, without a login, of the proxy that is asked through; empty for none."""
+        found = Proxies(self._env).find(self.client(Role.STRANGER).base)
+        return found.url if found else ""
+
+    def client(self, role: Role) -> Client:
+        """Give the client for a role."""
+        return self._client(self.reference.repository, role)
+
+    def repository(self, role: Role) -> Repository:
+        """Give the repository as exports and imports see it."""
+        return Repository(self.client(role), self.reference.repository, self.attrs.parallelism)
+
+    def other_repository(self, name: str) -> tuple[Client, Repository]:
+        """Give another repository of the registry, to be read only."""
+        client = self._client(name, Role.READER)
+        return client, Repository(client, name, self.attrs.parallelism)
+
+    def ask(
+        self,
+        role: Role,
+        method: str,
+        path: str,
+        *,
+        op: str,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> Reply:
+        """Ask until there is an answer. Raises BackendError when none comes, Auth without login.
+
+        `path` may be a URL, as upload locations are.
+        """
+        try:
+            response = self.client(role).call(
+                method, path, op=op, expect=_SETTLED, headers=headers, body=body
+            )
+        except RegistryError as error:
+            return Reply(error.status, {}, b"", error)
+        return self._reply(op, response)
+
+    def ask_once(self, role: Role, method: str, path: str, *, op: str) -> Reply:
+        """Ask, and try nothing again: for what is measured. Raises as `ask` does."""
+        return self._reply(op, self.client(role).send(method, path, op=op))
+
+    def put_manifest(
+        self,
+        target: str,
+        raw: bytes,
+        media_type: str,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """Put a manifest under a tag or its digest, and remember to remove it."""
+        digest = Digest.of(raw)
+        if digest not in self.manifests:
+            # Also if the answer gets lost on its way.
+            self.manifests.append(digest)
+        reply = self.ask(
+            Role.WRITER,
+            "PUT",
+            f"{self.path}/manifests/{target or digest}",
+            op=f"write a manifest to {self.place}",
+            headers={"Content-Type": media_type, **(headers or {})},
+            body=raw,
+        )
+        if not reply.accepted:
+            self.manifests.remove(digest)
+        return reply
+
+    def delete(self, kind: str, digest: Digest) -> Reply:
+        """Delete one of `manifests` or `blobs`, whichever `kind` says; gone is as good."""
+        op = f"delete {digest} of {self.place}"
+        reply = self.ask(Role.REMOVER, "DELETE", f"{self.path}/{kind}/{digest}", op=op)
+        if reply.accepted or reply.status in _GONE:
+            (self.manifests if kind == "manifests" else self.blobs).remove(digest)
+        return reply
+
+    def delete_tag(self) -> None:
+        """Ask for the throw-away tag to be deleted by its name; many registries refuse that."""
+        op = f"delete {self.place}:{self.tag}"
+        with suppress(Auth):
+            self.ask(Role.REMOVER, "DELETE", f"{self.path}/manifests/{self.tag}", op=op)
+
+    def location(self, reply: Reply, **query: str) -> str:
+        """Give the URL that an upload goes on at, with these parameters added."""
+        url = urljoin(self.client(Role.WRITER).base, reply.headers.get("Location", ""))
+        if not query:
+            return url
+        return url + ("&" if urlsplit(url).query else "?") + urlencode(query)
+
+    def close(self) -> None:
+        """Close all connections; twice is fine."""
+        for client in self._clients.values():
+            client.close()
+
+    def _reply(self, op: str, response: BaseHTTPResponse) -> Reply:
+        with network(op, self.reference.host):
+            body = response.read(_MAX_ANSWER)
+            response.drain_conn()
+        error = refusal(op, self.place, response.status, body)
+        if isinstance(error, NotFound):
+            # To a caller NotFound means that there is no cache to read.
+            error = BackendError(str(error), op=op)
+        return Reply(response.status, response.headers, body, error)
+
+    def _client(self, repository: str, role: Role) -> Client:
+        scope = f"repository:{repository}:{role}"
+        if scope not in self._clients:
+            host, proxies = self.reference.host, Proxies(self._env)
+            kind = _Nobody if role is Role.STRANGER else Authorizer
+            authorizer = kind(
+                host,
+                self.find_login,
+                timeout=self.attrs.timeout,
+                verify=not self.attrs.insecure,
+                proxies=proxies,
+            )
+            self._clients[scope] = Client(host, scope, self.attrs, authorizer, proxies)
+        return self._clients[scope]
+
+
+class _Nobody(Authorizer):
+    """Never says who is asking, so that the registry's own question can be heard."""
+
+    def header(self, scope: str) -> str | None:
+        return None
+
+    def refused(self, header: str, scope: str, sent: str | None) -> bool:
+        return False

@@ -1,0 +1,77 @@
+"""What the reference names now, and whether what was written can be read as caches are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cachexport.backends.registry.probe.desk import Role
+from cachexport.content.verify import read_blob
+from cachexport.envelope.cache import WrappedCache
+from cachexport.envelope.read import read_caches
+from cachexport.errors import Auth, Integrity, NotFound
+from cachexport.transfer.probe import failed, note, ok, warning
+
+if TYPE_CHECKING:
+    from cachexport.backends.registry.probe.desk import Desk
+    from cachexport.backends.registry.probe.writing import Writing
+    from cachexport.transfer.probe import Finding
+
+
+class Reading:
+    """The checks that read. What was written, and under which digest, `writing` knows."""
+
+    def __init__(self, desk: Desk, writing: Writing) -> None:
+        self._desk = desk
+        self._writing = writing
+
+    def read(self) -> Finding:
+        """See what the reference names."""
+        repository, reference = self._desk.repository(Role.READER), self._desk.reference
+        try:
+            caches = read_caches(repository, repository.resolve(reference.target))
+        except NotFound:
+            return ok("there is nothing under this name yet", found="nothing")
+        except Auth as error:
+            advice = f"docker login {reference.host} as somebody who may pull {reference.name}"
+            return failed(error, advice)
+        if not caches or not isinstance(caches[0], WrappedCache):
+            return self._image(inline=bool(caches))
+        form, records = caches[0].wrapped.form, len(caches[0].config.records)
+        text = f"a cache with {records:,} records, as {form}"
+        return ok(text, found="cache", form=form, records=records)
+
+    def read_back(self) -> Finding:
+        """See whether what was written comes back the same, and also in parts."""
+        cache, expected = self._writing.cache, self._writing.tagged
+        repository = self._desk.repository(Role.READER)
+        if expected is not None:
+            found = repository.resolve(self._desk.tag)
+            if found.digest != expected:
+                return failed(Integrity(f"the tag names {found.digest}, written was {expected}"))
+            read_caches(repository, found)
+        read_blob(repository, cache.layer_descriptor)
+        if self._gives_parts():
+            return ok("digests are equal, ranges are honoured", ranges=True)
+        return note(
+            "digests are equal, ranges are not honoured: a download that breaks off starts over",
+            ranges=False,
+        )
+
+    def _gives_parts(self) -> bool:
+        cache = self._writing.cache
+        start = len(cache.layer) // 2
+        reply = self._desk.ask(
+            Role.READER,
+            "GET",
+            f"{self._desk.path}/blobs/{cache.layer_descriptor.digest}",
+            op="read a part of a blob",
+            headers={"Range": f"bytes={start}-", "Accept-Encoding": "identity"},
+        )
+        return reply.body == cache.layer[start:]
+
+    def _image(self, *, inline: bool) -> Finding:
+        text = f"an image {'with' if inline else 'without'} an inline cache"
+        if self._desk.attrs.force:
+            return note(f"{text}; an export replaces it, as force=true says", found="image")
+        advice = "write to another tag, or replace it with force=true"
+        return warning(f"{text}; an export does not replace it", advice, found="image")

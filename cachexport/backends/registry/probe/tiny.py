@@ -1,0 +1,74 @@
+"""The cache that a registry is tried with: one record, one layer, and nobody else has its bytes."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import secrets
+import tarfile
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from cachexport.chains import CacheChains, CacheResult, Remote
+from cachexport.content.memory import MemoryContent
+from cachexport.envelope.manifest import encode_manifest
+from cachexport.oci.descriptor import CREATED_AT, DESCRIPTION, UNCOMPRESSED, Descriptor
+from cachexport.oci.digest import Digest
+from cachexport.oci.mediatype import CACHE_CONFIG_V0, OCI_LAYER_GZIP
+
+if TYPE_CHECKING:
+    from cachexport.envelope.form import Form
+
+_TIME = "2020-01-01T00:00:00Z"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TinyCache:
+    """A cache as a build would export it, of a few hundred bytes."""
+
+    layer: bytes
+    layer_descriptor: Descriptor
+    config: bytes
+
+    @property
+    def config_descriptor(self) -> Descriptor:
+        """Names the config's bytes."""
+        return Descriptor.of(self.config, CACHE_CONFIG_V0)
+
+    def manifest(self, form: Form, *, times: int = 1, absent: Digest | None = None) -> bytes:
+        """Give a manifest that names the layer so many times, and also a blob that is `absent`."""
+        layers = [self.layer_descriptor] * times
+        if absent is not None:
+            layers.append(replace(self.layer_descriptor, digest=absent))
+        return encode_manifest(form, layers, self.config_descriptor)
+
+    def manifest_of_size(self, form: Form, limit: int) -> bytes:
+        """Give the longest manifest of at most `limit` bytes."""
+        one, two = (len(self.manifest(form, times=times)) for times in (1, 2))
+        return self.manifest(form, times=1 + (limit - one) // (two - one))
+
+
+def make_tiny_cache() -> TinyCache:
+    """Make one that differs from all others."""
+    tar = _tar(secrets.token_bytes(32))
+    layer = gzip.compress(tar, mtime=0)
+    annotations = {
+        UNCOMPRESSED: Digest.of(tar),
+        CREATED_AT: _TIME,
+        DESCRIPTION: "cachexport doctor: may be deleted at any time",
+    }
+    desc = replace(Descriptor.of(layer, OCI_LAYER_GZIP), annotations=annotations)
+    chains = CacheChains()
+    remote = Remote([desc], MemoryContent([layer]))
+    chains.add(Digest.of(tar), results=[CacheResult(_TIME, remote)])
+    config, _ = chains.marshal()
+    return TinyCache(layer=layer, layer_descriptor=desc, config=config.encode())
+
+
+def _tar(content: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        info = tarfile.TarInfo("cachexport-doctor")
+        info.size = len(content)
+        tar.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()

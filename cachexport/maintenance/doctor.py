@@ -1,0 +1,127 @@
+"""Examining a place for caches: its checks are run in their order and their findings gathered."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cachexport.errors import CachexportError, PluginError
+from cachexport.plugins import find_backend
+from cachexport.spec import parse_spec
+from cachexport.transfer.probe import Finding, Outcome, Probing, failed, skipped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from cachexport.spec import Spec
+    from cachexport.transfer.probe import Check, Probe
+
+_WORDS = {Outcome.FAILED: "failed", Outcome.SKIPPED: "was skipped"}
+"""The outcomes after which what needs a check makes no sense, and how to tell of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examined:
+    """A check that was run or skipped, and what it found."""
+
+    check: str
+    finding: Finding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    """What all checks of one place found."""
+
+    target: str
+    """The specification, without its secrets."""
+    results: tuple[Examined, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """The worst exit code of what failed; 0 when nothing did."""
+        return max((result.finding.exit_code for result in self.results), default=0)
+
+    def count(self, outcome: Outcome) -> int:
+        """Say how many checks ended so."""
+        return sum(result.finding.outcome is outcome for result in self.results)
+
+
+class Examination:
+    """The checks of one place, ready to be run once."""
+
+    def __init__(self, target: str, probe: Probe, *, read_only: bool = False) -> None:
+        self.target = target
+        self.checks: Sequence[Check] = [
+            check for check in probe.checks() if not (read_only and check.writes)
+        ]
+        self._results: list[Examined] = []
+
+    @property
+    def diagnosis(self) -> Diagnosis:
+        """What was found so far."""
+        return Diagnosis(target=self.target, results=tuple(self._results))
+
+    def run(self) -> Iterator[Examined]:
+        """Run the checks and give each result as it comes. A check that fails is a finding."""
+        findings: dict[str, Finding] = {}
+        roots: dict[str, str] = {}
+        for check in self.checks:
+            root = _obstacle(check, findings, roots)
+            if root:
+                finding = skipped(f"needs {root}, which {_WORDS[findings[root].outcome]}")
+                roots[check.name] = root
+            else:
+                finding = _run(check)
+            findings[check.name] = finding
+            self._results.append(Examined(check=check.name, finding=finding))
+            yield self._results[-1]
+
+
+@contextmanager
+def examination(text: str, *, read_only: bool = False) -> Iterator[Examination]:
+    """Make ready to examine what a specification names; after the block nothing of it is left.
+
+    `read_only` leaves out the checks that write. Raises InvalidInputError for a specification
+    that cannot be right, PluginError for a backend that cannot be examined.
+    """
+    spec = parse_spec(text)
+    probe = _probing(spec).probe(spec)
+    try:
+        yield Examination(str(spec), probe, read_only=read_only)
+    finally:
+        probe.close()
+
+
+def doctor(text: str, *, read_only: bool = False) -> Diagnosis:
+    """Examine what a specification names and give all findings. Raises as `examination` does."""
+    with examination(text, read_only=read_only) as prepared:
+        for _ in prepared.run():
+            pass
+        return prepared.diagnosis
+
+
+def _probing(spec: Spec) -> Probing:
+    backend = find_backend(spec.type)
+    if not isinstance(backend, Probing):
+        raise PluginError(
+            f"the backend for type={spec.type} has no checks to examine {spec} with; "
+            "try it with a small export, or ask its authors for a method `probe`"
+        )
+    return backend
+
+
+def _obstacle(check: Check, findings: dict[str, Finding], roots: dict[str, str]) -> str:
+    """Name the first check that this one needs and that found no good; empty if there is none."""
+    for name in check.needs:
+        finding = findings.get(name)
+        if finding is not None and finding.outcome in _WORDS:
+            return roots.get(name, name)
+    return ""
+
+
+def _run(check: Check) -> Finding:
+    try:
+        return check.run()
+    except CachexportError as error:
+        return failed(error)

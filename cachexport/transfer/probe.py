@@ -1,0 +1,113 @@
+"""What a place for caches is asked by `doctor`: checks, one after another, each with a finding.
+
+A backend that can answer is `Probing`. That is optional, so it is no part of `Backend`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from cachexport.errors import CachexportError
+    from cachexport.spec import Spec
+
+Fact = str | int | float | bool | None
+
+
+class Outcome(StrEnum):
+    """How a check ended, from the best to the worst; one that was skipped did not begin."""
+
+    OK = "ok"
+    NOTE = "note"
+    """Works, with something to know."""
+    WARNING = "warning"
+    """Works for now or in part; something should be changed."""
+    FAILED = "failed"
+    """An export or an import would fail."""
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What a check found. Neither text nor facts have a secret."""
+
+    outcome: Outcome
+    text: str
+    """What is so, in a line."""
+    advice: str = ""
+    """What to change: an attribute, a command. Empty where nothing is."""
+    facts: Mapping[str, Fact] = field(default_factory=dict, hash=False)
+    """What was measured, for programs."""
+    exit_code: int = 0
+    """Not 0 in one that failed, and only there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One question. `run` may raise a CachexportError that it did not foresee: then it failed."""
+
+    name: str
+    """In small letters, with hyphens; it stays the same from version to version."""
+    run: Callable[[], Finding]
+    needs: tuple[str, ...] = ()
+    """Earlier checks without which there is no sense in this one."""
+    writes: bool = False
+
+
+class Probe(Protocol):
+    """The checks of one place.
+
+    What they write has names and content of its own: nothing of anybody else's is touched.
+    """
+
+    def checks(self) -> Sequence[Check]:
+        """Give the checks in the order in which they are to run. Asks nothing yet."""
+
+    def close(self) -> None:
+        """Remove what the checks have left behind, and free what the probe holds; twice is fine.
+
+        Called whatever happened, so it raises no CachexportError: what stays is a warning.
+        """
+
+
+@runtime_checkable
+class Probing(Protocol):
+    """A Backend that can be examined."""
+
+    def probe(self, spec: Spec, /) -> Probe:
+        """Read the attributes of a `--cache-to` or `--cache-from`. Raises InvalidAttr."""
+
+
+def ok(text: str, **facts: Fact) -> Finding:
+    """Find that all is well."""
+    return Finding(outcome=Outcome.OK, text=text, facts=facts)
+
+
+def note(text: str, advice: str = "", **facts: Fact) -> Finding:
+    """Find something to know."""
+    return Finding(outcome=Outcome.NOTE, text=text, advice=advice, facts=facts)
+
+
+def warning(text: str, advice: str = "", **facts: Fact) -> Finding:
+    """Find something that should be changed."""
+    return Finding(outcome=Outcome.WARNING, text=text, advice=advice, facts=facts)
+
+
+def failed(error: CachexportError, advice: str = "", *, text: str = "", **facts: Fact) -> Finding:
+    """Find that something does not work; the exit code is that of the error."""
+    return Finding(
+        outcome=Outcome.FAILED,
+        text=text or str(error),
+        advice=advice,
+        facts=facts,
+        exit_code=error.exit_code,
+    )
+
+
+def skipped(reason: str) -> Finding:
+    """Find nothing, for a reason."""
+    return Finding(outcome=Outcome.SKIPPED, text=reason)
