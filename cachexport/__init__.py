@@ -15,7 +15,7 @@ if TYPE_CHECKING:
         import_cache,
         load_cache,
         open_source,
-        open_target,
+        open_targets,
     )
     from cachexport.chains import (
         BlobSource,
@@ -57,7 +57,7 @@ _HOMES = {
     "import_cache": "cachexport.api",
     "load_cache": "cachexport.api",
     "open_source": "cachexport.api",
-    "open_target": "cachexport.api",
+    "open_targets": "cachexport.api",
 }
 
 __all__ = [
@@ -81,7 +81,7 @@ __all__ = [
     "import_cache",
     "load_cache",
     "open_source",
-    "open_target",
+    "open_targets",
 ]
 
 

@@ -53,14 +53,17 @@ def export_cache(
 ) -> dict[str, str]:
     """Write a graph to one target, such as `type=local,dest=out`, and give the response.
 
+    A target with several names gets it under each; the response is the first one's.
+
     The response has the manifest's descriptor as JSON under `cache.manifest`; it is empty when
     there was nothing to write, or when writing failed and the target says `ignore-error`.
     """
+    make = partial(prepare_chains, chains)
     with ExitStack() as stack:
-        name, target = _named(stack, to, open_target(to))
-        answer = _export(name, target, partial(prepare_chains, chains), progress, threads)
-    _raise([answer])
-    return answer.response
+        ends = [_named(stack, name, target) for name, target in open_targets(to)]
+        answers = [_export(name, target, make, progress, threads) for name, target in ends]
+    _raise(answers)
+    return answers[0].response
 
 
 def import_cache(source: str) -> CacheChains:
@@ -89,8 +92,8 @@ def copy_cache(
     with ExitStack() as stack:
         named = partial(_named, stack)
         # What comes last is closed first: a target may delete what a source still needs.
-        ends = [named(text, open_target(text)) for text in targets]
-        opened = [named(text, open_source(text)) for text in sources]
+        ends = [named(name, target) for text in targets for name, target in open_targets(text)]
+        opened = [named(str(parse_spec(text)), open_source(text)) for text in sources]
         make = partial(prepare, load_caches(opened, progress))
         answers = []
         for name, target in ends:
@@ -112,15 +115,19 @@ def open_source(text: str) -> Source:
     return find_backend(spec.type).source(spec)
 
 
-def open_target(text: str) -> Target:
-    """Give the target that a `--cache-to` describes; the caller closes it."""
+def open_targets(text: str) -> list[tuple[str, Target]]:
+    """Give the targets that a `--cache-to` describes, one for each name, and how each is called.
+
+    The caller closes them.
+    """
     spec = parse_spec(text)
-    return find_backend(spec.type).target(spec)
+    backend = find_backend(spec.type)
+    return [(str(one), backend.target(one)) for one in backend.split(spec)]
 
 
-def _named(stack: ExitStack, text: str, end: _End) -> tuple[str, _End]:
+def _named(stack: ExitStack, name: str, end: _End) -> tuple[str, _End]:
     """Give an end with its name for messages; it is closed with the stack."""
-    return str(parse_spec(text)), stack.enter_context(closing(end))
+    return name, stack.enter_context(closing(end))
 
 
 def _export(

@@ -155,6 +155,14 @@ class RegistryError(BackendError):
         self.diagnostics = diagnostics
 
 
+class S3Error(BackendError):
+    """An S3 server refused. `code` is its own word for why, as in `NoSuchBucket`."""
+
+    def __init__(self, message: str, *, op: str, code: str, temporary: bool = False) -> None:
+        super().__init__(message, op=op, temporary=temporary)
+        self.code = code
+
+
 class PluginError(CachexportError):
     """A backend cannot be used."""
 

@@ -51,6 +51,8 @@ class WrappedCache(Cache):
     wrapped: Wrapped
     as_read: bool = False
     """Whether the config's bytes are those that were read, not marshalled here."""
+    named: bytes | None = None
+    """The bytes of the object that it was read from, where names are objects."""
 
     def in_form(self, form: Form) -> WrappedCache:
         """Give the cache with a manifest of this form; the config keeps its bytes."""

@@ -78,5 +78,8 @@ class Backend(Protocol):
     def source(self, spec: Spec, /) -> Source:
         """Read the attributes of a `--cache-from`. Raises InvalidAttr. Looks nothing up yet."""
 
+    def split(self, spec: Spec, /) -> tuple[Spec, ...]:
+        """Give a specification for each name that is to be written: there is an answer for each."""
+
     def target(self, spec: Spec, /) -> Target:
         """Read the attributes of a `--cache-to`. Raises InvalidAttr. Writes nothing yet."""

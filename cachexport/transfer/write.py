@@ -20,10 +20,11 @@ from cachexport.transfer.progress import Event, silent, step
 from cachexport.transfer.recompress import recompress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from cachexport.envelope.cache import WrappedCache
     from cachexport.oci.descriptor import Descriptor
+    from cachexport.oci.digest import Digest
     from cachexport.spec import CommonExport
     from cachexport.transfer.current import Current
     from cachexport.transfer.ends import Target
@@ -89,8 +90,9 @@ class _Writing:
         check_size(merged.cache, self.target.common, self.target.import_limit)
         if not merged.is_news or self._is_there(merged.cache):
             return merged.cache
-        self._write_blobs(merged)
-        return self._publish(merged.cache, current)
+        missing = self._missing(merged)
+        self._write_layers(merged.cache, missing)
+        return self._publish(merged.cache, missing, current)
 
     def _current(self) -> Current | None:
         if not self.target.common.merge:
@@ -104,13 +106,14 @@ class _Writing:
         with step(self.progress, f"nothing is new in {cache.wrapped.descriptor.digest}"):
             return True
 
-    def _write_blobs(self, merged: Merged) -> None:
-        """Write the layers, many at once, then the config."""
-        cache, config = merged.cache, merged.cache.wrapped.config_descriptor
-        layers = list({desc.digest: desc for desc in cache.layers}.values())
-        unknown = [desc for desc in (*layers, config) if desc.digest not in merged.there]
-        missing = self.target.ingester.missing(unknown)
+    def _missing(self, merged: Merged) -> set[Digest]:
+        wrapped = merged.cache.wrapped
+        blobs = (*merged.cache.layers, wrapped.config_descriptor, wrapped.descriptor)
+        unknown = {desc.digest: desc for desc in blobs if desc.digest not in merged.there}
+        return self.target.ingester.missing(unknown.values())
 
+    def _write_layers(self, cache: WrappedCache, missing: Collection[Digest]) -> None:
+        layers = list({desc.digest: desc for desc in cache.layers}.values())
         for desc in layers:
             self.progress(Event(_writing(desc), "planned", 0, desc.size))
 
@@ -120,9 +123,6 @@ class _Writing:
                     self._copy(cache, desc, moved)
 
         map_parallel(write_layer, layers, self.threads)
-        with step(self.progress, f"writing config {config.digest}"):
-            if config.digest in missing:
-                ingest_bytes(self.target.ingester, config, cache.wrapped.config)
 
     def _copy(self, cache: WrappedCache, desc: Descriptor, moved: Callable[[int], None]) -> None:
         ingester, provider = self.target.ingester, cache.provider
@@ -136,11 +136,18 @@ class _Writing:
         except NotFound as error:
             raise Integrity(f"missing blob {desc.digest}: {error}") from error
 
-    def _publish(self, cache: WrappedCache, current: Current | None) -> WrappedCache:
-        wrapped = cache.wrapped
+    def _publish(
+        self, cache: WrappedCache, missing: Collection[Digest], current: Current | None
+    ) -> WrappedCache:
+        wrapped, ingester = cache.wrapped, self.target.ingester
+        config, manifest = wrapped.config_descriptor, wrapped.descriptor
+        with step(self.progress, f"writing config {config.digest}"):
+            if config.digest in missing:
+                ingest_bytes(ingester, config, wrapped.config)
         kind = "cache image manifest" if wrapped.form is Form.IMAGE_MANIFEST else "cache manifest"
-        with step(self.progress, f"writing {kind} {wrapped.descriptor.digest}"):
-            ingest_bytes(self.target.ingester, wrapped.descriptor, wrapped.manifest)
+        with step(self.progress, f"writing {kind} {manifest.digest}"):
+            if manifest.digest in missing:
+                ingest_bytes(ingester, manifest, wrapped.manifest)
             return self.target.publish(cache, replacing=current)
 
 

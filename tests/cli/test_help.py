@@ -66,8 +66,8 @@ def test_completion_scripts_ask_this_program(run: InProcess, shell: str) -> None
         ("cachexport ", "1", ["export", "inspect", "doctor", "completion"]),
         ("cachexport exp", "1", ["export"]),
         ("cachexport inspect --format ", "3", ["table", "json", "tree", "dot"]),
-        ("cachexport inspect ty", "2", ["type=local", "type=registry"]),
-        ("cachexport export --cache-to ", "3", ["type=local", "type=registry"]),
+        ("cachexport inspect ty", "2", ["type=local", "type=registry", "type=s3"]),
+        ("cachexport export --cache-to ", "3", ["type=local", "type=registry", "type=s3"]),
     ],
 )
 def test_completion(words: str, cword: str, completions: list[str]) -> None:

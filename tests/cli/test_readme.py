@@ -45,12 +45,16 @@ def listed_attributes(kind):
 def test_every_attribute_is_in_a_table():
     from cachexport.backends.local.attrs import LocalExport, LocalImport
     from cachexport.backends.registry.attrs import RegistryExport, RegistryImport
+    from cachexport.backends.s3.attrs import S3Export, S3Import
     from cachexport.spec import CommonExport, known_attributes
 
+    common = set(known_attributes(CommonExport))
     local = {*known_attributes(LocalExport), *known_attributes(LocalImport)}
     assert listed_attributes("local") == local
     registry = {*known_attributes(RegistryExport), *known_attributes(RegistryImport)}
-    assert listed_attributes("registry") == registry - set(known_attributes(CommonExport))
+    assert listed_attributes("registry") == registry - common
+    s3 = {*known_attributes(S3Export), *known_attributes(S3Import)}
+    assert listed_attributes("s3") == s3 - common
 
 
 def test_every_exit_code_is_in_the_table():

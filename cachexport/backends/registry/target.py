@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from cachexport.spec import CommonExport
 
 _log = logging.getLogger(__name__)
+_MANIFESTS = mediatype.MANIFESTS | mediatype.INDEXES
 
 
 class RegistryTarget:
@@ -92,7 +93,11 @@ class RegistryTarget:
         """See Ingester. Raises AlreadyExists when the reference names what is no cache."""
         self._look()
         trusted = self._trusted()
-        return self._repository.missing(desc for desc in descs if desc.digest not in trusted)
+        wanted = [desc for desc in descs if desc.digest not in trusted]
+        # A manifest comes with its tag, in one request.
+        manifests = {desc.digest for desc in wanted if desc.media_type in _MANIFESTS}
+        blobs = [desc for desc in wanted if desc.digest not in manifests]
+        return self._repository.missing(blobs) | manifests
 
     def adopt(self, desc: Descriptor, provider: Provider, /) -> bool:
         """See Adopter: a registry takes blobs over from its other repositories."""
@@ -109,7 +114,7 @@ class RegistryTarget:
     def ingest(self, desc: Descriptor, reader: Reader, /) -> None:
         """See Ingester."""
         self._look()
-        if desc.media_type in mediatype.MANIFESTS | mediatype.INDEXES:
+        if desc.media_type in _MANIFESTS:
             return  # it is put under its tag, by `publish`
         self._repository.ingest(desc, reader)
 

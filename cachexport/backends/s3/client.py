@@ -1,0 +1,191 @@
+"""An ObjectClient over a bucket, on boto3."""
+
+from __future__ import annotations
+
+import logging
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from cachexport.content.resume import ResumingReader
+from cachexport.content.retry import persistently
+from cachexport.envelope.read import METADATA_LIMIT
+from cachexport.errors import BackendError, Integrity, NotFound, Outdated, S3Error
+from cachexport.objectlayout.client import ABSENT, Page, Stored
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from cachexport.backends.s3.attrs import Connection
+    from cachexport.backends.s3.writing import Writing
+    from cachexport.content.protocols import Reader
+
+_log = logging.getLogger(__name__)
+
+
+class S3Client:
+    """See ObjectClient. `make` gives boto3's client; it is called with the first request."""
+
+    def __init__(
+        self, make: Callable[[], Any], bucket: str, connection: Connection, writing: Writing
+    ) -> None:
+        self._make = make
+        self._bucket = bucket
+        self._writing = writing
+        self._attempts = connection.retry_max_attempts
+        self.place = f"s3://{bucket}"
+        self.parallelism = connection.upload_parallelism
+
+    def head(self, key: str, /) -> Stored:
+        """See ObjectClient."""
+        with self._translated("head", key):
+            return _stored(key, self._s3.head_object(Bucket=self._bucket, Key=key))
+
+    def list_page(self, prefix: str, /, *, after: str = "") -> Page:
+        """See ObjectClient. S3 gives 1,000 objects at most."""
+        with self._translated("list", prefix):
+            answer = self._s3.list_objects_v2(Bucket=self._bucket, Prefix=prefix, StartAfter=after)
+        objects = tuple(_listed(item) for item in answer.get("Contents", ()))
+        return Page(objects, is_last=not answer.get("IsTruncated"))
+
+    def read(self, key: str, /, *, start: int = 0) -> Reader:
+        """See ObjectClient. What breaks off is asked for again from where it broke."""
+        return ResumingReader(lambda at: self._body(key, start + at), self._attempts)
+
+    def load(self, key: str, /) -> tuple[bytes, Stored]:
+        """See ObjectClient. Raises Integrity for an object of more than METADATA_LIMIT bytes."""
+        return persistently(lambda: self._load(key), self._attempts)
+
+    def write(self, key: str, reader: Reader, size: int, /) -> None:
+        """See ObjectClient."""
+        with self._translated("write", key):
+            self._writing.write(self._s3, self._bucket, key, reader, size)
+
+    def replace(
+        self, key: str, raw: bytes, metadata: Mapping[str, str], /, *, version: str | None
+    ) -> str:
+        """See ObjectClient."""
+
+        def attempt() -> str:
+            try:
+                return self._replace(key, raw, metadata, _conditions(version))
+            except BackendError as error:
+                if not error.temporary:
+                    raise
+                return self._landed(key, raw, metadata, error)
+            except Outdated as error:
+                # It may be ourselves who wrote it: boto3 tries again when an answer is lost.
+                return self._landed(key, raw, metadata, error)
+
+        return persistently(attempt, self._attempts)
+
+    def touch(self, stored: Stored, /) -> None:
+        """See ObjectClient."""
+        with self._translated("touch", stored.key):
+            self._writing.touch(self._s3, self._bucket, stored)
+
+    def delete(self, key: str, /, *, version: str | None = None) -> None:
+        """See ObjectClient."""
+        conditions = {} if version is None else {"IfMatch": version}
+        try:
+            with self._translated("delete", key):
+                self._s3.delete_object(Bucket=self._bucket, Key=key, **conditions)
+        except NotFound:
+            return
+
+    def close(self) -> None:
+        """See ObjectClient."""
+        client = self.__dict__.pop("_s3", None)
+        if client is not None:
+            client.close()
+
+    @cached_property
+    def _s3(self) -> Any:
+        return self._make()
+
+    def _body(self, key: str, start: int) -> Reader:
+        wanted = {"Range": f"bytes={start}-"} if start else {}
+        with self._translated("read", key):
+            answer = self._s3.get_object(Bucket=self._bucket, Key=key, **wanted)
+        return _Body(answer["Body"], lambda: self._translated("read", key))
+
+    def _load(self, key: str) -> tuple[bytes, Stored]:
+        with self._translated("read", key):
+            answer = self._s3.get_object(Bucket=self._bucket, Key=key)
+            stored = _stored(key, answer)
+            if stored.size > METADATA_LIMIT:
+                answer["Body"].close()
+                message = f"{self.place}/{key} is too large ({stored.size} > {METADATA_LIMIT})"
+                raise Integrity(message)
+            return answer["Body"].read(), stored
+
+    def _replace(
+        self, key: str, raw: bytes, metadata: Mapping[str, str], conditions: Mapping[str, str]
+    ) -> str:
+        settings = {**self._writing.extras, "Metadata": dict(metadata)}
+        try:
+            with self._translated("write", key):
+                answer = self._s3.put_object(
+                    Bucket=self._bucket, Key=key, Body=raw, **settings, **conditions
+                )
+        except S3Error as error:
+            if not conditions or error.code not in ("NotImplemented", "501"):
+                raise
+            _log.warning("%s has no conditional writes: who writes last wins", self.place)
+            return self._replace(key, raw, metadata, {})
+        return str(answer["ETag"])
+
+    def _landed(self, key: str, raw: bytes, metadata: Mapping[str, str], error: Exception) -> str:
+        """Give the version if what is there is what we wrote, else raise what happened to us."""
+        try:
+            found, stored = self.load(key)
+        except NotFound:
+            raise error from None
+        if found == raw and stored.metadata == metadata:
+            return stored.version
+        raise error
+
+    def _translated(self, op: str, key: str) -> Any:
+        from cachexport.backends.s3.errors import translated
+
+        return translated(op, f"{self.place}/{key}")
+
+
+class _Body:
+    """A response's body, whose errors are ours."""
+
+    def __init__(self, body: Any, translated: Callable[[], Any]) -> None:
+        self._body = body
+        self._translated = translated
+
+    def read(self, size: int, /) -> bytes:
+        with self._translated():
+            block: bytes = self._body.read(size)
+            return block
+
+    def close(self) -> None:
+        self._body.close()
+
+
+def _conditions(version: str | None) -> dict[str, str]:
+    if version is None:
+        return {}
+    return {"IfNoneMatch": "*"} if version == ABSENT else {"IfMatch": version}
+
+
+def _stored(key: str, answer: Any) -> Stored:
+    return Stored(
+        key=key,
+        size=answer["ContentLength"],
+        version=answer["ETag"],
+        modified=answer["LastModified"].timestamp(),
+        metadata={name.lower(): value for name, value in answer.get("Metadata", {}).items()},
+    )
+
+
+def _listed(item: Any) -> Stored:
+    return Stored(
+        key=item["Key"],
+        size=item["Size"],
+        version=item["ETag"],
+        modified=item["LastModified"].timestamp(),
+    )

@@ -1,0 +1,117 @@
+"""Writing objects: in one piece, or in parts of which no two are in memory at once."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from cachexport.content.verify import BLOCK
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from cachexport.content.protocols import Reader
+    from cachexport.objectlayout.client import Stored
+
+_log = logging.getLogger(__name__)
+_MOST_PARTS = 10_000
+_LARGEST_COPY = 5 << 30
+"""Bytes of an object that S3 copies with one request."""
+_COPIED_PART = 1 << 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Writing:
+    """How objects are written; `extras` are settings that S3 takes for each of them."""
+
+    part_size: int = 8 << 20
+    extras: Mapping[str, str] = field(default_factory=dict)
+
+    def write(self, s3: Any, bucket: str, key: str, reader: Reader, size: int) -> None:
+        """Write `size` bytes. Raises what the reader raises, and boto3's errors."""
+        if size <= self.part_size:
+            s3.put_object(Bucket=bucket, Key=key, Body=_read(reader, size), **self.extras)
+            return
+        part_size = max(self.part_size, -(-size // _MOST_PARTS))
+
+        def parts(upload: Mapping[str, str]) -> Iterator[str]:
+            for number, left in enumerate(range(size, 0, -part_size), 1):
+                body = _read(reader, min(part_size, left))
+                yield s3.upload_part(**upload, PartNumber=number, Body=body)["ETag"]
+
+        self._in_parts(s3, bucket, key, parts)
+
+    def touch(self, s3: Any, bucket: str, stored: Stored) -> None:
+        """Copy an object onto itself, which makes it young."""
+        source = {"Bucket": bucket, "Key": stored.key}
+        if stored.size <= _LARGEST_COPY:
+            s3.copy_object(
+                Bucket=bucket,
+                Key=stored.key,
+                CopySource=source,
+                CopySourceIfMatch=stored.version,
+                MetadataDirective="REPLACE",
+                Metadata=dict(stored.metadata),
+                **self._extras_of_copies(),
+            )
+            return
+
+        def parts(upload: Mapping[str, str]) -> Iterator[str]:
+            for number, start in enumerate(range(0, stored.size, _COPIED_PART), 1):
+                end = min(start + _COPIED_PART, stored.size) - 1
+                answer = s3.upload_part_copy(
+                    **upload,
+                    PartNumber=number,
+                    CopySource=source,
+                    CopySourceIfMatch=stored.version,
+                    CopySourceRange=f"bytes={start}-{end}",
+                )
+                yield answer["CopyPartResult"]["ETag"]
+
+        self._in_parts(s3, bucket, stored.key, parts)
+
+    def _extras_of_copies(self) -> dict[str, str]:
+        # Tags stay with a copy unless something else is asked for.
+        return {name: value for name, value in self.extras.items() if name != "Tagging"}
+
+    def _in_parts(self, s3: Any, bucket: str, key: str, parts: Any) -> None:
+        """Put an object together of parts; if that fails nothing is left of them."""
+        begun = s3.create_multipart_upload(Bucket=bucket, Key=key, **self.extras)
+        upload = {"Bucket": bucket, "Key": key, "UploadId": begun["UploadId"]}
+        try:
+            done = [
+                {"ETag": version, "PartNumber": number}
+                for number, version in enumerate(parts(upload), 1)
+            ]
+            s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": done})
+        except BaseException:
+            _abort(s3, upload)
+            raise
+
+
+def _read(reader: Reader, size: int) -> bytes:
+    """Read so many bytes."""
+    blocks = []
+    while size:
+        block = reader.read(min(size, BLOCK))
+        if not block:
+            break
+        blocks.append(block)
+        size -= len(block)
+    return blocks[0] if len(blocks) == 1 else b"".join(blocks)
+
+
+def _abort(s3: Any, upload: Mapping[str, str]) -> None:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        s3.abort_multipart_upload(**upload)
+    except (BotoCoreError, ClientError) as error:
+        _log.warning(
+            "s3://%s/%s: parts of a broken upload could not be deleted (%s); a lifecycle rule that "
+            "aborts incomplete uploads removes them",
+            upload["Bucket"],
+            upload["Key"],
+            type(error).__name__,
+        )

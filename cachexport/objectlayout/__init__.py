@@ -1,0 +1,1 @@
+"""Caches in object stores: blobs, and one mutable object for each name."""

@@ -1,0 +1,67 @@
+"""The blobs of a store: which are there, reading and writing them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from cachexport.content.protocols import Info
+from cachexport.errors import NotFound
+from cachexport.objectlayout.listing import find_stored
+from cachexport.transfer.parallel import map_parallel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from cachexport.content.protocols import Reader
+    from cachexport.objectlayout.client import ObjectClient, Stored
+    from cachexport.objectlayout.keys import Keys
+    from cachexport.oci.descriptor import Descriptor
+    from cachexport.oci.digest import Digest
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blobs:
+    """Provider, InfoProvider and Ingester over the blobs of a store."""
+
+    client: ObjectClient
+    keys: Keys
+    touch_refresh: float = 24 * 3600.0
+    """Seconds after which a blob that is used again is touched, to keep expiry away from it."""
+    now: Callable[[], float] = field(default=time.time)
+    """Gives seconds since 1970."""
+
+    def open(self, desc: Descriptor, /) -> Reader:
+        """See Provider."""
+        return self.client.read(self.keys.blob(desc.digest))
+
+    def info(self, digest: Digest, /) -> Info:
+        """See InfoProvider."""
+        return Info(digest, self.client.head(self.keys.blob(digest)).size)
+
+    def missing(self, descs: Iterable[Descriptor], /) -> set[Digest]:
+        """See Ingester. Old ones that are there are touched; one of another size is missing."""
+        wanted = {self.keys.blob(desc.digest): desc for desc in descs}
+        stored = find_stored(self.client, self.keys.blobs, wanted)
+        there = [found for key, found in stored.items() if found.size == wanted[key].size]
+        due = self.now() - self.touch_refresh
+        old = [found for found in there if found.modified < due]
+        gone = map_parallel(self._is_gone_when_touched, old, self.client.parallelism)
+        kept = {found.key for found in there}
+        kept -= {found.key for found, is_gone in zip(old, gone, strict=True) if is_gone}
+        return {desc.digest for key, desc in wanted.items() if key not in kept}
+
+    def ingest(self, desc: Descriptor, reader: Reader, /) -> None:
+        """See Ingester."""
+        self.client.write(self.keys.blob(desc.digest), reader, desc.size)
+
+    def _is_gone_when_touched(self, stored: Stored) -> bool:
+        try:
+            self.client.touch(stored)
+        except NotFound:
+            return True  # it expired just now
+        return False

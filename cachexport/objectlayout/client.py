@@ -1,0 +1,89 @@
+"""What the object layout asks of a store. Whatever can do this can hold caches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cachexport.content.protocols import Reader
+
+ABSENT = ""
+"""The version of an object that does not exist."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """An object as the store describes it."""
+
+    key: str
+    size: int
+    """Bytes."""
+    version: str
+    """Changes whenever the content does, as an ETag."""
+    modified: float
+    """Seconds since 1970 at which it was last written or touched, by the store's clock."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """What was stored beside it, with lower-case keys. Listings leave it out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a listing, in the order of the keys."""
+
+    objects: tuple[Stored, ...]
+    is_last: bool
+
+
+class ObjectClient(Protocol):
+    """A bucket or container. Threads may share it.
+
+    Each call raises NotFound where the object or the bucket is not there, Auth where the store
+    refuses who is asking, else BackendError; messages say which object is meant.
+    """
+
+    @property
+    def place(self) -> str:
+        """The bucket as messages name it, such as `s3://bucket`."""
+
+    @property
+    def parallelism(self) -> int:
+        """How many calls at once go best."""
+
+    def head(self, key: str, /) -> Stored:
+        """Describe an object."""
+
+    def list_page(self, prefix: str, /, *, after: str = "") -> Page:
+        """List objects whose keys begin with `prefix` and come after `after`: one request."""
+
+    def read(self, key: str, /, *, start: int = 0) -> Reader:
+        """Read an object from a byte on; the caller closes."""
+
+    def load(self, key: str, /) -> tuple[bytes, Stored]:
+        """Give the whole of a small object with its description, both of one moment."""
+
+    def write(self, key: str, reader: Reader, size: int, /) -> None:
+        """Store `size` bytes, visible only when all are there.
+
+        An error that `reader` raises leaves nothing behind. What was there is replaced.
+        """
+
+    def replace(
+        self, key: str, raw: bytes, metadata: Mapping[str, str], /, *, version: str | None
+    ) -> str:
+        """Store something small and give its version.
+
+        Raises Outdated unless what is there has `version` (ABSENT: is not there), if that is
+        given; a store without conditional writes may not notice.
+        """
+
+    def touch(self, stored: Stored, /) -> None:
+        """Make an object as young as if it had just been written."""
+
+    def delete(self, key: str, /, *, version: str | None = None) -> None:
+        """Delete an object; one that is not there is fine. Raises Outdated as `replace` does."""
+
+    def close(self) -> None:
+        """Free what is held; twice is fine."""

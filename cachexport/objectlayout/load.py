@@ -1,0 +1,82 @@
+"""Reading the cache that a name is."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from cachexport import cacheconfig
+from cachexport.content.verify import read_blob
+from cachexport.envelope.cache import Wrapped, WrappedCache
+from cachexport.envelope.form import Form
+from cachexport.envelope.manifest import Manifest, decode_manifest, encode_manifest
+from cachexport.envelope.read import METADATA_LIMIT
+from cachexport.errors import ContentError, InvalidDigest, WireFormat
+from cachexport.objectlayout.named import decode_named
+from cachexport.oci.descriptor import Descriptor
+from cachexport.oci.digest import Digest
+from cachexport.oci.mediatype import CACHE_CONFIG_V0
+
+if TYPE_CHECKING:
+    from cachexport.cacheconfig import CacheConfig
+    from cachexport.objectlayout.blobs import Blobs
+    from cachexport.objectlayout.client import Stored
+
+MANIFEST_METADATA = "cachexport-manifest"
+"""The metadata of a name's object under which the digest of its manifest is, a blob like others."""
+
+_log = logging.getLogger(__name__)
+
+
+def load_named(blobs: Blobs, key: str) -> tuple[WrappedCache, Stored]:
+    """Read the cache in the object under `key`, with the object's description.
+
+    Its manifest and config are the blobs that the object points at, if they are there and say the
+    same. BuildKit writes none: then they are made of what the object says, as an image manifest.
+    Raises NotFound when there is no object, WireFormat when it is no cache.
+    """
+    raw, stored = blobs.client.load(key)
+    try:
+        config, layers = decode_named(raw)
+    except WireFormat as error:
+        problem = f"{blobs.client.place}/{key}: {error.problem}"
+        raise WireFormat(problem, error.path) from error
+    wrapped, layers = _stored_envelope(blobs, stored, config) or _made_envelope(config, layers)
+    cache = WrappedCache(
+        config=config, layers=layers, provider=blobs, wrapped=wrapped, as_read=True, named=raw
+    )
+    return cache, stored
+
+
+def _stored_envelope(
+    blobs: Blobs, stored: Stored, config: CacheConfig
+) -> tuple[Wrapped, tuple[Descriptor, ...]] | None:
+    """Read what the object points at; None where nothing is, or something else."""
+    pointer = stored.metadata.get(MANIFEST_METADATA)
+    if not pointer:
+        return None
+    try:
+        manifest = _manifest(blobs, Digest.parse(pointer))
+        desc = manifest.cache_config
+        raw = read_blob(blobs, desc, limit=METADATA_LIMIT) if desc else b""
+        if desc is None or cacheconfig.decode(raw) != config:
+            raise WireFormat("it is of another cache")
+    except (ContentError, InvalidDigest, WireFormat) as error:
+        # Expiry may have taken it; the object itself says all that is needed.
+        _log.info("%s: passing over manifest %s: %s", stored.key, pointer, error)
+        return None
+    return Wrapped(form=manifest.form, config=raw, manifest=manifest.raw), manifest.cache_layers
+
+
+def _manifest(blobs: Blobs, digest: Digest) -> Manifest:
+    desc = Descriptor(digest=digest, size=blobs.info(digest).size)
+    return decode_manifest(read_blob(blobs, desc, limit=METADATA_LIMIT))
+
+
+def _made_envelope(
+    config: CacheConfig, layers: tuple[Descriptor, ...]
+) -> tuple[Wrapped, tuple[Descriptor, ...]]:
+    raw = config.encode()
+    form = Form.IMAGE_MANIFEST
+    manifest = encode_manifest(form, layers, Descriptor.of(raw, CACHE_CONFIG_V0))
+    return Wrapped(form=form, config=raw, manifest=manifest), layers

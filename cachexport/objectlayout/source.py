@@ -1,0 +1,50 @@
+"""Reading caches from a store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cachexport.envelope.read import read_caches
+from cachexport.errors import NotFound
+from cachexport.objectlayout.load import load_named
+from cachexport.oci.descriptor import Descriptor
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cachexport.content.protocols import Provider
+    from cachexport.envelope.cache import Cache
+    from cachexport.objectlayout.blobs import Blobs
+    from cachexport.oci.digest import Digest
+
+
+class ObjectSource:
+    """A Source over the names of a store, or over one manifest by its digest."""
+
+    def __init__(self, blobs: Blobs, names: Sequence[str], digest: Digest | None = None) -> None:
+        self._blobs = blobs
+        self._names = names
+        self._digest = digest
+
+    @property
+    def provider(self) -> Provider:
+        """See Source."""
+        return self._blobs
+
+    def load(self) -> tuple[Cache, ...]:
+        """See Source. An empty cache, as BuildKit writes one over a good one, is none."""
+        if self._digest is not None:
+            size = self._blobs.info(self._digest).size
+            return read_caches(self._blobs, Descriptor(digest=self._digest, size=size))
+        return tuple(self._load(name) for name in self._names)
+
+    def close(self) -> None:
+        """See Source."""
+        self._blobs.client.close()
+
+    def _load(self, name: str) -> Cache:
+        key = self._blobs.keys.name(name)
+        cache, _ = load_named(self._blobs, key)
+        if not cache.config.records:
+            raise NotFound(f"{self._blobs.client.place}/{key} is an empty cache")
+        return cache

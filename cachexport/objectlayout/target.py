@@ -1,0 +1,118 @@
+"""Writing a cache to a store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cachexport.errors import AlreadyExists, NotFound, Outdated, WireFormat
+from cachexport.objectlayout.client import ABSENT
+from cachexport.objectlayout.load import MANIFEST_METADATA, load_named
+from cachexport.objectlayout.named import decode_named, encode_named
+from cachexport.transfer.current import Current
+from cachexport.transfer.diff_ids import with_diff_ids
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from cachexport.content.protocols import Ingester, Reader
+    from cachexport.envelope.cache import WrappedCache
+    from cachexport.objectlayout.blobs import Blobs
+    from cachexport.oci.descriptor import Descriptor
+    from cachexport.oci.digest import Digest
+    from cachexport.spec import CommonExport
+
+
+class ObjectTarget:
+    """A Target over one name of a store.
+
+    It is its own ingester: nothing is written before it has looked at what the name is.
+    """
+
+    import_limit = None
+    """BuildKit imports names of any size."""
+
+    def __init__(self, common: CommonExport, blobs: Blobs, name: str, *, force: bool) -> None:
+        self._common = common
+        self._blobs = blobs
+        self._key = blobs.keys.name(name)
+        self._force = force
+        self._looked = False
+
+    @property
+    def common(self) -> CommonExport:
+        """See Target."""
+        return self._common
+
+    @property
+    def ingester(self) -> Ingester:
+        """See Target."""
+        return self
+
+    @property
+    def parallelism(self) -> int:
+        """See Target."""
+        return self._blobs.client.parallelism
+
+    def current(self) -> Current:
+        """See Target. Raises AlreadyExists when the name is no cache."""
+        try:
+            cache, stored = load_named(self._blobs, self._key)
+        except NotFound:
+            self._looked = True
+            return Current(version=ABSENT)
+        except WireFormat as error:
+            self._refuse(error)
+            return Current(version=self._blobs.client.head(self._key).version)
+        self._looked = True
+        return Current((cache,) if cache.config.layers else (), stored.version)
+
+    def holds(self, cache: WrappedCache, /) -> bool:
+        """See Target. A listing costs next to nothing here."""
+        return False
+
+    def missing(self, descs: Iterable[Descriptor], /) -> set[Digest]:
+        """See Ingester. Raises AlreadyExists when the name is no cache."""
+        self._look()
+        return self._blobs.missing(descs)
+
+    def ingest(self, desc: Descriptor, reader: Reader, /) -> None:
+        """See Ingester."""
+        self._look()
+        self._blobs.ingest(desc, reader)
+
+    def publish(self, cache: WrappedCache, /, replacing: Current | None = None) -> WrappedCache:
+        """See Target. The name points at the manifest too, which BuildKit does not see."""
+        named = cache.named or encode_named(cache.config, _described(cache))
+        metadata = {MANIFEST_METADATA: str(cache.wrapped.descriptor.digest)}
+        client = self._blobs.client
+        expected = None if replacing is None else replacing.version
+        version = client.replace(self._key, named, metadata, version=expected)
+        # A store that knows no conditions writes whatever they say.
+        if replacing is not None and client.head(self._key).version != version:
+            raise Outdated(f"somebody else wrote {client.place}/{self._key} meanwhile")
+        return cache
+
+    def close(self) -> None:
+        """See Target."""
+        self._blobs.client.close()
+
+    def _look(self) -> None:
+        """See once whether the name may be written."""
+        if self._looked or self._force:
+            return
+        try:
+            decode_named(self._blobs.client.load(self._key)[0])
+        except NotFound:
+            pass
+        except WireFormat as error:
+            self._refuse(error)
+        self._looked = True
+
+    def _refuse(self, error: WireFormat) -> None:
+        if not self._force:
+            message = f"{self._blobs.client.place}/{self._key} is no cache ({error})"
+            raise AlreadyExists(f"{message}; choose another name, or force=true") from error
+
+
+def _described(cache: WrappedCache) -> Iterable[Descriptor]:
+    return with_diff_ids(cache.layers, cache.provider).values()

@@ -1,0 +1,101 @@
+"""A store of objects in memory, with a clock of its own, that counts what it is asked."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from threading import RLock
+from typing import TYPE_CHECKING
+
+from cachexport.errors import NotFound, Outdated
+from cachexport.objectlayout.client import ABSENT, Page, Stored
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cachexport.content.protocols import Reader
+
+
+@dataclass
+class MemoryObjects:
+    """An ObjectClient. `time` is its clock; `page_size` is what one request lists."""
+
+    time: float = 0.0
+    page_size: int = 1000
+    parallelism: int = 4
+    place: str = "memory://bucket"
+    objects: dict[str, tuple[bytes, Stored]] = field(default_factory=dict)
+    asked: Counter[str] = field(default_factory=Counter)
+    _lock: RLock = field(default_factory=RLock)
+
+    def head(self, key: str, /) -> Stored:
+        return self._get("head", key)[1]
+
+    def list_page(self, prefix: str, /, *, after: str = "") -> Page:
+        with self._lock:
+            self.asked["list"] += 1
+            keys = sorted(key for key in self.objects if key.startswith(prefix) and key > after)
+            found = [self.objects[key][1] for key in keys[: self.page_size]]
+            bare = tuple(replace(stored, metadata={}) for stored in found)
+            return Page(bare, is_last=len(keys) <= self.page_size)
+
+    def read(self, key: str, /, *, start: int = 0) -> Reader:
+        return io.BytesIO(self._get("read", key)[0][start:])
+
+    def load(self, key: str, /) -> tuple[bytes, Stored]:
+        return self._get("read", key)
+
+    def write(self, key: str, reader: Reader, size: int, /) -> None:
+        raw = b"".join(iter(lambda: reader.read(1 << 20), b""))
+        assert len(raw) == size
+        self._put(key, raw, {})
+
+    def replace(
+        self, key: str, raw: bytes, metadata: Mapping[str, str], /, *, version: str | None
+    ) -> str:
+        with self._lock:
+            self._expect(key, version)
+            return self._put(key, raw, metadata)
+
+    def touch(self, stored: Stored, /) -> None:
+        with self._lock:
+            raw, now = self._get("touch", stored.key)
+            self.objects[stored.key] = (raw, replace(now, modified=self.time))
+
+    def delete(self, key: str, /, *, version: str | None = None) -> None:
+        with self._lock:
+            self.asked["delete"] += 1
+            if key in self.objects:
+                self._expect(key, version)
+                del self.objects[key]
+
+    def close(self) -> None:
+        pass
+
+    def _get(self, op: str, key: str) -> tuple[bytes, Stored]:
+        with self._lock:
+            self.asked[op] += 1
+            if key not in self.objects:
+                raise NotFound(f"{self.place}/{key} is not there")
+            return self.objects[key]
+
+    def _put(self, key: str, raw: bytes, metadata: Mapping[str, str]) -> str:
+        with self._lock:
+            self.asked["write"] += 1
+            version = hashlib.md5(raw, usedforsecurity=False).hexdigest()
+            stored = Stored(
+                key=key,
+                size=len(raw),
+                version=version,
+                modified=self.time,
+                metadata=dict(metadata),
+            )
+            self.objects[key] = (raw, stored)
+            return version
+
+    def _expect(self, key: str, version: str | None) -> None:
+        now = self.objects[key][1].version if key in self.objects else ABSENT
+        if version is not None and version != now:
+            raise Outdated(f"{self.place}/{key} is another one now")
