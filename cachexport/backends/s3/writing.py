@@ -31,13 +31,15 @@ class Writing:
     def write(self, s3: Any, bucket: str, key: str, reader: Reader, size: int) -> None:
         """Write `size` bytes. Raises what the reader raises, and boto3's errors."""
         if size <= self.part_size:
-            s3.put_object(Bucket=bucket, Key=key, Body=_read(reader, size), **self.extras)
+            body = _fill(bytearray(size), reader)
+            s3.put_object(Bucket=bucket, Key=key, Body=body, **self.extras)
             return
         part_size = max(self.part_size, -(-size // _MOST_PARTS))
 
         def parts(upload: Mapping[str, str]) -> Iterator[str]:
-            for number, left in enumerate(range(size, 0, -part_size), 1):
-                body = _read(reader, min(part_size, left))
+            buffer = bytearray(part_size)
+            for number in range(1, -(-size // part_size) + 1):
+                body = _fill(buffer, reader)
                 yield s3.upload_part(**upload, PartNumber=number, Body=body)["ETag"]
 
         self._in_parts(s3, bucket, key, parts)
@@ -90,16 +92,13 @@ class Writing:
             raise
 
 
-def _read(reader: Reader, size: int) -> bytes:
-    """Read so many bytes."""
-    blocks = []
-    while size:
-        block = reader.read(min(size, BLOCK))
-        if not block:
-            break
-        blocks.append(block)
-        size -= len(block)
-    return blocks[0] if len(blocks) == 1 else b"".join(blocks)
+def _fill(buffer: bytearray, reader: Reader) -> bytearray:
+    """Read until the buffer is full or nothing is left, and give what was read."""
+    at = 0
+    while at < len(buffer) and (block := reader.read(min(BLOCK, len(buffer) - at))):
+        buffer[at : at + len(block)] = block
+        at += len(block)
+    return buffer if at == len(buffer) else buffer[:at]
 
 
 def _abort(s3: Any, upload: Mapping[str, str]) -> None:
