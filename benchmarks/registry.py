@@ -1,25 +1,28 @@
 """How long a cache takes to a registry, beside other clients that are installed.
 
-    python benchmarks/registry.py [LAYERS SIZE]...       default: 24 41943040 600 100
+    python benchmarks/registry.py [--link MS] [--repeat N] [LAYERS SIZE]...
 
-Starts a docker-registry of its own (Debian's package) on a free port, makes a cache of LAYERS
-layers of SIZE random bytes, and pushes it cold and, with nothing changed, warm. skopeo is timed
-on the same layers in the same run; ratio = ours / skopeo's.
+Starts docker-registry (Debian's package) and pushes a cache of LAYERS layers of SIZE random bytes:
+cold, warm (nothing changed) and with one new layer on top. crane and skopeo, where they are on the
+PATH, push the same layers in the same run; a ratio is our time by theirs. See link.py for --link.
 """
 
 from __future__ import annotations
 
+import argparse
 import multiprocessing
 import os
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from link import SERVER, Link, slow_link
+from peers import Cost, installed, measure
 
 from cachexport import (
     CacheChains,
@@ -34,22 +37,26 @@ from cachexport import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-DEFAULT = [(24, 40 << 20), (600, 100)]
+DEFAULT = [24, 40 << 20, 600, 100]
 LAYER = "application/vnd.oci.image.layer.v1.tar"
+LISTENS = "0A"  # in /proc/net/tcp
 CONFIG = """version: 0.1
 storage: {{filesystem: {{rootdirectory: {root}}}}}
-http: {{addr: "127.0.0.1:{port}"}}
+http: {{addr: "{host}"}}
 log: {{level: error, accesslog: {{disabled: true}}}}
 """
 
 
-def make_cache(folder: Path, layers: int, size: int) -> None:
-    """Write a cache whose records stand on each other, with layers that cannot be compressed."""
+def make_caches(cache: Path, grown: Path, layers: int, size: int) -> None:
+    """Write a cache of layers that cannot be compressed, and the same with one more on top."""
     chains = CacheChains()
     record = remote = None
-    for number in range(layers):
+    for number in range(layers + 1):
+        if number == layers:
+            export_cache(chains, f"type=local,dest={cache}")
+            shutil.copytree(cache, grown, copy_function=os.link)
         blob = os.urandom(size)
         desc = Descriptor.of(blob, LAYER)
         content = MemoryContent([blob])
@@ -57,93 +64,103 @@ def make_cache(folder: Path, layers: int, size: int) -> None:
         links = [[CacheLink(record)]] if record else []
         made = CacheResult(Timestamp(number), remote)
         record = chains.add(Digest.of(b"%d" % number), links, [made])
-    export_cache(chains, f"type=local,dest={folder}")
+    export_cache(chains, f"type=local,dest={grown}")
 
 
 @contextmanager
-def registry(folder: Path) -> Iterator[str]:
-    """Run a registry and give its host."""
-    with socket.socket() as probe:
+def registry(link: Link | None) -> Iterator[str]:
+    """Run a registry that has nothing yet and give its host."""
+    with tempfile.TemporaryDirectory() as name, socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    config = folder / "config.yml"
-    config.write_text(CONFIG.format(root=folder / "data", port=port))
-    command = ["docker-registry", "serve", str(config)]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as server:
-        try:
-            while True:
-                with socket.socket() as probe:
-                    if probe.connect_ex(("127.0.0.1", port)) == 0:
-                        break
-                time.sleep(0.01)
-            yield f"127.0.0.1:{port}"
-        finally:
-            server.kill()
+        probe.close()
+        host = f"{SERVER if link else '127.0.0.1'}:{port}"
+        config = Path(name, "config.yml")
+        config.write_text(CONFIG.format(root=Path(name, "data"), host=host))
+        command = ["docker-registry", "serve", str(config)]
+        if link:
+            command = link.within(link.server, command)
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as server:
+            try:
+                while not listens(server, port):
+                    time.sleep(0.01)
+                yield host
+            finally:
+                server.kill()
 
 
-def timed(command: list[str]) -> tuple[float, int]:
-    """Run a command and give seconds and peak memory in MiB."""
-    start = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    assert process.stderr is not None
-    problem = process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{command}: {problem.decode()}")
-    return seconds, usage.ru_maxrss // 1024
+def listens(server: subprocess.Popen[bytes], port: int) -> bool:
+    """Ask the kernel, since not even a connection gets from here to another namespace."""
+    if server.poll() is not None:
+        raise SystemExit("docker-registry ended")
+    sockets = Path(f"/proc/{server.pid}/net/tcp").read_text().splitlines()[1:]
+    return any(
+        local.endswith(f":{port:04X}") and state == LISTENS
+        for _, local, _, state, *_ in map(str.split, sockets)
+    )
 
 
-def ours(cache: Path, ref: str) -> list[str]:
-    """Give our command."""
-    source, target = f"type=local,src={cache}", f"type=registry,ref={ref}"
-    command = [sys.executable, "-m", "cachexport", "export", "--progress", "quiet"]
-    return [*command, "--cache-from", source, "--cache-to", target]
+def push_all(
+    states: dict[str, Path], command: Callable[[Path, str], list[str]], link: Link | None
+) -> dict[str, Cost]:
+    """Push to a new registry, one state after the other."""
+    costs = {}
+    with registry(link) as host:
+        for state, cache in states.items():
+            argv = command(cache, f"{host}/bench/cache:x")
+            costs[state] = measure(link.within(link.client, argv) if link else argv)
+    return costs
 
 
-def skopeo(cache: Path, ref: str) -> list[str]:
-    """Give skopeo's command."""
-    flags = ["--dest-tls-verify=false", "--insecure-policy"]
-    return ["skopeo", "copy", *flags, f"oci:{cache}:latest", f"docker://{ref}"]
-
-
-def compare(layers: int, size: int) -> None:
-    """Print two lines: cold and warm."""
+def compare(layers: int, size: int, link: Link | None, repeat: int) -> None:
+    """Print a line for each state, with each tool's best time."""
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        cache = folder / "cache"
+        cache, grown = Path(name, "cache"), Path(name, "grown")
         # In a process of its own: Linux counts the memory of whoever starts a command as its peak.
-        maker = multiprocessing.Process(target=make_cache, args=(cache, layers, size))
+        maker = multiprocessing.Process(target=make_caches, args=(cache, grown, layers, size))
         maker.start()
         maker.join()
         assert maker.exitcode == 0
-        for state in ("cold", "warm"):
-            figures = {}
-            for tool, command in (("ours", ours), ("skopeo", skopeo)):
-                if tool == "skopeo" and shutil.which("skopeo") is None:
-                    continue
-                (folder / tool).mkdir(exist_ok=True)
-                with registry(folder / tool) as host:
-                    figures[tool] = timed(command(cache, f"{host}/bench/cache:x"))
-            row(f"{layers:,} x {size:,} bytes, {state}", figures)
+        states = {"cold": cache, "warm": cache, "one new layer": grown}
+        rounds = [
+            {tool: push_all(states, command, link) for tool, command in installed().items()}
+            for _ in range(repeat)
+        ]
+    for state in states:
+        best = {
+            tool: min((costs[tool][state] for costs in rounds), key=lambda cost: cost.seconds)
+            for tool in installed()
+        }
+        print(row(f"{layers:,} x {size:,} bytes, {state}", best), flush=True)
 
 
-def row(name: str, figures: dict[str, tuple[float, int]]) -> None:
-    """Print a line of the table."""
-    seconds, memory = figures["ours"]
-    other = figures.get("skopeo")
-    theirs = f"{other[0]:>10.2f} {seconds / other[0]:>7.2f}" if other else f"{'-':>10} {'-':>7}"
-    print(f"{name:<34} {seconds:>9.2f} {memory:>11} {theirs}")
+def row(name: str, costs: dict[str, Cost]) -> str:
+    """Give a line of the table."""
+    peers = {tool: cost.seconds for tool, cost in costs.items() if tool != "ours"}
+    mine = costs["ours"]
+    against = [min(peers.values(), default=None), peers.get("skopeo")]
+    ratios = [f"{mine.seconds / theirs:.2f}" if theirs else "-" for theirs in against]
+    times = [f"{peers[tool]:.2f}" if tool in peers else "-" for tool in ("crane", "skopeo")]
+    cells = [f"{mine.seconds:.2f}", f"{mine.mebibytes}", *times, *ratios]
+    return f"{name:<38}" + "".join(f"{cell:>11}" for cell in cells)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("cases", metavar="LAYERS SIZE", type=int, nargs="*", default=DEFAULT)
+    parser.add_argument("--link", type=float, metavar="MS", help="through a link this slow one way")
+    parser.add_argument("--repeat", type=int, metavar="N", default=1, help="take the best of N")
+    return parser.parse_args()
 
 
 def main() -> None:
     """Print the table."""
-    numbers = [int(word) for word in sys.argv[1:]]
-    cases = list(zip(numbers[::2], numbers[1::2], strict=True)) or DEFAULT
-    print(f"{'cache':<34} {'ours (s)':>9} {'ours (MiB)':>11} {'skopeo (s)':>10} {'ratio':>7}")
-    for layers, size in cases:
-        compare(layers, size)
+    asked = arguments()
+    heads = ["ours (s)", "(MiB)", "crane (s)", "skopeo (s)", "to fastest", "to skopeo"]
+    with slow_link(asked.link) if asked.link else nullcontext() as link:
+        print(f"{'cache':<38}" + "".join(f"{head:>11}" for head in heads), flush=True)
+        for layers, size in zip(asked.cases[::2], asked.cases[1::2], strict=True):
+            compare(layers, size, link, asked.repeat)
 
 
 if __name__ == "__main__":

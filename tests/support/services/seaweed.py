@@ -1,17 +1,17 @@
 """SeaweedFS, an S3 server that checks signatures, rights and conditions as AWS does.
 
 What it does otherwise: If-Match on a key that is not there is 412 (404 at AWS), `x//y` becomes
-`x/y`, and a bucket that is not empty can be deleted.
+`x/y`, and a bucket that is not empty can be deleted. Of conditional PUTs that come at once exactly
+one wins, as it should be; but of uploads of parts that are completed at once, several may.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -38,7 +38,6 @@ OPTIONS = [
     "-s3.port.lance=0",
     "-s3.autoCreateBucket=false",
     f"-volume.max={MOST_VOLUMES}",
-    f"-bucket={SHARED}",
 ]
 
 
@@ -99,13 +98,15 @@ def _ports(ports: Mapping[str, tuple[int, int]]) -> list[str]:
 
 
 def _stores(client: Any) -> bool:
-    """Tell whether a byte can be stored, which is some time after the port answers."""
-    key = f"ready/{uuid4().hex}"
+    """Tell whether a byte can be stored, in the shared bucket, which is made (soonest by us)."""
+    known = client.exceptions
     try:
-        client.put_object(Bucket=SHARED, Key=key, Body=b"x")
+        with suppress(known.BucketAlreadyExists, known.BucketAlreadyOwnedByYou):
+            client.create_bucket(Bucket=SHARED)
+        client.put_object(Bucket=SHARED, Key="ready", Body=b"x")
+        client.delete_object(Bucket=SHARED, Key="ready")
     except (BotoCoreError, ClientError):
         return False
-    client.delete_object(Bucket=SHARED, Key=key)
     return True
 
 
