@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from cachexport.errors import CachexportError
 from cachexport.plugins import find_backend
 from cachexport.spec import parse_spec
+from cachexport.transfer.ends import Eager, ManyNamed
 from cachexport.transfer.importer import load_caches
 from cachexport.transfer.prepare import merge_caches, prepare, prepare_chains
 from cachexport.transfer.progress import silent, step
@@ -93,6 +94,9 @@ def copy_cache(
         named = partial(_named, stack)
         # What comes last is closed first: a target may delete what a source still needs.
         ends = [named(name, target) for text in targets for name, target in open_targets(text)]
+        for _, target in ends:
+            if isinstance(target, Eager):
+                target.begin()
         opened = [named(str(parse_spec(text)), open_source(text)) for text in sources]
         make = partial(prepare, load_caches(opened, progress))
         answers = []
@@ -122,7 +126,8 @@ def open_targets(text: str) -> list[tuple[str, Target]]:
     """
     spec = parse_spec(text)
     backend = find_backend(spec.type)
-    return [(str(one), backend.target(one)) for one in backend.split(spec)]
+    several = backend.split(spec) if isinstance(backend, ManyNamed) else (spec,)
+    return [(str(one), backend.target(one)) for one in several]
 
 
 def _named(stack: ExitStack, name: str, end: _End) -> tuple[str, _End]:

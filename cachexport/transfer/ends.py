@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from cachexport.content.protocols import Ingester, Provider
@@ -78,8 +78,21 @@ class Backend(Protocol):
     def source(self, spec: Spec, /) -> Source:
         """Read the attributes of a `--cache-from`. Raises InvalidAttr. Looks nothing up yet."""
 
+    def target(self, spec: Spec, /) -> Target:
+        """Read the attributes of a `--cache-to`. Raises InvalidAttr. Writes nothing yet."""
+
+
+@runtime_checkable
+class ManyNamed(Protocol):
+    """A Backend of which one specification may have several names."""
+
     def split(self, spec: Spec, /) -> tuple[Spec, ...]:
         """Give a specification for each name that is to be written: there is an answer for each."""
 
-    def target(self, spec: Spec, /) -> Target:
-        """Read the attributes of a `--cache-to`. Raises InvalidAttr. Writes nothing yet."""
+
+@runtime_checkable
+class Eager(Protocol):
+    """A Target that is far away, and can do something while the sources are read."""
+
+    def begin(self) -> None:
+        """Start looking at what is there, in the background. Raises nothing."""

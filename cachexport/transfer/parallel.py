@@ -52,6 +52,23 @@ def map_parallel(
     return [future.result() for future in futures]
 
 
+def soon(work: Callable[[], _Out]) -> Callable[[], _Out]:
+    """Begin `work` in the background; what is given back waits for what it gives or raises.
+
+    Nobody waits when the program ends before.
+    """
+    answer: Future[_Out] = Future()
+
+    def attempt() -> None:
+        try:
+            answer.set_result(work())
+        except BaseException as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=attempt, name="cachexport-soon", daemon=True).start()
+    return answer.result
+
+
 def _raise_first(futures: list[Future[_Out]]) -> None:
     errors = [error for future in futures if (error := _error(future)) is not None]
     if not errors:

@@ -22,10 +22,6 @@ class LocalBackend:
         attrs = read_attributes(LocalImport, spec, ignored=known_attributes(LocalExport))
         return LocalSource(attrs)
 
-    def split(self, spec: Spec, /) -> tuple[Spec, ...]:
-        """See Backend. One name is written."""
-        return (spec,)
-
     def target(self, spec: Spec, /) -> Target:
         """See Backend."""
         from cachexport.backends.local.attrs import LocalExport, LocalImport

@@ -57,7 +57,7 @@ class Connection:
         "is asked in plain HTTP and any other host over TLS",
     )
     parallelism: int = attribute(
-        "parallelism", _count, default=16, summary="how many requests run at once"
+        "parallelism", _count, default=32, summary="how many requests run at once"
     )
     timeout: float = attribute(
         "timeout", _seconds, default=60.0, summary="seconds without an answer before giving up"

@@ -37,10 +37,6 @@ class RegistryBackend:
         attrs = read_attributes(RegistryImport, spec, ignored=known_attributes(RegistryExport))
         return RegistrySource(attrs.ref, self._repository(attrs.ref, attrs, "pull"))
 
-    def split(self, spec: Spec, /) -> tuple[Spec, ...]:
-        """See Backend. One name is written."""
-        return (spec,)
-
     def target(self, spec: Spec, /) -> RegistryTarget:
         """See Backend."""
         attrs = read_attributes(RegistryExport, spec, ignored=known_attributes(RegistryImport))

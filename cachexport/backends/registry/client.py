@@ -19,6 +19,7 @@ from cachexport.backends.registry.hosts import is_loopback, origin
 from cachexport.backends.registry.pools import Pools
 from cachexport.backends.registry.proxies import Proxies
 from cachexport.errors import BackendError, CachexportError
+from cachexport.transfer.parallel import map_parallel
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -190,13 +191,14 @@ class Client:
         if insecure is None:
             plain = is_loopback(origin(f"//{endpoint}")[1])
             return f"{'http' if plain else 'https'}://{endpoint}"
-        if insecure and not self._answers(f"https://{endpoint}/v2/"):
-            return f"http://{endpoint}"
-        return f"https://{endpoint}"
+        bases = [f"https://{endpoint}", f"http://{endpoint}"]
+        # Both at once, since far away each takes its time; the one that answers is warm then.
+        encrypted, plain = map_parallel(self._answers, bases, 2) if insecure else (True, False)
+        return bases[1] if plain and not encrypted else bases[0]
 
-    def _answers(self, url: str) -> bool:
+    def _answers(self, base: str) -> bool:
         try:
-            self._pools.request("GET", url, {}).drain_conn()
+            self._pools.request("GET", f"{base}/v2/", {}).drain_conn()
         except urllib3.exceptions.HTTPError:
             return False
         return True

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 
 from cachexport.envelope.form import Form
 from cachexport.errors import BackendError, NotFound, Outdated, RegistryError
+from cachexport.transfer.parallel import soon
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cachexport.backends.registry.repository import Repository
     from cachexport.envelope.cache import WrappedCache
     from cachexport.oci.descriptor import Descriptor
@@ -28,24 +31,24 @@ class Tag:
     def __init__(self, repository: Repository, name: str) -> None:
         self._repository = repository
         self._name = name
-        self._asked = False
-        self._known: Descriptor | None = None
+        self._answer: Callable[[], Descriptor | None] | None = None
 
     def __str__(self) -> str:
         return f"{self._repository.place}:{self._name}"
 
     def ask(self) -> Descriptor | None:
         """Describe the manifest that it names now; None when there is none."""
-        try:
-            self._known = self._repository.resolve(self._name)
-        except NotFound:
-            self._known = None
-        self._asked = True
-        return self._known
+        found = self._ask()
+        self._answer = lambda: found
+        return found
+
+    def ask_soon(self) -> None:
+        """Ask in the background; `known` waits for the answer."""
+        self._answer = soon(self._ask)
 
     def known(self) -> Descriptor | None:
         """Describe the manifest that it named when it was last asked for."""
-        return self._known if self._asked else self.ask()
+        return self._answer() if self._answer else self.ask()
 
     def put(self, cache: WrappedCache, *, in_any_form: bool) -> WrappedCache:
         """Give it to a cache, in another form if the first one is refused and any will do.
@@ -76,6 +79,12 @@ class Tag:
         time.sleep(min(max(doubt, _SHORTEST_DOUBT), _LONGEST_DOUBT))
         self._expect(written)
         return published
+
+    def _ask(self) -> Descriptor | None:
+        try:
+            return self._repository.resolve(self._name)
+        except NotFound:
+            return None
 
     def _put(self, cache: WrappedCache) -> None:
         wrapped = cache.wrapped

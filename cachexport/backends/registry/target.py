@@ -17,9 +17,10 @@ from cachexport.envelope.size import IMPORT_LIMIT
 from cachexport.errors import AlreadyExists, NotFound, Outdated, RegistryError, WireFormat
 from cachexport.oci import mediatype
 from cachexport.transfer.current import Current, read_current
+from cachexport.transfer.parallel import map_parallel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from cachexport.backends.registry.attrs import RegistryExport
     from cachexport.content.protocols import Ingester, Provider, Reader
@@ -70,6 +71,10 @@ class RegistryTarget:
         """See Target."""
         return IMPORT_LIMIT
 
+    def begin(self) -> None:
+        """See Eager."""
+        self._tag.ask_soon()
+
     def current(self) -> Current:
         """See Target. Raises AlreadyExists when the reference names what is no cache."""
         desc = self._tag.ask()
@@ -77,17 +82,20 @@ class RegistryTarget:
         return Current() if desc is None else read_current(self._repository, desc)
 
     def holds(self, cache: WrappedCache, /) -> bool:
-        """See Target. One that refuses manifests of missing blobs and takes this one has them."""
+        """See Target.
+
+        A registry that refuses manifests of missing blobs has those of one that it takes. With
+        `trust-existing` it is enough that it took it once.
+        """
         known = self._tag.known()
         if known is None or known.digest != cache.wrapped.descriptor.digest:
             return False
-        if not self._refuses(cache.wrapped.form):
-            return False
-        try:
-            self._tag.put(cache, in_any_form=False)
-        except RegistryError:
-            return False
-        return True
+        form = cache.wrapped.form
+        if self._trusting:
+            return self._refuses(form)
+        # The one with the long question first, on the connection that is there.
+        questions = (partial(self._takes, cache), partial(self._refuses, form))
+        return all(map_parallel(_ask, questions, len(questions)))
 
     def missing(self, descs: Iterable[Descriptor], /) -> set[Digest]:
         """See Ingester. Raises AlreadyExists when the reference names what is no cache."""
@@ -137,6 +145,13 @@ class RegistryTarget:
         """See Target."""
         self._repository.close()
 
+    def _takes(self, cache: WrappedCache) -> bool:
+        try:
+            self._tag.put(cache, in_any_form=False)
+        except RegistryError:
+            return False
+        return True
+
     def _look(self) -> None:
         """See once whether the reference may be written, and what it names."""
         if self._looked:
@@ -170,3 +185,7 @@ class RegistryTarget:
             _log.warning("%s takes manifests of missing blobs: trust-existing is ignored", place)
             return frozenset()
         return frozenset(desc.digest for desc in (*named.cache_layers, named.cache_config))
+
+
+def _ask(question: Callable[[], bool]) -> bool:
+    return question()

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cachexport.objectlayout.blobs import Blobs
     from cachexport.spec import Spec
     from cachexport.transfer.ends import Backend, Source, Target
+    from cachexport.transfer.probe import Probe
 
 
 class S3Backend:
@@ -33,7 +34,7 @@ class S3Backend:
         return ObjectSource(self._blobs(attrs, Writing()), attrs.name[:1], attrs.digest)
 
     def split(self, spec: Spec, /) -> tuple[Spec, ...]:
-        """See Backend: a specification for each name."""
+        """See ManyNamed."""
         from cachexport.spec.units import names
 
         try:
@@ -51,6 +52,24 @@ class S3Backend:
         attrs = read_attributes(S3Export, spec, ignored=known_attributes(S3Import))
         blobs = replace(self._blobs(attrs, _writing(attrs)), touch_refresh=attrs.touch_refresh)
         return ObjectTarget(attrs, blobs, attrs.name[0], force=attrs.force)
+
+    def probe(self, spec: Spec, /) -> Probe:
+        """See Probing. What names a digest is a source."""
+        from cachexport.backends.s3.attrs import S3Export, S3Import
+        from cachexport.backends.s3.probe import S3Probe
+        from cachexport.backends.s3.probe_desk import Desk
+        from cachexport.backends.s3.writing import Writing
+        from cachexport.spec import known_attributes, read_attributes
+
+        given: S3Export | S3Import
+        if "digest" in spec.attrs:
+            given = read_attributes(S3Import, spec, ignored=known_attributes(S3Export))
+        else:
+            given = read_attributes(S3Export, spec)
+        bucket, region = self._env.get("AWS_BUCKET", ""), self._env.get("AWS_REGION", "")
+        attrs = replace(given, bucket=given.bucket or bucket, region=given.region or region)
+        writing = _writing(attrs) if isinstance(attrs, S3Export) else Writing()
+        return S3Probe(Desk(attrs, writing), attrs, self._blobs(attrs, writing).keys)
 
     def _blobs(self, attrs: Connection, writing: Writing) -> Blobs:
         from cachexport.backends.s3.client import S3Client
