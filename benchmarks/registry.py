@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import os
-import shutil
 import socket
 import subprocess
 import tempfile
@@ -21,50 +19,21 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from costs import Cost, measure
 from link import SERVER, Link, slow_link
-from peers import Cost, installed, measure
-
-from cachexport import (
-    CacheChains,
-    CacheLink,
-    CacheResult,
-    Descriptor,
-    Digest,
-    MemoryContent,
-    Remote,
-    Timestamp,
-    export_cache,
-)
+from peers import installed
+from samples import make_caches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 DEFAULT = [24, 40 << 20, 600, 100]
-LAYER = "application/vnd.oci.image.layer.v1.tar"
 LISTENS = "0A"  # in /proc/net/tcp
 CONFIG = """version: 0.1
 storage: {{filesystem: {{rootdirectory: {root}}}}}
 http: {{addr: "{host}"}}
 log: {{level: error, accesslog: {{disabled: true}}}}
 """
-
-
-def make_caches(cache: Path, grown: Path, layers: int, size: int) -> None:
-    """Write a cache of layers that cannot be compressed, and the same with one more on top."""
-    chains = CacheChains()
-    record = remote = None
-    for number in range(layers + 1):
-        if number == layers:
-            export_cache(chains, f"type=local,dest={cache}")
-            shutil.copytree(cache, grown, copy_function=os.link)
-        blob = os.urandom(size)
-        desc = Descriptor.of(blob, LAYER)
-        content = MemoryContent([blob])
-        remote = remote.stack(desc, content) if remote else Remote([desc], content)
-        links = [[CacheLink(record)]] if record else []
-        made = CacheResult(Timestamp(number), remote)
-        record = chains.add(Digest.of(b"%d" % number), links, [made])
-    export_cache(chains, f"type=local,dest={grown}")
 
 
 @contextmanager
