@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support import caches
-from support.services.faulty_proxy import Failure, FaultyProxy
+from support.services.faulty_proxy import RESET_AFTER, Failure, FaultyProxy
 
 from cachexport import (
     CacheChains,
@@ -313,6 +313,18 @@ def test_failures_that_pass_do_not_matter(place: Place, tmp_path: Path, every: i
         export(faulty.spec(attempts), f"type=local,dest={tmp_path}")
         assert proxy.failed
     assert caches.files(tmp_path) == caches.files(caches.FOLDER / "max")
+
+
+@pytest.mark.parametrize("failure", [Failure(status=500), RESET_AFTER], ids=["500", "reset"])
+def test_a_conditional_write_of_which_the_answer_is_lost_counts(
+    place: Place, failure: Failure
+) -> None:
+    conditional = lambda request: "If-None-Match" in request.headers  # noqa: E731
+    with FaultyProxy(place.endpoint, 1, [failure], when=conditional) as proxy:
+        faulty = Place(place.s3, place.prefix, proxy.url)
+        export(MAX, faulty.spec("merge=true,retry_max_attempts=2"))
+        assert proxy.failed
+    assert place.get("manifests/buildkit") == (BUCKET / "team/manifests/main").read_bytes()
 
 
 def test_a_cut_download_goes_on(place: Place, tmp_path: Path) -> None:
