@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from services.examining import found
+from support.services.faulty_proxy import Failure
 
 from cachexport.maintenance.doctor import doctor
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pytest
+    from support.services.messages import Request
     from support.services.s3 import S3, AccessKey
 
     from cachexport.transfer.probe import Finding
@@ -20,8 +22,26 @@ if TYPE_CHECKING:
 READING = ["reach", "clock", "region", "login", "style", "bucket", "list", "read"]
 WRITING = ["write", "read-back", "list-after", "replace", "modified"]
 CONDITIONS = ["if-absent", "if-unchanged", "race"]
+REMOVING = ["touch", "delete", "delete-if"]
 OWN = ["parts", "abort", "copy-parts", "checksums", "versions"]
-NAMES = [*READING, *WRITING, *CONDITIONS, *OWN, "touch", "delete", "delete-if", "clean-up"]
+NAMES = [*READING, *WRITING, *CONDITIONS, *REMOVING, *OWN, "clean-up"]
+
+
+def refusing(code: str, status: int = 403) -> Failure:
+    """Give the failure with which a server says why it does not do something."""
+    body = f"<Error><Code>{code}</Code></Error>".encode()
+    return Failure(before=True, status=status, body=body)
+
+
+UNKNOWN, DENIED = refusing("NotImplemented", 501), refusing("AccessDenied")
+
+
+def conditional(it: Request) -> bool:
+    return "If-None-Match" in it.headers or "If-Match" in it.headers
+
+
+def listing(it: Request) -> bool:
+    return "list-type" in it.query
 
 
 def forget_logins(patch: pytest.MonkeyPatch, home: Path) -> None:
@@ -30,6 +50,14 @@ def forget_logins(patch: pytest.MonkeyPatch, home: Path) -> None:
     patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "PROFILE", "BUCKET", "REGION"):
         patch.delenv(f"AWS_{name}", raising=False)
+
+
+def log_in(home: Path, key: AccessKey) -> None:
+    """Write the profile `ci`."""
+    login = f"aws_access_key_id={key.access}\naws_secret_access_key={key.secret}\n"
+    file = home / ".aws" / "credentials"
+    file.parent.mkdir(parents=True)
+    file.write_text(f"[ci]\n{login}")
 
 
 @dataclass

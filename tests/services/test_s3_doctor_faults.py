@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import socket
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 from services.examining import found, outcomes
-from services.s3_places import Place, forget_logins
+from services.s3_places import DENIED, UNKNOWN, Place, conditional, forget_logins, refusing
 from support.services.faulty_proxy import Failure, FaultyProxy
 from support.services.http_server import Server, serving
 from support.services.messages import Reply
@@ -44,15 +44,6 @@ def place(s3: S3, prefix: str) -> Place:
     return Place(s3, prefix)
 
 
-def refusing(code: str, status: int = 403) -> Failure:
-    body = f"<Error><Code>{code}</Code></Error>".encode()
-    return Failure(before=True, status=status, body=body)
-
-
-def conditional(it: Request) -> bool:
-    return "If-None-Match" in it.headers or "If-Match" in it.headers
-
-
 def copying(it: Request) -> bool:
     return "x-amz-copy-source" in it.headers and "partNumber" not in it.query
 
@@ -81,9 +72,8 @@ def beginning(it: Request) -> bool:
     return it.target.endswith("?uploads")
 
 
-UNKNOWN, DENIED = refusing("NotImplemented", 501), refusing("AccessDenied")
 UNCONDITIONAL = "if-absent=warning if-unchanged=warning race=skipped delete-if=note"
-UNDELETED = "delete=warning delete-if=skipped clean-up=warning"
+UNDELETED = "delete=warning delete-if=skipped parts=skipped copy-parts=skipped clean-up=warning"
 NO_PARTS = "parts=failed abort=skipped copy-parts=skipped"
 SUMS = "checksum=when_supported"
 FAULTS = [
@@ -185,16 +175,27 @@ def test_a_clock_that_is_off(place: Place, skew: float, said: str) -> None:
         assert re.search(rf"3,(599|600|601) s {said}", checks[name].text)
 
 
-def test_a_server_that_never_answers(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("waiting", "said"), [(0, "the connection broke (ReadTimeoutError)"), (3, "nothing answers")]
+)
+def test_a_server_that_hangs_is_not_waited_for(
+    place: Place, waiting: int, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(probe_desk, "_ANSWERING", 0.2)
-    with socket.create_server(("127.0.0.1", 0)) as listening:
+    monkeypatch.setattr(probe_desk, "_CONNECTING", 0.2)
+    with ExitStack() as stack:
+        listening = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(waiting):  # until nobody else is let in
+            client = stack.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(listening.getsockname())
         endpoint = f"http://127.0.0.1:{listening.getsockname()[1]}"
         started = time.monotonic()
         diagnosis = doctor(place.spec(endpoint=endpoint))
     assert time.monotonic() - started < 5
     assert diagnosis.exit_code == 74
-    assert "ReadTimeoutError" in found(diagnosis)["reach"].text
-    assert "firewall" in found(diagnosis)["reach"].advice
+    assert said in found(diagnosis)["reach"].text
+    assert "endpoint_url=" in found(diagnosis)["reach"].advice
 
 
 @contextmanager
