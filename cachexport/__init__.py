@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         load_cache,
         open_source,
         open_targets,
+        verify_cache,
     )
     from cachexport.chains import (
         BlobSource,
@@ -58,6 +59,7 @@ _HOMES = {
     "load_cache": "cachexport.api",
     "open_source": "cachexport.api",
     "open_targets": "cachexport.api",
+    "verify_cache": "cachexport.api",
 }
 
 __all__ = [
@@ -82,6 +84,7 @@ __all__ = [
     "load_cache",
     "open_source",
     "open_targets",
+    "verify_cache",
 ]
 
 

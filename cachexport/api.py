@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from cachexport.errors import CachexportError
+from cachexport.errors import CachexportError, NotFound
+from cachexport.maintenance.verify import verify_source
 from cachexport.plugins import find_backend
 from cachexport.spec import parse_spec
 from cachexport.transfer.ends import Eager, ManyNamed
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from cachexport.chains import CacheChains
     from cachexport.envelope.cache import Cache, WrappedCache
+    from cachexport.maintenance.verify import Verification
     from cachexport.spec import CommonExport
     from cachexport.transfer.ends import Source, Target
     from cachexport.transfer.progress import Progress
@@ -111,6 +113,22 @@ def copy_cache(
 def load_cache(source: str) -> list[Cache]:
     """Read what one source names, without making a graph of it: one cache, or inline caches."""
     return load_caches([(str(parse_spec(source)), open_source(source))])
+
+
+def verify_cache(
+    source: str, *, deep: bool = False, progress: Progress = silent
+) -> list[Verification]:
+    """Look whether all that a source's caches need is there, and with `deep` whether it is right.
+
+    Gives one verification for each cache, with every fault that was found. Raises NotFound when
+    there is no cache.
+    """
+    name = str(parse_spec(source))
+    with closing(open_source(source)) as opened, step(progress, f"verifying cache {name}"):
+        found = verify_source(opened, deep=deep, progress=progress)
+    if not found:
+        raise NotFound(f"{name}: the image has no inline cache")
+    return found
 
 
 def open_source(text: str) -> Source:

@@ -31,6 +31,7 @@ class Verb:
 _TABLE = (
     Verb("export", "Read caches and write them, merged if several, to every target."),
     Verb("inspect", "Show what is in a cache."),
+    Verb("verify", "Check that all of a cache is there, and is what it should be."),
     Verb("doctor", "Try what a place for caches can do, and say what to change."),
     Verb("completion", "Print the script that completes commands and options in a shell."),
 )

@@ -51,6 +51,14 @@ class InfoProvider(Protocol):
         """Look the content up, without reading it. Raises NotFound when it is not there."""
 
 
+@runtime_checkable
+class SizeProvider(Protocol):
+    """Something that can tell cheaply what of much content it has, and how large it is."""
+
+    def sizes(self, digests: Iterable[Digest], /) -> dict[Digest, int]:
+        """Give the bytes of those that are there, with as few questions as can be."""
+
+
 class Ingester(Protocol):
     """Something that content can be written into."""
 

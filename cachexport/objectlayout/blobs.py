@@ -43,6 +43,12 @@ class Blobs:
         """See InfoProvider."""
         return Info(digest, self.client.head(self.keys.blob(digest)).size)
 
+    def sizes(self, digests: Iterable[Digest], /) -> dict[Digest, int]:
+        """See SizeProvider."""
+        wanted = {self.keys.blob(digest): digest for digest in digests}
+        stored = find_stored(self.client, self.keys.blobs, wanted)
+        return {wanted[key]: found.size for key, found in stored.items()}
+
     def missing(self, descs: Iterable[Descriptor], /) -> set[Digest]:
         """See Ingester. Old ones that are there are touched; one of another size is missing."""
         wanted = {self.keys.blob(desc.digest): desc for desc in descs}

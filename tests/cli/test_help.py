@@ -63,7 +63,7 @@ def test_completion_scripts_ask_this_program(run: InProcess, shell: str) -> None
 @pytest.mark.parametrize(
     ("words", "cword", "completions"),
     [
-        ("cachexport ", "1", ["export", "inspect", "doctor", "completion"]),
+        ("cachexport ", "1", ["export", "inspect", "verify", "doctor", "completion"]),
         ("cachexport exp", "1", ["export"]),
         ("cachexport inspect --format ", "3", ["table", "json", "tree", "dot"]),
         ("cachexport inspect ty", "2", ["type=local", "type=registry", "type=s3"]),

@@ -14,7 +14,7 @@ BLOCKS = re.findall(r"^```console\n\$ (.*?)\n(.*?)^```$", README, re.MULTILINE |
 
 
 def test_console_blocks_are_what_is_printed(tmp_path):
-    assert len(BLOCKS) == 6
+    assert len(BLOCKS) == 8
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     for command, shown in BLOCKS:
         program, *args = shlex.split(command)

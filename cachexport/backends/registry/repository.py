@@ -93,6 +93,14 @@ class Repository:
             lacking = self._mount_all(lacking, name)
         return {desc.digest for desc in lacking}
 
+    def sizes(self, digests: Iterable[Digest], /) -> dict[Digest, int]:
+        """See SizeProvider. Asks for each blob, many at once."""
+        wanted = list(digests)
+        sizes = map_parallel(self._size, wanted, self._parallelism)
+        return {
+            digest: size for digest, size in zip(wanted, sizes, strict=True) if size is not None
+        }
+
     def mount(self, desc: Descriptor, repository_name: str) -> bool:
         """Take a blob over from another repository of the registry, and say whether it was.
 
@@ -175,18 +183,22 @@ class Repository:
         )
 
     def _holds(self, desc: Descriptor) -> bool:
+        return self._size(desc.digest, desc.size) == desc.size
+
+    def _size(self, digest: Digest, untold: int | None = None) -> int | None:
+        """Give a blob's bytes; None when it is not there, `untold` where that is not told."""
         try:
             response = self._client.call(
                 "HEAD",
-                f"{self._path}/blobs/{desc.digest}",
-                op=f"look for {desc.digest} in {self.place}",
+                f"{self._path}/blobs/{digest}",
+                op=f"look for {digest} in {self.place}",
                 expect=(200,),
             )
         except NotFound:
-            return False
+            return None
         response.drain_conn()
         size = response.headers.get("Content-Length")
-        return size is None or size == str(desc.size)
+        return int(size) if size and size.isdigit() else untold
 
     def _ask_manifest(self, method: str, target: str) -> BaseHTTPResponse:
         return self._client.call(

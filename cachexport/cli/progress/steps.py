@@ -1,6 +1,6 @@
 """Steps as BuildKit shows them: vertexes, and what happens in each.
 
-Events come flat. Importing from a source and exporting to a target are vertexes of their own;
+Events come flat. Importing from a source, verifying one and exporting to a target are vertexes;
 any other step belongs to the vertex that began last and is still open. Where there is none, one
 called "exporting cache" is opened for it.
 """
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from cachexport.transfer.progress import Event
 
-_VERTEXES = ("importing cache manifest from ", "exporting cache")
+_VERTEXES = ("importing cache manifest from ", "verifying cache", "exporting cache")
 DEFAULT = "exporting cache"
 
 

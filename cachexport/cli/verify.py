@@ -1,0 +1,95 @@
+"""`cachexport verify`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from cachexport.cli import console
+from cachexport.cli.interrupts import interruptible
+from cachexport.cli.layout import verbatim
+from cachexport.cli.output import answer
+from cachexport.cli.progress import MODES, clock, open_renderer
+from cachexport.cli.specs import complete_spec, hinting_at_paths
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cachexport.maintenance.verify import Verification
+
+
+@click.command(
+    "verify",
+    epilog=verbatim(
+        """
+        Faults:
+          damaged        config or manifest is not what its digest says, or is none
+          undescribed    the config has a layer that the manifest does not describe
+          unused         the manifest describes a layer that the config does not have
+          missing        a layer is not there
+          wrong-size     a layer has another size
+          corrupt        a layer has other content (--deep)
+          wrong-diff-id  a layer's files are others (--deep)
+          no-diff-id     a descriptor lacks what BuildKit needs to import it
+
+        Fields of the JSON:
+          caches[]   records, blobs, size, faults[]
+          faults[]   kind, blob (null or a digest), text
+
+        Examples:
+          cachexport verify type=local,src=cache
+          cachexport verify registry.example/app:cache --deep
+          cachexport verify type=s3,bucket=caches,name=main --format json
+        """
+    ),
+)
+@click.argument("spec", shell_complete=complete_spec)
+@click.option("--deep", is_flag=True, help="Read every layer and check its content.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="How to show it.",
+)
+@click.option(
+    "--progress",
+    "mode",
+    type=click.Choice(MODES),
+    metavar="MODE",
+    default="auto",
+    help="How to show progress on stderr: auto (tty on a terminal, else plain), plain, tty, "
+    "rawjson or quiet.",
+)
+@click.pass_context
+def command(ctx: click.Context, spec: str, deep: bool, form: str, mode: str) -> None:
+    """Check that all of a cache is there, and is what it should be.
+
+    Every fault is told, not only the first. The exit code is 0 without one, 65 when config or
+    manifest is damaged, 70 when something is wrong with a layer.
+    """
+    renderer = open_renderer(mode, clock())
+    with (
+        hinting_at_paths([spec]),
+        renderer,
+        console.logging_to(renderer.log, notes=mode != "quiet"),
+        interruptible(renderer) as progress,
+    ):
+        from cachexport.api import verify_cache
+
+        found = verify_cache(spec, deep=deep, progress=progress)
+    _show(found, form)
+    ctx.exit(max((item.exit_code for item in found), key=_badness, default=0))
+
+
+def _badness(exit_code: int) -> int:
+    """Order codes: without its config a cache is worth nothing, whatever its layers."""
+    return {0: 0, 65: 2}.get(exit_code, 1)
+
+
+def _show(found: Sequence[Verification], form: str) -> None:
+    from cachexport.cli.views.verification import document_lines, table_lines
+
+    answer(document_lines(found) if form == "json" else table_lines(found))
