@@ -155,7 +155,6 @@ def test_who_may_do_nothing_in_this_bucket(
         ("access_key_id=AKNOBODY", 77, "login", "AK…, from access_key_id=, is", "access_key_id="),
         ("bucket=no-such-bucket", 74, "bucket", "NoSuchBucket", "aws s3 mb s3://no-such-bucket"),
         ("endpoint_url=http://127.0.0.1:9", 74, "reach", "nothing answers", "endpoint_url="),
-        ("endpoint_url=127.0.0.1:9", 2, "reach", "endpoint_url: wants a URL", ""),
         ("profile=nobody", 77, "reach", "ProfileNotFound", "profile="),
     ],
 )

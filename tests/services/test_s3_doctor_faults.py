@@ -248,9 +248,7 @@ def test_a_server_that_knows_the_path_only(place: Place) -> None:
 
 
 @pytest.mark.usefixtures("local_hosts")
-def test_a_server_that_knows_both_styles_or_hosts_only(
-    moto_s3: S3, prefix: str, tmp_path: Path
-) -> None:
+def test_a_server_that_knows_both_styles_or_hosts_only(moto_s3: S3, prefix: str) -> None:
     place = Place(moto_s3, prefix)
     gone = refusing("NoSuchBucket", 404)
     with FaultyProxy(moto_s3.endpoint, 0, [gone], when=in_path) as proxy:
@@ -260,10 +258,7 @@ def test_a_server_that_knows_both_styles_or_hosts_only(
         proxy.every = 1
         bucket = place.examine(endpoint=endpoint)["bucket"]
         assert bucket.exit_code == 74
-        assert "addressing_style = virtual" in bucket.advice
-        config = tmp_path / "home" / ".aws" / "config"
-        config.parent.mkdir(parents=True)
-        config.write_text("[default]\ns3 =\n  addressing_style = virtual\n")
-        checks = place.examine(endpoint=endpoint)
+        assert "use_path_style=false" in bucket.advice
+        checks = place.examine("use_path_style=false", endpoint=endpoint)
         assert outcomes(checks) == {"checksums": "note"}
         assert checks["style"].facts["works"] == "virtual"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from cachexport.errors import InvalidAttr
 from cachexport.oci.digest import Digest
@@ -36,6 +37,13 @@ def _bucket(text: str) -> str:
     return text
 
 
+def _url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("wants a URL, as in https://s3.example")
+    return text
+
+
 @dataclass(frozen=True, kw_only=True)  # without slots: two bases with slots do not mix
 class Connection:
     """How to reach a bucket, and where in it caches are."""
@@ -51,12 +59,12 @@ class Connection:
         "name", names, default=("buildkit",), summary="the cache's name; several joined by ;"
     )
     endpoint_url: str = attribute(
-        "endpoint_url", default="", summary="the URL of a server that is not Amazon's"
+        "endpoint_url", _url, default="", summary="the URL of a server that is not Amazon's"
     )
-    use_path_style: bool = attribute(
+    use_path_style: bool | None = attribute(
         "use_path_style",
         flag,
-        default=False,
+        default=None,
         summary="put the bucket into the path, not the host; counts with endpoint_url only",
     )
     access_key_id: str = attribute("access_key_id", default="", summary="a login of its own")

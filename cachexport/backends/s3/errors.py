@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from botocore import exceptions as boto
+from botocore.parsers import ResponseParserError
 
 from cachexport.errors import Auth, BackendError, CachexportError, NotFound, Outdated, S3Error
 
@@ -36,6 +37,8 @@ _TEMPORARY = frozenset(
     }
 )
 _TEMPORARY_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+_WITHOUT_BODY = frozenset({"head", "touch"})
+"""What is answered with a bare status. To anything else a bare 404 is not S3's word."""
 _DENIED = {
     "AccessDenied": "",
     "403": "",
@@ -62,6 +65,7 @@ _REGION = frozenset(
     }
 )
 _HINTS = {
+    "404": "that is not S3's word for a missing object; check endpoint_url=",
     "NoSuchBucket": "there is no such bucket; make it, or check bucket= and endpoint_url=",
     "InvalidBucketName": "that is no name of a bucket; check bucket=",
     "EntityTooLarge": "the server takes no object of this size in one piece; set part_size=",
@@ -93,6 +97,9 @@ def translated(op: str, where: str) -> Iterator[None]:
         raise refusal(op, where, error.response) from error
     except boto.BotoCoreError as error:
         raise _failure(op, where, error) from error
+    except ResponseParserError as error:
+        message = f"{where}: cannot {op}: what answers does not speak S3; check endpoint_url="
+        raise BackendError(message, op=op) from error
 
 
 def refusal(op: str, where: str, response: Any) -> CachexportError:
@@ -101,7 +108,7 @@ def refusal(op: str, where: str, response: Any) -> CachexportError:
     metadata = response.get("ResponseMetadata", {})
     status = int(metadata.get("HTTPStatusCode", 0))
     message = f"{where}: cannot {op}: the server answered {status} {code}".rstrip()
-    if code in ABSENT:
+    if code in ABSENT and (op in _WITHOUT_BODY or not code.isdigit()):
         return NotFound(f"{where} is not there")
     if code in OUTDATED:
         return Outdated(f"{where}: somebody else wrote it meanwhile")
@@ -122,7 +129,8 @@ def refusal(op: str, where: str, response: Any) -> CachexportError:
 
 def _denied(op: str, code: str) -> str:
     permission = _PERMISSIONS.get(op, "")
-    return _DENIED.get(code) or f"the login needs the permission {permission} on it"
+    needed = f"the login needs the permission {permission} on it"
+    return _DENIED.get(code) or (needed if permission else "check the login")
 
 
 def _bucket_region(response: Any) -> str:

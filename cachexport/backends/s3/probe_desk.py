@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 from cachexport.backends.s3.auth import open_session
 from cachexport.backends.s3.connect import connect
 from cachexport.backends.s3.errors import translated
-from cachexport.errors import InvalidAttr
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -124,12 +123,8 @@ class Desk:
     @cached_property
     def _settings(self) -> Any:
         """The settings of exports."""
-        try:
-            with translated("log in", self.place):
-                made = connect(self.connection, self.connection.region)
-        except ValueError as error:
-            message = "endpoint_url: wants a URL, as in https://s3.example:9000"
-            raise InvalidAttr("endpoint_url", message) from error
+        with translated("log in", self.place):
+            made = connect(self.connection, self.connection.region)
         made.close()
         return made.meta.config
 

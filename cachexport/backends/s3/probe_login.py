@@ -159,10 +159,7 @@ class Login:
     def _about_other(self) -> str:
         if self._ours == VIRTUAL:
             return "set use_path_style=true"
-        return (
-            "leave use_path_style out, and set addressing_style = virtual under s3 = in the "
-            "profile of ~/.aws/config"
-        )
+        return "set use_path_style=false"
 
 
 _BOTH = {PATH, VIRTUAL}

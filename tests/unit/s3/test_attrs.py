@@ -60,6 +60,7 @@ def test_what_is_not_given_is_as_in_buildkit():
         ("name=", "name"),
         ("tags=a", "tags"),
         ("bucket=", "bucket"),
+        ("endpoint_url=localhost:9000", "endpoint_url"),
         ("oci-mediatypes=false,image-manifest=true", "image-manifest"),
     ],
 )

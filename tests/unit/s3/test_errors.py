@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from botocore import exceptions as boto
+from botocore.parsers import ResponseParserError
 
 from cachexport.backends.s3.errors import refusal, translated
 from cachexport.errors import Auth, BackendError, CachexportError, NotFound, Outdated, S3Error
@@ -24,7 +25,7 @@ def response(code: str, status: int, **error: str) -> dict[str, Any]:
     ("code", "status", "kind", "said"),
     [
         ("NoSuchKey", 404, NotFound, "is not there"),
-        ("404", 404, NotFound, "is not there"),
+        ("404", 404, S3Error, "endpoint_url="),
         ("NoSuchBucket", 404, S3Error, "no such bucket"),
         ("PreconditionFailed", 412, Outdated, "somebody else"),
         ("412", 412, Outdated, "somebody else"),
@@ -76,6 +77,15 @@ def test_what_may_pass_is_temporary(code: str, status: int) -> None:
     assert isinstance(error, S3Error)
     assert error.temporary
     assert error.code == code
+
+
+def test_a_bare_404_is_an_answer_where_there_is_no_more() -> None:
+    assert type(refusal("head", WHERE, response("404", 404))) is NotFound
+
+
+def test_what_is_no_s3_server_is_named() -> None:
+    with pytest.raises(BackendError, match="endpoint_url="), translated("list", WHERE):
+        raise ResponseParserError("<html>")
 
 
 def test_the_right_region_is_told_where_it_is_known() -> None:
