@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tarfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -180,8 +179,7 @@ def _both_images(tmp_path: Path) -> Path:
     folder = tmp_path / "both"
     entries = []
     for name in ("inline-image.tar", "copy-link-inline-image.tar"):
-        with tarfile.open(FOLDER / name) as tar:
-            tar.extractall(folder, filter="data")
+        unpack(FOLDER / name, folder)
         entries += json.loads((folder / "index.json").read_bytes())["manifests"]
     names = ("mediaType", "digest", "size")
     kind = "application/vnd.oci.image.index.v1+json"

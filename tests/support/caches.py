@@ -13,9 +13,15 @@ FOLDER = Path(__file__).parent.parent / "wire" / "caches"
 LAYOUTS = sorted(path.parent.name for path in FOLDER.glob("*/index.json"))
 
 
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpack what is ours; Debian's 3.11.2 knows no filters yet, later ones warn without."""
+    with tarfile.open(archive) as tar:
+        tar.extraction_filter = getattr(tarfile, "data_filter", None)
+        tar.extractall(folder)
+
+
 def unpack_wide(folder: Path) -> Path:
-    with tarfile.open(FOLDER / "wide.tar.gz") as tar:
-        tar.extractall(folder, filter="data")
+    unpack(FOLDER / "wide.tar.gz", folder)
     return folder / "wide"
 
 
