@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from cli.commands import InProcess, local
-from support.caches import FOLDER, LAYOUTS, unpack_wide
+from support.caches import FOLDER, LAYOUTS, unpack, unpack_wide
 from support.machine import lacking
 
 from cachexport.cli import main
