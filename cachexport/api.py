@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from cachexport.errors import CachexportError, NotFound
+from cachexport.errors import CachexportError, InvalidInputError, NotFound
 from cachexport.maintenance.verify import verify_source
 from cachexport.plugins import find_backend
 from cachexport.spec import parse_spec
@@ -92,6 +92,8 @@ def copy_cache(
     not keep the others from being written; in the end its error is raised, or an ExceptionGroup
     of several. `answered` hears each answer as it comes, those of failures too.
     """
+    if isinstance(sources, str) or isinstance(targets, str):
+        raise InvalidInputError("sources and targets are lists of specifications")
     with ExitStack() as stack:
         named = partial(_named, stack)
         # What comes last is closed first: a target may delete what a source still needs.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from typing import TYPE_CHECKING, TypeVar
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _T = TypeVar("_T")
+_log = logging.getLogger(__name__)
 
 ATTEMPTS = 5
 """How often something is tried in all, where its backend does not count."""
@@ -47,6 +49,7 @@ def persistently(work: Callable[[], _T], attempts: int = ATTEMPTS) -> _T:
             counted += not _is_anew(error)
             if not error.temporary or counted >= attempts:
                 raise
+            _log.info("%s; trying again", error)
         _wait(failures)
 
 

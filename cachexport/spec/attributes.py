@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cachexport.errors import InvalidAttr
+from cachexport.spec.csv import without_password
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -125,5 +126,5 @@ def _read(declared: Attribute, spec: Spec) -> Any:
     try:
         return declared.read(text)
     except ValueError as error:
-        message = f"bad value {text!r} for attribute {declared.name}: {error}"
+        message = without_password(f"bad value {text!r} for attribute {declared.name}: {error}")
         raise InvalidAttr(declared.name, message) from error

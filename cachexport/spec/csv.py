@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _FIELD = r'(?:"(?:[^"]|"")*"|[^",]*)'
 _RECORD = re.compile(f"{_FIELD}(?:,{_FIELD})*")
 _WORD = re.compile(f"(?:^|,)({_FIELD})")
+_PASSWORD = re.compile(r":[^:/@\s]*@(?!sha\d{3}:)")
 _SECRETS = frozenset({"secret_access_key", "session_token", "token", "ghtoken", "password"})
 
 
@@ -31,9 +32,17 @@ class Spec:
     attrs: Mapping[str, str]
 
     def __str__(self) -> str:
-        shown = {key: "***" if key in _SECRETS else value for key, value in self.attrs.items()}
+        shown = {
+            key: "***" if key in _SECRETS else without_password(value)
+            for key, value in self.attrs.items()
+        }
         words = [f"{key}={value}" for key, value in {"type": self.type, **shown}.items()]
         return ",".join(map(_quoted, words))
+
+
+def without_password(text: str) -> str:
+    """Give a text for messages: what stands for a password before an `@` is left out."""
+    return _PASSWORD.sub(":***@", text)
 
 
 def parse_spec(text: str) -> Spec:

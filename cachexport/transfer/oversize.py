@@ -19,8 +19,7 @@ _HINT = "; mode=min keeps fewer results, and a tag for each part of the build ke
 def check_size(cache: WrappedCache, common: CommonExport, limit: int | None) -> None:
     """Say what BuildKit will make of the size of config and manifest, `limit` bytes at most.
 
-    Bytes that are passed on as they were read are never refused: somebody has them already.
-    Raises FailedPrecondition with `on-oversize=fail` for a cache that was marshalled here.
+    Raises FailedPrecondition with `on-oversize=fail`.
     """
     if limit is None:
         return
@@ -31,7 +30,7 @@ def check_size(cache: WrappedCache, common: CommonExport, limit: int | None) -> 
             continue
         if len(raw) <= limit:
             _log.info(note)
-        elif common.on_oversize == "fail" and not cache.as_read:
+        elif common.on_oversize == "fail":
             raise FailedPrecondition(note + _HINT)
         else:
             _log.warning(note + _HINT)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
 
+_TOLD = 3
+"""How many further errors an error tells of."""
 DEFAULT_THREADS = 4
 """As many layers at once as BuildKit moves."""
 
@@ -74,9 +76,11 @@ def _raise_first(futures: list[Future[_Out]]) -> None:
     if not errors:
         return
     first, *others = errors
-    for error in others:
-        if str(error.__cause__ or error) != str(first.__cause__ or first):
-            first.add_note(f"also: {error}")
+    different = [e for e in others if str(e.__cause__ or e) != str(first.__cause__ or first)]
+    for error in different[:_TOLD]:
+        first.add_note(f"also: {error}")
+    if len(different) > _TOLD:
+        first.add_note(f"and {len(different) - _TOLD} more errors")
     raise first
 
 

@@ -85,7 +85,7 @@ def test_a_tunnel_leads_to_whom_the_certificate_names(
         ForwardingProxy({"registry.test:443": other.host}) as proxy,
     ):
         through(monkeypatch, proxy)
-        with pytest.raises(CachexportError, match="certificate is not trusted"):
+        with pytest.raises(CachexportError, match="certificate is one for another name"):
             push("registry.test", repo)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import threading
 import time
@@ -39,6 +40,9 @@ _SHORT = 5.0
 """Seconds that something without consequence may take."""
 _ENDPOINTS = {"docker.io": "registry-1.docker.io"}
 """Where a registry answers, if not at the host that references name."""
+
+
+_log = logging.getLogger(__name__)
 
 
 class Client:
@@ -103,6 +107,7 @@ class Client:
                     give_up(error, attempt)
                 if not error.temporary:
                     raise
+                _log.info("%s; trying again (%d of %d)", error, attempt + 1, self.retries)
             else:
                 return response
             pause(attempt, retry_after)
@@ -149,6 +154,14 @@ class Client:
         """Raise what a response means unless its status is one of the expected ones."""
         if response.status not in expect:
             raise self._refusal(op, response)
+
+    def check_registry(self) -> None:
+        """Raise BackendError unless a registry answers at all: anything can answer 404."""
+        response = self.call("GET", "/v2/", op="ask for the API", expect=range(100, 600))
+        response.drain_conn()
+        if response.status not in (200, 401, 403):
+            message = f"{self.host} is no registry: it answered {response.status} to GET /v2/"
+            raise BackendError(f"{message}; check host and port", op="ask for the API")
 
     def close(self) -> None:
         """Close all connections."""

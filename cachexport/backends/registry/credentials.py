@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,8 +87,14 @@ def _read(raw: bytes, host: str, env: Mapping[str, str]) -> Login | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a helper that is not installed is an error below
             found = _load(raw, env).resolve_authconfig(host) or {}
-    except (OSError, ValueError, DockerException) as error:
+    except (OSError, ValueError) as error:
         raise _Unreadable(str(error)) from error
+    except DockerException as error:
+        told = error.__cause__ or error
+        if told.__cause__ is None:
+            raise _Unreadable(str(told)) from error
+        # What a helper printed may be a secret.
+        raise _Unreadable("the credential helper that it names failed") from None
     except (AttributeError, TypeError) as error:
         # docker's library does not look at the types of what it reads.
         raise _Unreadable("something in it is not of the right type") from error
@@ -112,4 +119,13 @@ def _load(raw: bytes, env: Mapping[str, str]) -> AuthConfig:
         raise ValueError("it is no JSON object")
     if not content.keys() & {"auths", "credsStore", "credHelpers"}:
         return AuthConfig({})
+    for entry in (content.get("auths") or {}).values():
+        _complete(entry)
     return load_config(config_dict=content, credstore_env=dict(env))
+
+
+def _complete(entry: dict[str, str]) -> None:
+    """Write a login down as docker does, where it is there in plain, as in Kubernetes."""
+    if not entry.get("auth") and entry.get("username") and entry.get("password"):
+        pair = f"{entry['username']}:{entry['password']}"
+        entry["auth"] = base64.b64encode(pair.encode()).decode()

@@ -39,6 +39,8 @@ def refusal(op: str, place: str, status: int, body: bytes) -> CachexportError:
     """
     diagnostics = _diagnostics(body)
     said = "; ".join(diagnostics[:_MAX_DIAGNOSTICS]) or _HINTS.get(status, "no reason given")
+    if b"HTTP request to an HTTPS server" in body:
+        said = "it speaks TLS; set registry.insecure=false"
     message = f"{place}: cannot {op}: the registry answered {status} ({said})"
     if status in (401, 403):
         hint = "log in with `docker login`, or check that the account may do this"
@@ -78,6 +80,10 @@ def _is_tls(error: BaseException) -> bool:
 
 
 def _reason(error: BaseException) -> str:
+    if _is_tls(error) and "WRONG_VERSION_NUMBER" in str(error):
+        return "what answers there does not speak TLS; set registry.insecure=true for plain HTTP"
+    if _is_tls(error) and "mismatch" in str(error):
+        return f"the certificate is one for another name ({error}); use that name"
     if _is_tls(error):
         return (
             f"the certificate is not trusted ({error}); add its authority to the system's, "

@@ -53,6 +53,7 @@ class Repository:
         self._parallelism = parallelism
         self._mount_from = mount_from
         self._closed_to_us: set[str] = set()
+        self._is_registry = False
         self._uploads = Uploads(client, self._path, self.place, self._holds)
 
     def close(self) -> None:
@@ -61,7 +62,13 @@ class Repository:
 
     def resolve(self, target: str) -> Descriptor:
         """Describe the manifest under a tag or digest. Raises NotFound."""
-        response = self._ask_manifest("HEAD", target)
+        try:
+            response = self._ask_manifest("HEAD", target)
+        except NotFound:
+            if not self._is_registry:
+                self._client.check_registry()
+                self._is_registry = True
+            raise
         response.drain_conn()
         digest = response.headers.get("Docker-Content-Digest", "")
         size = response.headers.get("Content-Length", "")
@@ -71,7 +78,7 @@ class Repository:
             )
         # The answer to a HEAD need not tell all.
         response = self._ask_manifest("GET", target)
-        with network(f"find {self.place}:{target}", self.host):
+        with network(f"ask for {self._named(target)}", self.host):
             return Descriptor.of(response.read(), _media_type(response))
 
     def open(self, desc: Descriptor, /) -> Reader:
@@ -143,7 +150,7 @@ class Repository:
         response = self._client.call(
             "PUT",
             f"{self._path}/manifests/{quote(target, safe=':')}",
-            op=f"write the manifest {self.place}:{target}",
+            op=f"write the manifest {self._named(target)}",
             headers={"Content-Type": media_type},
             body=raw,
             expect=(201,),
@@ -200,11 +207,14 @@ class Repository:
         size = response.headers.get("Content-Length")
         return int(size) if size and size.isdigit() else untold
 
+    def _named(self, target: str) -> str:
+        return f"{self.place}{'@' if ':' in target else ':'}{target}"
+
     def _ask_manifest(self, method: str, target: str) -> BaseHTTPResponse:
         return self._client.call(
             method,
             f"{self._path}/manifests/{quote(target, safe=':')}",
-            op=f"find {self.place}:{target}",
+            op=f"ask for {self._named(target)}",
             headers={"Accept": _MANIFEST_TYPES},
             expect=(200,),
         )

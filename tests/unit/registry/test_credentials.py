@@ -121,6 +121,24 @@ def test_a_login_that_cannot_be_read_is_not_an_anonymous_one(env, tmp_path):
         find_login(HOST, env)
 
 
+def test_what_a_helper_prints_is_not_told(env, tmp_path, monkeypatch):
+    helper = tmp_path / "docker-credential-leaky"
+    helper.write_text("#!/bin/sh\necho boom S3CRET\nexit 1\n")
+    helper.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    write(tmp_path / ".docker/config.json", {"credHelpers": {HOST: "leaky"}})
+    with pytest.raises(Auth, match="credential helper") as raised:
+        find_login(HOST, {**env, "PATH": str(tmp_path)})
+    assert "S3CRET" not in str(raised.value)
+
+
+def test_a_login_in_plain_is_taken(env, tmp_path):
+    login = {"username": "ci", "password": "pass:word"}
+    write(tmp_path / ".docker/config.json", {"auths": {HOST: login}})
+    found = find_login(HOST, env)
+    assert (found.username, found.password) == ("ci", "pass:word")
+
+
 def test_a_file_without_logins_is_fine(env, tmp_path):
     write(tmp_path / ".docker/config.json", {"experimental": "enabled"})
     assert find_login(HOST, env) is None

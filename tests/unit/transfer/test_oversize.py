@@ -60,13 +60,18 @@ def test_fail_refuses_what_is_marshalled_before_anything_is_written():
     assert target.order == []
 
 
-def test_what_is_passed_on_as_it_was_read_is_never_refused(caplog: pytest.LogCaptureFixture):
+def test_what_is_passed_on_as_it_was_read_is_refused_only_if_somebody_says_so(
+    caplog: pytest.LogCaptureFixture,
+):
     first = Recorder()
     write(prepare_chains(wide(OVER), first.common), first)
     assert first.published
     [cache] = read_caches(first.content, first.published.wrapped.descriptor)
     caplog.clear()
     common = CommonExport(on_oversize="fail", image_manifest=False)
+    with pytest.raises(FailedPrecondition):
+        write(prepare([cache], common), Recorder(common=common))
+    common = CommonExport(image_manifest=False)
     second = Recorder(common=common)
     write(prepare([cache], common), second)
     assert second.published

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import urllib3
 
+from cachexport.backends.registry.errors import TEMPORARY
 from cachexport.backends.registry.hosts import is_loopback, origin
 from cachexport.backends.registry.probe.desk import Role
 from cachexport.backends.registry.tokens import Challenge
@@ -54,7 +55,9 @@ class Reaching:
         if not _is_registry(reply):
             text = f"{self._url()} answers {reply.status}, and not as a registry"
             wrong = BackendError(text, op="reach the registry")
-            return failed(wrong, "check the host in ref=", status=reply.status)
+            later = reply.status in TEMPORARY
+            advice = "it is overloaded or down; try later" if later else "check the host in ref="
+            return failed(wrong, advice, status=reply.status)
         return self._how(reply.headers.get(_VERSION, ""), round(seconds * 1000, 3))
 
     def login(self) -> Finding:

@@ -8,7 +8,8 @@ from cachexport.backends.registry.probe.desk import Role
 from cachexport.content.verify import read_blob
 from cachexport.envelope.cache import WrappedCache
 from cachexport.envelope.read import read_caches
-from cachexport.errors import Auth, Integrity, NotFound
+from cachexport.envelope.size import size_note
+from cachexport.errors import AlreadyExists, Auth, Integrity, NotFound
 from cachexport.transfer.probe import failed, note, ok, warning
 
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ class Reading:
             return self._image(inline=bool(caches))
         form, records = caches[0].wrapped.form, len(caches[0].config.records)
         text = f"a cache with {records:,} records, as {form}"
+        wrapped = caches[0].wrapped
+        for kind, raw in (("config", wrapped.config), ("manifest", wrapped.manifest)):
+            if said := size_note(kind, len(raw)):
+                return warning(f"{text}; {said}", "mode=min keeps fewer results", found="cache")
         return ok(text, found="cache", form=form, records=records)
 
     def read_back(self) -> Finding:
@@ -74,4 +79,9 @@ class Reading:
         if self._desk.attrs.force:
             return note(f"{text}; an export replaces it, as force=true says", found="image")
         advice = "write to another tag, or replace it with force=true"
-        return warning(f"{text}; an export does not replace it", advice, found="image")
+        refused = AlreadyExists(f"{text}; an export does not replace it")
+        return (
+            failed(refused, advice, found="image")
+            if not inline
+            else warning(str(refused), advice, found="image")
+        )
