@@ -61,6 +61,11 @@ class Blobs:
         kept -= {found.key for found, is_gone in zip(old, gone, strict=True) if is_gone}
         return {desc.digest for key, desc in wanted.items() if key not in kept}
 
+    def keep(self, stored: Stored) -> None:
+        """Touch an object that is used again if it is old enough to expire."""
+        if stored.modified < self.now() - self.touch_refresh:
+            self._is_gone_when_touched(stored)
+
     def ingest(self, desc: Descriptor, reader: Reader, /) -> None:
         """See Ingester."""
         self.client.write(self.keys.blob(desc.digest), reader, desc.size)

@@ -11,7 +11,7 @@ from cachexport.envelope.cache import Wrapped, WrappedCache
 from cachexport.envelope.form import Form
 from cachexport.envelope.manifest import Manifest, decode_manifest, encode_manifest
 from cachexport.envelope.read import METADATA_LIMIT
-from cachexport.errors import ContentError, InvalidDigest, WireFormat
+from cachexport.errors import Auth, ContentError, InvalidDigest, WireFormat
 from cachexport.objectlayout.named import decode_named
 from cachexport.oci.descriptor import Descriptor
 from cachexport.oci.digest import Digest
@@ -61,7 +61,10 @@ def _stored_envelope(
         raw = read_blob(blobs, desc, limit=METADATA_LIMIT) if desc else b""
         if desc is None or cacheconfig.decode(raw) != config:
             raise WireFormat("it is of another cache")
-    except (ContentError, InvalidDigest, WireFormat) as error:
+        described = {str(layer.digest) for layer in manifest.cache_layers}
+        if not all(layer.blob in described for layer in config.layers):
+            raise WireFormat("it does not describe all layers")
+    except (Auth, ContentError, InvalidDigest, WireFormat) as error:
         # Expiry may have taken it; the object itself says all that is needed.
         _log.info("%s: passing over manifest %s: %s", stored.key, pointer, error)
         return None

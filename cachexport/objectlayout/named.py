@@ -63,6 +63,8 @@ def _descriptor(layer: CacheLayer, path: str) -> Descriptor:
     found = layer.annotations
     if found is None:
         raise WireFormat("a layer without annotations", path)
+    if found.size < 0:
+        raise WireFormat(f"negative size: {found.size}", path)
     try:
         digest, diff_id = Digest.parse(layer.blob), Digest.parse(found.diff_id)
     except InvalidDigest as error:

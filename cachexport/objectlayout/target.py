@@ -62,8 +62,9 @@ class ObjectTarget:
             return Current(version=ABSENT)
         except WireFormat as error:
             self._refuse(error)
-            return Current(version=self._blobs.client.head(self._key).version)
+            return self._foreign()
         self._looked = True
+        self._blobs.keep(stored)
         return Current((cache,) if cache.config.layers else (), stored.version)
 
     def holds(self, cache: WrappedCache, /) -> bool:
@@ -88,13 +89,30 @@ class ObjectTarget:
         expected = None if replacing is None else replacing.version
         version = client.replace(self._key, named, metadata, version=expected)
         # A store that knows no conditions writes whatever they say.
-        if replacing is not None and client.head(self._key).version != version:
+        if replacing is not None and self._version() != version:
             raise Outdated(f"somebody else wrote {client.place}/{self._key} meanwhile")
         return cache
 
     def close(self) -> None:
         """See Target."""
         self._blobs.client.close()
+
+    def _version(self) -> str:
+        try:
+            return self._blobs.client.head(self._key).version
+        except NotFound:
+            return ABSENT
+
+    def _foreign(self) -> Current:
+        """Give the version of what is no cache, if it still is none."""
+        try:
+            raw, stored = self._blobs.client.load(self._key)
+            decode_named(raw)
+        except NotFound:
+            return Current(version=ABSENT)
+        except WireFormat:
+            return Current(version=stored.version)
+        return self.current()
 
     def _look(self) -> None:
         """See once whether the name may be written."""

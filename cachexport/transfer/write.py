@@ -22,7 +22,7 @@ from cachexport.transfer.recompress import recompress
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from cachexport.envelope.cache import WrappedCache
+    from cachexport.envelope.cache import Wrapped, WrappedCache
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
     from cachexport.spec import CommonExport
@@ -88,11 +88,17 @@ class _Writing:
         if current is not None:
             merged = merge_into(current, cache, self.target.ingester, self.target.common)
         check_size(merged.cache, self.target.common, self.target.import_limit)
-        if not merged.is_news or self._is_there(merged.cache):
+        if not merged.is_news:
+            wrapped = merged.cache.wrapped
+            envelope = (wrapped.config_descriptor, wrapped.descriptor)
+            self._write_envelope(merged.cache, self.target.ingester.missing(envelope))
+            return merged.cache
+        if self._is_there(merged.cache):
             return merged.cache
         missing = self._missing(merged)
         self._write_layers(merged.cache, missing)
-        return self._publish(merged.cache, missing, current)
+        self._write_envelope(merged.cache, missing)
+        return self._publish(merged.cache, current)
 
     def _current(self) -> Current | None:
         if not self.target.common.merge:
@@ -136,19 +142,23 @@ class _Writing:
         except NotFound as error:
             raise Integrity(f"missing blob {desc.digest}: {error}") from error
 
-    def _publish(
-        self, cache: WrappedCache, missing: Collection[Digest], current: Current | None
-    ) -> WrappedCache:
+    def _write_envelope(self, cache: WrappedCache, missing: Collection[Digest]) -> None:
         wrapped, ingester = cache.wrapped, self.target.ingester
         config, manifest = wrapped.config_descriptor, wrapped.descriptor
         with step(self.progress, f"writing config {config.digest}"):
             if config.digest in missing:
                 ingest_bytes(ingester, config, wrapped.config)
-        kind = "cache image manifest" if wrapped.form is Form.IMAGE_MANIFEST else "cache manifest"
-        with step(self.progress, f"writing {kind} {manifest.digest}"):
+        with step(self.progress, _writing_manifest(wrapped)):
             if manifest.digest in missing:
                 ingest_bytes(ingester, manifest, wrapped.manifest)
-            return self.target.publish(cache, replacing=current)
+
+    def _publish(self, cache: WrappedCache, current: Current | None) -> WrappedCache:
+        return self.target.publish(cache, replacing=current)
+
+
+def _writing_manifest(wrapped: Wrapped) -> str:
+    kind = "cache image manifest" if wrapped.form is Form.IMAGE_MANIFEST else "cache manifest"
+    return f"writing {kind} {wrapped.descriptor.digest}"
 
 
 def _writing(desc: Descriptor) -> str:

@@ -247,6 +247,28 @@ def test_a_truncated_blob_is_named(buildkits: Place, tmp_path: Path) -> None:
         export(buildkits.spec("name=main"), f"type=local,dest={tmp_path}")
 
 
+def test_a_size_that_lies_does_not_empty_a_blob(place: Place) -> None:
+    export(MAX, place.spec("name=a"))
+    document = json.loads(place.get("manifests/a"))
+    blob = document["layers"][0]["blob"]
+    whole = place.get(f"blobs/{blob}")
+    document["layers"][0]["annotations"]["size"] = 0
+    place.put("manifests/b", json.dumps(document, separators=(",", ":")).encode())
+    with pytest.raises(Integrity, match=blob):
+        export(place.spec("name=b"), place.spec("name=c"))
+    assert place.get(f"blobs/{blob}") == whole
+
+
+def test_a_refusal_that_breaks_off_is_tried_again(place: Place) -> None:
+    cut = Failure(cut=10)
+    named = lambda request: request.method == "GET" and "/manifests/" in request.path  # noqa: E731
+    with FaultyProxy(place.endpoint, 2, [cut], when=named) as proxy:
+        faulty = Place(place.s3, place.prefix, proxy.url)
+        for _ in range(2):
+            export(MAX, faulty.spec("merge=true"))
+        assert proxy.failed
+
+
 def test_foreign_objects_are_named_and_left_alone(place: Place) -> None:
     place.put("manifests/main", b'{"some":"thing"}')
     with pytest.raises(WireFormat, match=f"{place.prefix}manifests/main"):

@@ -57,8 +57,12 @@ class S3Client:
 
     def write(self, key: str, reader: Reader, size: int, /) -> None:
         """See ObjectClient."""
-        with self._translated("write", key):
-            self._writing.write(self._s3, self._bucket, key, reader, size)
+        try:
+            with self._translated("write", key):
+                self._writing.write(self._s3, self._bucket, key, reader, size)
+        except Outdated as error:
+            # There was no condition: two wrote at once, and the server minded.
+            raise BackendError(str(error), op="write", temporary=True) from error
 
     def replace(
         self, key: str, raw: bytes, metadata: Mapping[str, str], /, *, version: str | None
@@ -127,6 +131,9 @@ class S3Client:
                 answer = self._s3.put_object(
                     Bucket=self._bucket, Key=key, Body=raw, **settings, **conditions
                 )
+        except NotFound as error:
+            # What Amazon says of If-Match where nothing is any longer.
+            raise Outdated(f"{self.place}/{key} was deleted meanwhile") from error
         except S3Error as error:
             if not conditions or error.code not in ("NotImplemented", "501"):
                 raise

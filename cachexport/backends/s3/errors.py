@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import urllib3
 from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
 
@@ -97,7 +98,13 @@ def translated(op: str, where: str) -> Iterator[None]:
         raise refusal(op, where, error.response) from error
     except boto.BotoCoreError as error:
         raise _failure(op, where, error) from error
-    except ResponseParserError as error:
+    except urllib3.exceptions.HTTPError as error:
+        # boto3 reads the body of a refusal outside of its own net.
+        message = f"{where}: cannot {op}: the connection broke ({type(error).__name__})"
+        raise BackendError(message, op=op, temporary=True) from error
+    except CachexportError:
+        raise
+    except (ResponseParserError, KeyError, RecursionError, ValueError) as error:
         message = f"{where}: cannot {op}: what answers does not speak S3; check endpoint_url="
         raise BackendError(message, op=op) from error
 

@@ -32,6 +32,7 @@ class Writing:
         """Write `size` bytes. Raises what the reader raises, and boto3's errors."""
         if size <= self.part_size:
             body = _fill(bytearray(size), reader)
+            reader.read(1)  # of an empty blob nothing was read, and so nothing verified, before
             s3.put_object(Bucket=bucket, Key=key, Body=body, **self.extras)
             return
         part_size = max(self.part_size, -(-size // _MOST_PARTS))

@@ -10,6 +10,7 @@ from support import caches
 from support.objects import MemoryObjects
 
 from cachexport import CacheChains, Descriptor, Digest, load_cache
+from cachexport.envelope.manifest import encode_manifest
 from cachexport.errors import AlreadyExists, Integrity, NotFound, WireFormat
 from cachexport.objectlayout.blobs import Blobs
 from cachexport.objectlayout.keys import Keys
@@ -253,3 +254,70 @@ def test_a_store_that_knows_no_conditions_is_read_again():
     [cache] = ObjectSource(blobs(client), ["main"]).load()
     records = {record.digest for record in cache.config.records}
     assert {record.digest for record in local("copy-link").config.records} <= records
+
+
+def test_what_is_not_new_is_kept_young_and_whole():
+    client = MemoryObjects()
+    export(client, local("max"), merge=True)
+    _, stored = client.load(KEYS.name("main"))
+    manifest = KEYS.blob(Digest.parse(stored.metadata[MANIFEST_METADATA]))
+    del client.objects[manifest]
+    client.time = 2 * DAY
+    export(client, local("max"), merge=True)
+    assert client.load(KEYS.name("main"))[1].modified == 2 * DAY
+    assert client.load(KEYS.name("main"))[1].metadata == stored.metadata
+    assert manifest in client.objects
+
+
+def test_who_replaces_a_foreign_name_does_not_replace_who_did_so_before():
+    client = MemoryObjects()
+    client.replace(KEYS.name("main"), b"foreign", {}, version=None)
+    genuine, others = client.load, [local("max")]
+
+    def load(key):
+        found = genuine(key)
+        if key == KEYS.name("main") and others:
+            export(client, others.pop(), force=True)
+        return found
+
+    client.load = load
+    export(client, local("copy-link"), merge=True, force=True)
+    [cache] = ObjectSource(blobs(client), ["main"]).load()
+    records = {record.digest for record in cache.config.records}
+    for name in ("max", "copy-link"):
+        assert {record.digest for record in local(name).config.records} <= records
+
+
+def test_a_name_that_is_deleted_after_it_was_written_is_written_again():
+    client = bucket()
+    genuine, deleted = client.replace, []
+
+    def replace_and_lose(key, raw, metadata, /, *, version):
+        done = genuine(key, raw, metadata, version=version)
+        if not deleted:
+            deleted.append(client.objects.pop(key))
+        return done
+
+    client.replace = replace_and_lose
+    export(client, local("copy-link"), merge=True)
+    assert deleted
+    assert ObjectSource(blobs(client), ["main"]).load()
+
+
+def test_a_manifest_that_lacks_a_layer_is_passed_over():
+    client = MemoryObjects()
+    export(client, local("max"))
+    raw, stored = client.objects[KEYS.name("main")]
+    cache = local("max")
+    short = encode_manifest(cache.wrapped.form, cache.layers[1:], cache.wrapped.config_descriptor)
+    digest = Digest.of(short)
+    client.replace(KEYS.blob(digest), short, {}, version=None)
+    client.objects[KEYS.name("main")] = (raw, replace(stored, metadata={MANIFEST_METADATA: digest}))
+    found, _ = load_named(blobs(client), KEYS.name("main"))
+    assert found.layers == cache.layers
+
+
+def test_a_negative_size_is_no_size():
+    first = decode_named(NAME)[1][0].size
+    with pytest.raises(WireFormat, match="negative size"):
+        decode_named(NAME.replace(b'"size":%d' % first, b'"size":-1', 1))
