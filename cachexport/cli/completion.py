@@ -31,7 +31,7 @@ from cachexport.cli.output import answer
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def command(ctx: click.Context, shell: str) -> None:
-    """Print the script that completes commands and options in a shell."""
+    """Print the script that completes commands in a shell."""
     from click.shell_completion import get_completion_class
 
     from cachexport.cli.app import COMPLETION_VARIABLE, PROGRAM, app

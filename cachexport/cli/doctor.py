@@ -8,6 +8,7 @@ import click
 
 from cachexport.cli.interrupts import interruptible
 from cachexport.cli.layout import verbatim
+from cachexport.cli.options import format_option
 from cachexport.cli.output import answer
 from cachexport.cli.specs import complete_spec, hinting_at_paths
 
@@ -41,14 +42,7 @@ if TYPE_CHECKING:
     ),
 )
 @click.argument("spec", shell_complete=complete_spec)
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="How to show it.",
-)
+@format_option("table", "json")
 @click.option("--read-only", is_flag=True, help="Leave out the checks that write something.")
 @click.pass_context
 def command(ctx: click.Context, spec: str, form: str, read_only: bool) -> None:

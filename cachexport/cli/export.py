@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cachexport.cli import console
-from cachexport.cli.interrupts import interruptible
 from cachexport.cli.layout import verbatim
+from cachexport.cli.options import progress_option, reporting
 from cachexport.cli.output import answer, check_writable, write_file
-from cachexport.cli.progress import MODES, clock, open_renderer
-from cachexport.cli.specs import complete_spec, hinting_at_paths
+from cachexport.cli.specs import complete_spec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,15 +51,7 @@ if TYPE_CHECKING:
     required=True,
     help="Where to write it; may be given several times.",
 )
-@click.option(
-    "--progress",
-    "mode",
-    type=click.Choice(MODES),
-    metavar="MODE",
-    default="auto",
-    help="How to show progress on stderr: auto (tty on a terminal, else plain), plain, tty, "
-    "rawjson or quiet.",
-)
+@progress_option
 @click.option(
     "--metadata-file",
     type=click.Path(path_type=Path),
@@ -116,13 +106,7 @@ def _export(
 ) -> None:
     from cachexport.api import copy_cache
 
-    renderer = open_renderer(mode, clock())
-    with (
-        hinting_at_paths([*sources, *targets]),
-        renderer,
-        console.logging_to(renderer.log, notes=mode != "quiet"),
-        interruptible(renderer) as progress,
-    ):
+    with reporting(mode, [*sources, *targets]) as progress:
         copy_cache(sources, targets, progress=progress, threads=threads, answered=answered)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cachexport.cli.layout import verbatim
+from cachexport.cli.options import format_option
 from cachexport.cli.output import answer
 from cachexport.cli.specs import complete_spec, hinting_at_paths
 
@@ -48,14 +49,7 @@ if TYPE_CHECKING:
     ),
 )
 @click.argument("spec", shell_complete=complete_spec)
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "json", "tree", "dot"]),
-    default="table",
-    show_default=True,
-    help="How to show it.",
-)
+@format_option("table", "json", "tree", "dot")
 @click.option(
     "--limit",
     type=click.IntRange(min=0),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import groupby
 from typing import TYPE_CHECKING, cast
 
 import click
@@ -20,6 +21,8 @@ class Verb:
     """
 
     name: str
+    group: str
+    """The heading that it stands under in the help."""
     summary: str
 
     def load(self) -> click.Command:
@@ -29,12 +32,13 @@ class Verb:
 
 
 _TABLE = (
-    Verb("export", "Read caches and write them, merged if several, to every target."),
-    Verb("inspect", "Show what is in a cache."),
-    Verb("verify", "Check that all of a cache is there, and is what it should be."),
-    Verb("doctor", "Try what a place for caches can do, and say what to change."),
-    Verb("completion", "Print the script that completes commands and options in a shell."),
+    Verb("export", "Move", "Read caches and write them, merged if several, to every target."),
+    Verb("inspect", "Look", "Show what is in a cache."),
+    Verb("verify", "Keep", "Check that all of a cache is there, and is what it should be."),
+    Verb("doctor", "Set up", "Try what a place for caches can do, and say what to change."),
+    Verb("completion", "Set up", "Print the script that completes commands in a shell."),
 )
+"""In the order of the help; those of a group stand together."""
 VERBS = {verb.name: verb for verb in _TABLE}
 
 
@@ -64,6 +68,8 @@ class VerbGroup(click.Group):
         raise click.UsageError(f"no command {name!r} ({hint})", ctx)
 
     def format_commands(self, ctx: click.Context, formatter: HelpFormatter) -> None:
-        """Write the table of verbs, of which none is imported for it."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(verb.name, verb.summary) for verb in VERBS.values()])
+        """Write a table of verbs for each group, none of them imported for it."""
+        width = max(map(len, VERBS))
+        for group, verbs in groupby(VERBS.values(), key=lambda verb: verb.group):
+            with formatter.section(group):
+                formatter.write_dl([(verb.name.ljust(width), verb.summary) for verb in verbs])

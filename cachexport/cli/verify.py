@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cachexport.cli import console
-from cachexport.cli.interrupts import interruptible
 from cachexport.cli.layout import verbatim
+from cachexport.cli.options import format_option, progress_option, reporting
 from cachexport.cli.output import answer
-from cachexport.cli.progress import MODES, clock, open_renderer
-from cachexport.cli.specs import complete_spec, hinting_at_paths
+from cachexport.cli.specs import complete_spec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,23 +44,8 @@ if TYPE_CHECKING:
 )
 @click.argument("spec", shell_complete=complete_spec)
 @click.option("--deep", is_flag=True, help="Read every layer and check its content.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="How to show it.",
-)
-@click.option(
-    "--progress",
-    "mode",
-    type=click.Choice(MODES),
-    metavar="MODE",
-    default="auto",
-    help="How to show progress on stderr: auto (tty on a terminal, else plain), plain, tty, "
-    "rawjson or quiet.",
-)
+@format_option("table", "json")
+@progress_option
 @click.pass_context
 def command(ctx: click.Context, spec: str, deep: bool, form: str, mode: str) -> None:
     """Check that all of a cache is there, and is what it should be.
@@ -70,15 +53,9 @@ def command(ctx: click.Context, spec: str, deep: bool, form: str, mode: str) -> 
     Every fault is told, not only the first. The exit code is 0 without one, 65 when config or
     manifest is damaged, 70 when something is wrong with a layer.
     """
-    renderer = open_renderer(mode, clock())
-    with (
-        hinting_at_paths([spec]),
-        renderer,
-        console.logging_to(renderer.log, notes=mode != "quiet"),
-        interruptible(renderer) as progress,
-    ):
-        from cachexport.api import verify_cache
+    from cachexport.api import verify_cache
 
+    with reporting(mode, [spec]) as progress:
         found = verify_cache(spec, deep=deep, progress=progress)
     _show(found, form)
     ctx.exit(max((item.exit_code for item in found), key=_badness, default=0))

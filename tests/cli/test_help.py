@@ -19,9 +19,11 @@ def test_help_of_a_verb(run: InProcess, verb: str) -> None:
 
 
 def test_help_lists_every_verb_with_its_summary(run: InProcess) -> None:
-    listed = run("--help").out.partition("Commands:\n")[2]
-    found = dict(re.findall(r"^  (\S+) +(.+)$", listed.partition("\n\n")[0], re.MULTILINE))
-    assert found == {name: verb.summary for name, verb in VERBS.items()}
+    listed = run("--help").out.partition("Options:\n")[2].partition("\n\n")[2]
+    found = re.findall(r"^  ([a-z]+)  +([A-Z].+)$", listed, re.MULTILINE)
+    assert found == [(name, verb.summary) for name, verb in VERBS.items()]
+    headings = re.findall(r"^([A-Z].*):$", listed, re.MULTILINE)
+    assert headings == list(dict.fromkeys(verb.group for verb in VERBS.values()))
 
 
 def test_no_arguments_show_the_help_on_stderr(run: InProcess) -> None:

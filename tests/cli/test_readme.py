@@ -8,15 +8,22 @@ import subprocess
 import sys
 from pathlib import Path
 
+from cachexport.cli.verbs import VERBS
+
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```console\n\$ (.*?)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+REFERENCE = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+
+
+def console_blocks(text):
+    return re.findall(r"^```console\n\$ (.*?)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 def test_console_blocks_are_what_is_printed(tmp_path):
-    assert len(BLOCKS) == 8
+    blocks = console_blocks(README)
+    assert len(blocks) == 4
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
-    for command, shown in BLOCKS:
+    for command, shown in blocks:
         program, *args = shlex.split(command)
         run = [sys.executable, "-m", program] if program == "cachexport" else [sys.executable]
         done = subprocess.run(
@@ -29,6 +36,14 @@ def test_console_blocks_are_what_is_printed(tmp_path):
         )
         assert (command, done.stdout) == (command, shown)
         assert done.returncode == 0
+
+
+def test_the_reference_has_the_help_of_every_command(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    verbs = [verb for verb in VERBS if verb != "completion"]
+    commands, shown = zip(*console_blocks(REFERENCE), strict=True)
+    assert list(commands) == [f"cachexport {verb} --help" for verb in verbs]
+    assert list(shown) == [run(verb, "--help").out for verb in verbs]
 
 
 def test_the_test_command_is_what_ci_runs():

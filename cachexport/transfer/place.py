@@ -1,0 +1,128 @@
+"""A whole place for caches: a directory, a bucket's prefix or a repository, with all its names.
+
+A backend that can show one is `Keeping`. That is optional, so it is no part of `Backend`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from cachexport.envelope.cache import Cache
+    from cachexport.oci.digest import Digest
+    from cachexport.spec import Spec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A name, as it was when the names were listed."""
+
+    name: str
+    version: str
+    """Tells what it stood for from everything else that it may stand for."""
+    modified: float | None
+    """Seconds since 1970, by the clock of the place, at which it was last written or used.
+
+    None where the place does not tell.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """What stands under a name."""
+
+    caches: tuple[Cache, ...]
+    """Empty for what is no cache, such as an image."""
+    sizes: Mapping[Digest, int]
+    """Every blob that the name needs, its manifests and configs too, with its bytes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredBlob:
+    """A blob as it lies in a place; `size` is in bytes."""
+
+    digest: Digest
+    size: int
+    modified: float
+    """Seconds since 1970, by the clock of the place, at which it was written or touched."""
+
+
+class Place(Protocol):
+    """All names of a place. Threads may share it."""
+
+    @property
+    def title(self) -> str:
+        """How messages name it, such as `s3://bucket/prefix/`."""
+
+    def entries(self) -> list[Entry]:
+        """List all names, sorted. Raises NotFound when there is no such place."""
+
+    def source(self, name: str, /) -> Spec:
+        """Give the specification that reads a name."""
+
+    def target(self, name: str, /) -> Spec:
+        """Give the specification that writes a name, with the attributes that were given."""
+
+    def contents(self, entry: Entry, /) -> Contents:
+        """Read what an entry stands for now.
+
+        Raises NotFound when it is gone, Integrity or WireFormat when it cannot be understood.
+        """
+
+    def withdraw(self, entry: Entry, /) -> None:
+        """Take a name away; its blobs stay. One that is gone already is fine.
+
+        Raises Outdated when it stands for something else by now, FailedPrecondition where that
+        would take other names with it, or where the place allows no such thing.
+        """
+
+    def close(self) -> None:
+        """Free what is held; twice is fine."""
+
+
+@runtime_checkable
+class Sweepable(Protocol):
+    """A Place of which the blobs can be listed and deleted. Registries do that themselves."""
+
+    @property
+    def shortest_grace(self) -> float:
+        """Seconds for which a blob may be counted on by an export that has not named it yet."""
+
+    def now(self) -> float:
+        """Give the seconds since 1970 by the clock of the place."""
+
+    def strays(self) -> Iterable[Mapping[Digest, int]]:
+        """Give what is needed by that which has no name, or is named by others. See `Contents`."""
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Keep our own exports away while the block runs, where that is possible.
+
+        Raises Conflict when one is running.
+        """
+
+    def blobs(self) -> Iterator[StoredBlob]:
+        """List all blobs."""
+
+    def sweep(self, is_doomed: Callable[[StoredBlob], bool], /) -> Iterator[StoredBlob]:
+        """Delete the blobs of which the test says so, and give each that was deleted.
+
+        Each is looked at anew right before. Goes on only while the iterator is read.
+        """
+
+    def delete(self, digests: Sequence[Digest], /) -> None:
+        """Delete these blobs; one that is not there is fine."""
+
+
+@runtime_checkable
+class Keeping(Protocol):
+    """A Backend that can show a place as a whole."""
+
+    def place(self, spec: Spec, /) -> Place:
+        """Read the attributes of a `--cache-from` or `--cache-to`. Looks nothing up yet."""
+
+    def name(self, spec: Spec, /) -> str:
+        """Give the name that a specification has, or would have by default."""
