@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+import time
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from cachexport.errors import CachexportError, InvalidInputError, NotFound
+from cachexport.maintenance import names
+from cachexport.maintenance.places import expand, name_of, open_place
+from cachexport.maintenance.prune import prune_places
 from cachexport.maintenance.verify import verify_source
 from cachexport.plugins import find_backend
 from cachexport.spec import parse_spec
@@ -23,8 +27,10 @@ if TYPE_CHECKING:
 
     from cachexport.chains import CacheChains
     from cachexport.envelope.cache import Cache, WrappedCache
+    from cachexport.maintenance.names import NamedCache
+    from cachexport.maintenance.prune import Plan, Pruning
     from cachexport.maintenance.verify import Verification
-    from cachexport.spec import CommonExport
+    from cachexport.spec import CommonExport, Spec
     from cachexport.transfer.ends import Source, Target
     from cachexport.transfer.progress import Progress
 
@@ -79,8 +85,8 @@ def import_cache(source: str) -> CacheChains:
 
 
 def copy_cache(
-    sources: Sequence[str],
-    targets: Sequence[str],
+    sources: Sequence[str | Spec],
+    targets: Sequence[str | Spec],
     *,
     progress: Progress = silent,
     threads: int | None = None,
@@ -101,7 +107,8 @@ def copy_cache(
         for _, target in ends:
             if isinstance(target, Eager):
                 target.begin()
-        opened = [named(str(parse_spec(text)), open_source(text)) for text in sources]
+        expanded = [spec for text in sources for spec in expand(text)]
+        opened = [named(str(spec), open_source(spec)) for spec in expanded]
         make = partial(prepare, load_caches(opened, progress))
         answers = []
         for name, target in ends:
@@ -113,8 +120,11 @@ def copy_cache(
 
 
 def load_cache(source: str) -> list[Cache]:
-    """Read what one source names, without making a graph of it: one cache, or inline caches."""
-    return load_caches([(str(parse_spec(source)), open_source(source))])
+    """Read what one source names, without making a graph of it: one cache, or inline caches.
+
+    A source with a pattern for a name has all caches that match.
+    """
+    return load_caches([(str(spec), open_source(spec)) for spec in expand(source)])
 
 
 def verify_cache(
@@ -133,13 +143,59 @@ def verify_cache(
     return found
 
 
-def open_source(text: str) -> Source:
+def list_names(spec: str, pattern: str = "*") -> list[NamedCache]:
+    """Describe the names in the place that a specification is in; see `maintenance.names`."""
+    with closing(open_place(spec)) as place:
+        return names.list_names(place, pattern)
+
+
+def remove_names(spec: str, *, force: bool = False) -> list[str]:
+    """Take away the name of a specification, or all that match its pattern, and give them.
+
+    The blobs stay until `prune_caches`. See `maintenance.names.remove_names`.
+    """
+    with closing(open_place(spec)) as place:
+        return names.remove_names(place, name_of(spec), force=force)
+
+
+def tag_cache(spec: str, *others: str, progress: Progress = silent) -> list[Answer]:
+    """Give a cache further names in the place where it is; one answer each."""
+    with closing(open_place(spec)) as place:
+        targets = [place.target(name) for name in others]
+    return copy_cache([spec], targets, progress=progress)
+
+
+def touch_cache(spec: str) -> int:
+    """Make the blobs of a cache and its names as young as new ones; say how many blobs.
+
+    Expiry by age and the grace of `prune_caches` spare them then. Raises NotFound when there is
+    no such name or a blob is gone, PluginError where nothing has an age, as in registries.
+    """
+    pattern = name_of(spec)
+    with closing(open_place(spec)) as place:
+        return names.touch_names(place, pattern)
+
+
+def prune_caches(
+    specs: Sequence[str], plan: Plan, *, now: float | None = None, progress: Progress = silent
+) -> list[Pruning]:
+    """Remove old names and the blobs that no name needs, or say what would be; see `Plan`.
+
+    Of each specification the whole place is meant. `now` is in seconds since 1970, by default
+    the time; places that have a clock of their own go by that.
+    """
+    with ExitStack() as stack:
+        places = [stack.enter_context(closing(open_place(spec))) for spec in specs]
+        return prune_places(places, plan, time.time() if now is None else now, progress)
+
+
+def open_source(text: str | Spec) -> Source:
     """Give the source that a `--cache-from` describes; the caller closes it."""
     spec = parse_spec(text)
     return find_backend(spec.type).source(spec)
 
 
-def open_targets(text: str) -> list[tuple[str, Target]]:
+def open_targets(text: str | Spec) -> list[tuple[str, Target]]:
     """Give the targets that a `--cache-to` describes, one for each name, and how each is called.
 
     The caller closes them.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from cachexport.content.protocols import Reader
 
@@ -81,6 +81,12 @@ class ObjectClient(Protocol):
 
     def touch(self, stored: Stored, /) -> None:
         """Make an object as young as if it had just been written."""
+
+    def delete_all(self, keys: Sequence[str], /) -> None:
+        """Delete objects, a thousand at most; those that are not there are fine."""
+
+    def now(self) -> float:
+        """Give the seconds since 1970 by the store's clock."""
 
     def delete(self, key: str, /, *, version: str | None = None) -> None:
         """Delete an object; one that is not there is fine. Raises Outdated as `replace` does."""

@@ -8,7 +8,7 @@ from cachexport.errors import NotFound
 from cachexport.transfer.parallel import map_parallel
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Iterator
 
     from cachexport.objectlayout.client import ObjectClient, Stored
 
@@ -39,6 +39,17 @@ def find_stored(client: ObjectClient, prefix: str, keys: Collection[str]) -> dic
         pages = _pages_left(prefix, after, last, left)
         after = last
     return found | _ask_each(client, left)
+
+
+def pages(client: ObjectClient, prefix: str) -> Iterator[tuple[Stored, ...]]:
+    """List all objects whose keys begin with `prefix`, as much at once as the store gives."""
+    after = ""
+    while True:
+        page = client.list_page(prefix, after=after)
+        yield page.objects
+        if page.is_last or not page.objects:
+            return
+        after = page.objects[-1].key
 
 
 def _ask_each(client: ObjectClient, keys: Iterable[str]) -> dict[str, Stored]:

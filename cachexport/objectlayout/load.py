@@ -48,15 +48,36 @@ def load_named(blobs: Blobs, key: str) -> tuple[WrappedCache, Stored]:
     return cache, stored
 
 
+def needed_sizes(cache: WrappedCache, stored: Stored) -> dict[Digest, int]:
+    """Give every blob that a name needs, with its bytes: layers, config and manifest.
+
+    What it points at counts even where it is not understood.
+    """
+    wrapped = cache.wrapped
+    described = (*cache.layers, wrapped.config_descriptor, wrapped.descriptor)
+    sizes = {desc.digest: desc.size for desc in described}
+    pointer = _pointer(stored)
+    if pointer is not None:
+        sizes.setdefault(pointer, 0)
+    return sizes
+
+
+def _pointer(stored: Stored) -> Digest | None:
+    try:
+        return Digest.parse(stored.metadata.get(MANIFEST_METADATA, ""))
+    except InvalidDigest:
+        return None
+
+
 def _stored_envelope(
     blobs: Blobs, stored: Stored, config: CacheConfig
 ) -> tuple[Wrapped, tuple[Descriptor, ...]] | None:
     """Read what the object points at; None where nothing is, or something else."""
-    pointer = stored.metadata.get(MANIFEST_METADATA)
-    if not pointer:
+    pointer = _pointer(stored)
+    if pointer is None:
         return None
     try:
-        manifest = _manifest(blobs, Digest.parse(pointer))
+        manifest = _manifest(blobs, pointer)
         desc = manifest.cache_config
         raw = read_blob(blobs, desc, limit=METADATA_LIMIT) if desc else b""
         if desc is None or cacheconfig.decode(raw) != config:
@@ -64,7 +85,7 @@ def _stored_envelope(
         described = {str(layer.digest) for layer in manifest.cache_layers}
         if not all(layer.blob in described for layer in config.layers):
             raise WireFormat("it does not describe all layers")
-    except (Auth, ContentError, InvalidDigest, WireFormat) as error:
+    except (Auth, ContentError, WireFormat) as error:
         # Expiry may have taken it; the object itself says all that is needed.
         _log.info("%s: passing over manifest %s: %s", stored.key, pointer, error)
         return None

@@ -45,12 +45,14 @@ def without_password(text: str) -> str:
     return _PASSWORD.sub(":***@", text)
 
 
-def parse_spec(text: str) -> Spec:
-    """Read `type=…,key=value,…`; one bare word is a registry reference.
+def parse_spec(text: str | Spec) -> Spec:
+    """Read `type=…,key=value,…`; one bare word is a registry reference. A Spec stays as it is.
 
     Keys are lower-cased, values keep their case; quotes as in RFC 4180; the last of several
     equal keys counts, as in BuildKit. Raises InvalidInputError.
     """
+    if isinstance(text, Spec):
+        return text
     words = _record(text)
     if len(words) == 1 and words[0] and "=" not in words[0]:
         return Spec("registry", MappingProxyType({"ref": words[0]}))

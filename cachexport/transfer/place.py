@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from cachexport.envelope.cache import Cache
+    from cachexport.errors import CachexportError
     from cachexport.oci.digest import Digest
     from cachexport.spec import Spec
 
@@ -73,11 +74,11 @@ class Place(Protocol):
         Raises NotFound when it is gone, Integrity or WireFormat when it cannot be understood.
         """
 
-    def withdraw(self, entry: Entry, /) -> None:
-        """Take a name away; its blobs stay. One that is gone already is fine.
+    def withdraw(self, entries: Sequence[Entry], /) -> dict[str, CachexportError]:
+        """Take names away; their blobs stay. Those that are gone already are fine.
 
-        Raises Outdated when it stands for something else by now, FailedPrecondition where that
-        would take other names with it, or where the place allows no such thing.
+        Gives those that stay, by name, with why: Outdated for one that stands for something else
+        by now, FailedPrecondition where others would go with it or the place allows none of this.
         """
 
     def close(self) -> None:
@@ -87,6 +88,10 @@ class Place(Protocol):
 @runtime_checkable
 class Sweepable(Protocol):
     """A Place of which the blobs can be listed and deleted. Registries do that themselves."""
+
+    @property
+    def storage(self) -> str:
+        """Tell where the blobs are: places with the same one share them."""
 
     @property
     def shortest_grace(self) -> float:
@@ -113,6 +118,12 @@ class Sweepable(Protocol):
         Each is looked at anew right before. Goes on only while the iterator is read.
         """
 
+    def touch(self, entry: Entry, digests: Iterable[Digest], /) -> set[Digest]:
+        """Make a name and these blobs as young as if they had just been written.
+
+        Gives those that are not there.
+        """
+
     def delete(self, digests: Sequence[Digest], /) -> None:
         """Delete these blobs; one that is not there is fine."""
 
@@ -124,5 +135,8 @@ class Keeping(Protocol):
     def place(self, spec: Spec, /) -> Place:
         """Read the attributes of a `--cache-from` or `--cache-to`. Looks nothing up yet."""
 
-    def name(self, spec: Spec, /) -> str:
-        """Give the name that a specification has, or would have by default."""
+    def name(self, spec: Spec, /) -> str | None:
+        """Give the name that a specification has, or would have by default.
+
+        None for one that names a digest instead.
+        """

@@ -13,7 +13,7 @@ from cachexport.errors import NotFound, Outdated
 from cachexport.objectlayout.client import ABSENT, Page, Stored
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from cachexport.content.protocols import Reader
 
@@ -70,6 +70,15 @@ class MemoryObjects:
             if key in self.objects:
                 self._expect(key, version)
                 del self.objects[key]
+
+    def delete_all(self, keys: Sequence[str], /) -> None:
+        with self._lock:
+            self.asked["delete"] += 1
+            for key in keys:
+                self.objects.pop(key, None)
+
+    def now(self) -> float:
+        return self.time
 
     def close(self) -> None:
         pass

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from cachexport.backends.local.place import LocalPlace
     from cachexport.spec import Spec
     from cachexport.transfer.ends import Backend, Source, Target
     from cachexport.transfer.probe import Probe
@@ -30,6 +31,16 @@ class LocalBackend:
 
         attrs = read_attributes(LocalExport, spec, ignored=known_attributes(LocalImport))
         return LocalTarget(attrs)
+
+    def place(self, spec: Spec, /) -> LocalPlace:
+        """See Keeping. The directory is `src` or else `dest`."""
+        from cachexport.backends.local.place import local_place
+
+        return local_place(spec)
+
+    def name(self, spec: Spec, /) -> str | None:
+        """See Keeping."""
+        return None if "digest" in spec.attrs else spec.attrs.get("tag", "latest")
 
     def probe(self, spec: Spec, /) -> Probe:
         """See Probing. What has no `dest` is a source."""

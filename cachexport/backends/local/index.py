@@ -70,6 +70,14 @@ class Index:
         """Give the entries' names, each once, in their order: image names, else tags."""
         return tuple(dict.fromkeys(name for name in map(_name, self.manifests) if name))
 
+    def named(self, name: str) -> tuple[Descriptor, ...]:
+        """Give the entries that `names` lists as `name`: more than one if they share it."""
+        return tuple(entry for entry in self.manifests if _name(entry) == name)
+
+    def unnamed(self) -> tuple[Descriptor, ...]:
+        """Give the entries that have no name at all."""
+        return tuple(entry for entry in self.manifests if not _name(entry))
+
     def find(self, name: str) -> Descriptor | None:
         """Find an entry as BuildKit does: by image name, then by tag; the first counts."""
         for annotation in (IMAGE_NAME, REF_NAME):

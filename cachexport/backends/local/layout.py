@@ -100,6 +100,16 @@ class Layout:
         except NotFound:
             return False
 
+    def renew(self, digest: Digest) -> bool:
+        """Make a blob's file as young as if it had just been written; False if it is not there."""
+        path = self.blob(digest)
+        try:
+            with translated("read", path):
+                os.utime(path)
+        except NotFound:
+            return False
+        return True
+
     def digests(self) -> Iterator[Digest]:
         """Give what is in the folder of the blobs, leaving out files that are named otherwise."""
         for folder in _listed(self.blobs):

@@ -79,10 +79,23 @@ class Names:
         if found is None or found.digest != desc.digest:
             _log.warning("%s: an image hides the cache with the tag %s", self.layout.directory, tag)
 
-    def withdraw(self, name: str) -> None:
-        """Take the name away; the blobs stay. Raises NotFound when nothing is listed under it."""
+    def withdraw(self, name: str, *, expected: str | None = None) -> None:
+        """Take the name away; the blobs stay. Raises NotFound when nothing is listed under it.
+
+        `expected` are the digests that it has to stand for until then, parted by spaces; else
+        Outdated is raised, and a name that is gone is fine.
+        """
+
+        def without(index: Index) -> Index:
+            found = " ".join(entry.digest for entry in index.named(name))
+            if expected is not None and found != expected:
+                if not found:
+                    return index
+                raise Outdated(f"somebody else changed {name!r} in {self.layout.directory}")
+            return index.without(name)
+
         self._read()  # where there is no index none is made
-        self.change(lambda index: index.without(name))
+        self.change(without)
 
     def index(self) -> Index:
         """Read index.json, waiting for whoever writes it.

@@ -15,15 +15,15 @@ from cachexport.backends.registry.source import RegistrySource
 from cachexport.backends.registry.target import RegistryTarget
 from cachexport.backends.registry.tokens import Authorizer
 from cachexport.errors import InvalidAttr
-from cachexport.spec import known_attributes, read_attributes
+from cachexport.spec import Spec, known_attributes, read_attributes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cachexport.backends.registry.attrs import Connection
+    from cachexport.backends.registry.place import RegistryPlace
     from cachexport.backends.registry.probe import RegistryProbe
     from cachexport.oci.reference import Reference
-    from cachexport.spec import Spec
 
 
 class RegistryBackend:
@@ -65,6 +65,27 @@ class RegistryBackend:
         client = Client(ref.host, scope, connection, authorizer, proxies)
         return Repository(client, ref.repository, connection.parallelism, mount_from)
 
+    def place(self, spec: Spec, /) -> RegistryPlace:
+        """See Keeping: all tags of the repository, whatever tag or pattern is given."""
+        from cachexport.backends.registry.place import RegistryPlace
+
+        name, _, _ = _split_tag(spec)
+        given = {**spec.attrs, "ref": name}
+        attrs = read_attributes(
+            RegistryExport, Spec(spec.type, given), ignored=known_attributes(RegistryImport)
+        )
+
+        def tagged(tag: str) -> Spec:
+            return Spec(spec.type, {**given, "ref": f"{name}:{tag}"})
+
+        repository = self._repository(attrs.ref, attrs, "pull")
+        return RegistryPlace(repository, tagged, tagged, attrs.parallelism)
+
+    def name(self, spec: Spec, /) -> str | None:
+        """See Keeping."""
+        _, tag, digest = _split_tag(spec)
+        return None if digest else tag or "latest"
+
     def probe(self, spec: Spec, /) -> RegistryProbe:
         """See Probing."""
         from cachexport.backends.registry.probe import RegistryProbe
@@ -72,6 +93,14 @@ class RegistryBackend:
 
         attrs = read_attributes(RegistryExport, spec, ignored=known_attributes(RegistryImport))
         return RegistryProbe(Desk(attrs, self._env))
+
+
+def _split_tag(spec: Spec) -> tuple[str, str, str]:
+    """Give repository, tag and digest of a reference whose tag may be a pattern."""
+    named, _, digest = spec.attrs.get("ref", "").partition("@")
+    folder, slash, last = named.rpartition("/")
+    last, _, tag = last.partition(":")
+    return folder + slash + last, tag, digest
 
 
 backend = RegistryBackend()

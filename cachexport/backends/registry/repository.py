@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import re
 from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode, urljoin
@@ -11,7 +13,14 @@ from cachexport.backends.registry.download import BlobReader
 from cachexport.backends.registry.errors import TEMPORARY, network
 from cachexport.backends.registry.uploads import Uploads
 from cachexport.content.verify import BLOCK
-from cachexport.errors import Auth, BackendError, Integrity, NotFound, RegistryError
+from cachexport.errors import (
+    Auth,
+    BackendError,
+    FailedPrecondition,
+    Integrity,
+    NotFound,
+    RegistryError,
+)
 from cachexport.oci import mediatype
 from cachexport.oci.descriptor import Descriptor
 from cachexport.oci.digest import Digest
@@ -28,7 +37,8 @@ if TYPE_CHECKING:
 # docker-registry answers 404 to `*/*`: the exact types have to be named.
 _MANIFEST_TYPES = ", ".join(sorted(mediatype.MANIFESTS | mediatype.INDEXES))
 _IS_MANIFEST = mediatype.MANIFESTS | mediatype.INDEXES
-_CREATED, _UPLOAD_BEGUN = 201, 202
+_CREATED, _UPLOAD_BEGUN, _NOT_ALLOWED = 201, 202, 405
+_NEXT = re.compile(r'<([^>]+)>\s*;\s*rel="?next"?')
 _CANNOT_MOUNT = frozenset(range(400, 500)) - TEMPORARY
 
 _log = logging.getLogger(__name__)
@@ -163,12 +173,45 @@ class Repository:
 
     def delete_manifest(self, digest: Digest) -> bool:
         """Delete a manifest and every tag of it. Says whether the registry did so."""
-        path, op = f"{self._path}/manifests/{digest}", f"delete {self.place}@{digest}"
         try:
-            self._client.call("DELETE", path, op=op, expect=(200, 202)).drain_conn()
+            self._delete_manifest(digest)
         except (BackendError, NotFound):
             return False
         return True
+
+    def remove_manifest(self, digest: str) -> None:
+        """Delete a manifest and every tag of it; one that is not there is fine.
+
+        Raises FailedPrecondition where the registry allows no such thing, Auth or BackendError.
+        """
+        try:
+            self._delete_manifest(digest)
+        except NotFound:
+            return
+        except RegistryError as error:
+            if error.status != _NOT_ALLOWED:
+                raise
+            raise FailedPrecondition(
+                f"{error}; allow deletion in the registry (docker-registry: "
+                "storage.delete.enabled), or remove old caches in the registry's own way"
+            ) from error
+
+    def tags(self) -> list[str]:
+        """List the tags, unsorted. Raises NotFound when there is no such repository."""
+        tags: list[str] = []
+        path: str | None = f"{self._path}/tags/list"
+        while path:
+            response = self._client.call("GET", path, op=f"list {self.place}", expect=(200,))
+            with network(f"list {self.place}", self.host):
+                raw = response.read()
+            tags += _tags(raw, self.place)
+            path = _next_page(response)
+        return tags
+
+    def _delete_manifest(self, digest: str) -> None:
+        path, op = f"{self._path}/manifests/{digest}", f"delete {self.place}@{digest}"
+        scope = f"repository:{self.name}:pull,push,delete"
+        self._client.call("DELETE", path, op=op, expect=(200, 202), scope=scope).drain_conn()
 
     def _mount_all(self, descs: list[Descriptor], repository_name: str) -> list[Descriptor]:
         """Mount what can be, and give the rest."""
@@ -218,6 +261,20 @@ class Repository:
             headers={"Accept": _MANIFEST_TYPES},
             expect=(200,),
         )
+
+
+def _tags(raw: bytes, place: str) -> list[str]:
+    try:
+        # Of a repository whose tags are all gone some registries say null.
+        return [str(tag) for tag in json.loads(raw)["tags"] or ()]
+    except (ValueError, KeyError, TypeError) as error:
+        message = f"{place}: the registry's list of tags cannot be understood"
+        raise BackendError(message, op="list") from error
+
+
+def _next_page(response: BaseHTTPResponse) -> str | None:
+    found = _NEXT.search(response.headers.get("Link", ""))
+    return found[1] if found else None
 
 
 def _media_type(response: BaseHTTPResponse) -> str:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from cachexport.backends.s3.attrs import Connection, S3Export
     from cachexport.backends.s3.writing import Writing
     from cachexport.objectlayout.blobs import Blobs
+    from cachexport.objectlayout.place import ObjectPlace
     from cachexport.spec import Spec
     from cachexport.transfer.ends import Backend, Source, Target
     from cachexport.transfer.probe import Probe
@@ -52,6 +53,27 @@ class S3Backend:
         attrs = read_attributes(S3Export, spec, ignored=known_attributes(S3Import))
         blobs = replace(self._blobs(attrs, _writing(attrs)), touch_refresh=attrs.touch_refresh)
         return ObjectTarget(attrs, blobs, attrs.name[0], force=attrs.force)
+
+    def place(self, spec: Spec, /) -> ObjectPlace:
+        """See Keeping: all names below the prefix."""
+        from cachexport.backends.s3.attrs import S3Export, S3Import
+        from cachexport.objectlayout.place import ObjectPlace
+        from cachexport.spec import Spec, known_attributes, read_attributes
+
+        attrs = read_attributes(S3Export, spec, ignored=known_attributes(S3Import))
+        given = {key: value for key, value in spec.attrs.items() if key != "digest"}
+
+        def named(name: str) -> Spec:
+            return Spec("s3", {**given, "name": name})
+
+        content = replace(self._blobs(attrs, _writing(attrs)), touch_refresh=attrs.touch_refresh)
+        return ObjectPlace(content=content, root=attrs.prefix, source=named, target=named)
+
+    def name(self, spec: Spec, /) -> str | None:
+        """See Keeping. Of several names the first counts."""
+        if "digest" in spec.attrs:
+            return None
+        return spec.attrs.get("name", "buildkit").partition(";")[0]
 
     def probe(self, spec: Spec, /) -> Probe:
         """See Probing. What names a digest is a source."""

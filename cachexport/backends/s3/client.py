@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
+from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,15 +13,18 @@ from cachexport.content.retry import persistently
 from cachexport.envelope.read import METADATA_LIMIT
 from cachexport.errors import BackendError, Integrity, NotFound, Outdated, S3Error
 from cachexport.objectlayout.client import ABSENT, Page, Stored
+from cachexport.transfer.parallel import map_parallel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from cachexport.backends.s3.attrs import Connection
     from cachexport.backends.s3.writing import Writing
     from cachexport.content.protocols import Reader
 
 _log = logging.getLogger(__name__)
+_UNKNOWN = ("NotImplemented", "501")
+"""What servers say of conditions that they do not know."""
 
 
 class S3Client:
@@ -34,6 +39,7 @@ class S3Client:
         self._attempts = connection.retry_max_attempts
         self.place = f"s3://{bucket}"
         self.parallelism = connection.upload_parallelism
+        self._deletes_many = True
 
     def head(self, key: str, /) -> Stored:
         """See ObjectClient."""
@@ -95,6 +101,34 @@ class S3Client:
                 self._s3.delete_object(Bucket=self._bucket, Key=key, **conditions)
         except NotFound:
             return
+        except S3Error as error:
+            if not conditions or error.code not in _UNKNOWN:
+                raise
+            self.delete(key)
+
+    def delete_all(self, keys: Sequence[str], /) -> None:
+        """See ObjectClient. One request, where the server knows such a thing."""
+        if self._deletes_many and len(keys) > 1:
+            try:
+                self._delete_many(keys)
+            except S3Error as error:
+                if error.temporary:
+                    raise
+                _log.info("%s; deleting one object at a time", error)
+                self._deletes_many = False
+            else:
+                return
+        map_parallel(self.delete, keys, self.parallelism)
+
+    def now(self) -> float:
+        """See ObjectClient. What the server says of the time of a listing, to the second."""
+        with self._translated("list", ""):
+            answer = self._s3.list_objects_v2(Bucket=self._bucket, MaxKeys=1)
+        date = answer["ResponseMetadata"]["HTTPHeaders"].get("date", "")
+        try:
+            return parsedate_to_datetime(date).timestamp()
+        except ValueError:
+            return time.time()
 
     def close(self) -> None:
         """See ObjectClient."""
@@ -105,6 +139,15 @@ class S3Client:
     @cached_property
     def _s3(self) -> Any:
         return self._make()
+
+    def _delete_many(self, keys: Sequence[str]) -> None:
+        objects = [{"Key": key} for key in keys]
+        with self._translated("delete", keys[0]):
+            answer = self._s3.delete_objects(
+                Bucket=self._bucket, Delete={"Objects": objects, "Quiet": True}
+            )
+        for failed in answer.get("Errors", ()):
+            self.delete(failed["Key"])  # it says why, as an error of ours
 
     def _body(self, key: str, start: int) -> Reader:
         wanted = {"Range": f"bytes={start}-"} if start else {}
@@ -135,7 +178,7 @@ class S3Client:
             # What Amazon says of If-Match where nothing is any longer.
             raise Outdated(f"{self.place}/{key} was deleted meanwhile") from error
         except S3Error as error:
-            if not conditions or error.code not in ("NotImplemented", "501"):
+            if not conditions or error.code not in _UNKNOWN:
                 raise
             _log.warning("%s has no conditional writes: who writes last wins", self.place)
             return self._replace(key, raw, metadata, {})

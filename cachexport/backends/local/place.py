@@ -1,0 +1,189 @@
+"""All names and blobs of a layout."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cachexport.backends.local import lock
+from cachexport.backends.local.attrs import LocalExport, LocalImport
+from cachexport.backends.local.errors import translated
+from cachexport.backends.local.layout import Layout, check_source
+from cachexport.backends.local.names import Names
+from cachexport.backends.local.staging import file_system_time
+from cachexport.envelope.cache import WrappedCache
+from cachexport.envelope.reach import reached_sizes
+from cachexport.envelope.read import read_caches
+from cachexport.errors import (
+    BackendError,
+    CachexportError,
+    Conflict,
+    FailedPrecondition,
+    Integrity,
+    NotFound,
+)
+from cachexport.oci import mediatype
+from cachexport.spec import CommonExport, Spec, known_attributes, read_attributes
+from cachexport.transfer.place import Contents, Entry, StoredBlob
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from cachexport.envelope.cache import Cache
+    from cachexport.oci.descriptor import Descriptor
+    from cachexport.oci.digest import Digest
+
+_SECOND = 1e-9
+
+
+class LocalPlace:
+    """A Place and Sweepable over a layout. `source` and `target` make specifications of names."""
+
+    shortest_grace = 0.0
+    """Our exports hold a lock; BuildKit's client knows no such thing, see the README."""
+
+    def __init__(
+        self, layout: Layout, source: Callable[[str], Spec], target: Callable[[str], Spec]
+    ) -> None:
+        self._layout = layout
+        self._names = Names(layout)
+        self.source = source
+        self.target = target
+
+    @property
+    def title(self) -> str:
+        """See Place."""
+        return str(self._layout.directory)
+
+    @property
+    def storage(self) -> str:
+        """See Sweepable."""
+        return os.path.realpath(self._layout.directory)
+
+    def entries(self) -> list[Entry]:
+        """See Place. A name is as old as the file of its manifest."""
+        check_source(self._layout)
+        index = self._names.index()
+        return [self._entry(name, index.named(name)) for name in sorted(index.names())]
+
+    def contents(self, entry: Entry, /) -> Contents:
+        """See Place."""
+        named = self._names.index().named(entry.name)
+        if not named:
+            raise NotFound(f"there is no {entry.name!r} in {self.title}")
+        try:
+            sizes = reached_sizes(self._layout, named)
+            caches = [cache for desc in named for cache in self._caches(desc)]
+        except NotFound as error:
+            raise Integrity(f"{entry.name!r} in {self.title} leads nowhere: {error}") from error
+        return Contents(caches=tuple(caches), sizes=sizes)
+
+    def withdraw(self, entries: Sequence[Entry], /) -> dict[str, CachexportError]:
+        """See Place."""
+        refused: dict[str, CachexportError] = {}
+        for entry in entries:
+            try:
+                self._names.withdraw(entry.name, expected=entry.version)
+            except CachexportError as error:
+                refused[entry.name] = error
+        return refused
+
+    def now(self) -> float:
+        """See Sweepable. Where nothing can be written, this machine's clock has to do."""
+        try:
+            return file_system_time(self._layout) * _SECOND
+        except BackendError:
+            return time.time()
+
+    def strays(self) -> Iterable[Mapping[Digest, int]]:
+        """See Sweepable: entries of the index that have no name, and what it is about."""
+        index = self._names.index()
+        subject = [index.subject] if index.subject else []
+        yield reached_sizes(self._layout, [*index.unnamed(), *subject])
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """See Sweepable."""
+        try:
+            with translated("lock", self._layout.directory):
+                os.makedirs(self._layout.private, 0o755, exist_ok=True)
+                taken = lock.acquire(self._layout.exports_lock)
+        except Conflict as error:
+            error.add_note("an export is running there; try again when it has ended")
+            raise
+        try:
+            yield
+        finally:
+            taken.close()
+
+    def blobs(self) -> Iterator[StoredBlob]:
+        """See Sweepable."""
+        for digest in self._layout.digests():
+            stored = self._stored(digest)
+            if stored is not None:
+                yield stored
+
+    def sweep(self, is_doomed: Callable[[StoredBlob], bool], /) -> Iterator[StoredBlob]:
+        """See Sweepable."""
+        for stored in self.blobs():
+            if is_doomed(stored):
+                self.delete([stored.digest])
+                yield stored
+
+    def touch(self, entry: Entry, digests: Iterable[Digest], /) -> set[Digest]:
+        """See Sweepable. The name is as old as its manifest, which is among the blobs."""
+        return {digest for digest in digests if not self._layout.renew(digest)}
+
+    def delete(self, digests: Sequence[Digest], /) -> None:
+        """See Sweepable."""
+        for digest in digests:
+            path = self._layout.blob(digest)
+            with translated("write", path):
+                path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """See Place. Nothing is held."""
+
+    def _caches(self, desc: Descriptor) -> Iterable[Cache]:
+        """Read what an entry names, if it is a cache itself and no image with one inside."""
+        is_manifest = desc.media_type in mediatype.MANIFESTS | mediatype.INDEXES
+        found = read_caches(self._layout, desc) if is_manifest else ()
+        return [cache for cache in found if isinstance(cache, WrappedCache)]
+
+    def _entry(self, name: str, named: Sequence[Descriptor]) -> Entry:
+        times = [stored.modified for desc in named if (stored := self._stored(desc.digest))]
+        version = " ".join(desc.digest for desc in named)
+        return Entry(name=name, version=version, modified=max(times, default=None))
+
+    def _stored(self, digest: Digest) -> StoredBlob | None:
+        path = self._layout.blob(digest)
+        try:
+            with translated("read", path):
+                status = path.lstat()
+        except (NotFound, FailedPrecondition):
+            return None  # it was deleted just now
+        modified = status.st_mtime_ns * _SECOND
+        return StoredBlob(digest=digest, size=status.st_size, modified=modified)
+
+
+def local_place(spec: Spec) -> LocalPlace:
+    """Give the place that the attributes of a source or a target name. Raises InvalidAttr."""
+    given = dict(spec.attrs)
+    given.pop("digest", None)
+    if "src" in given:
+        attrs = read_attributes(LocalImport, spec, ignored=known_attributes(LocalExport))
+        directory = attrs.src
+    else:
+        directory = read_attributes(LocalExport, spec, ignored=known_attributes(LocalImport)).dest
+    common = {key: given[key] for key in known_attributes(CommonExport) if key in given}
+
+    def source(name: str) -> Spec:
+        return Spec("local", {"src": directory, "tag": name})
+
+    def target(name: str) -> Spec:
+        return Spec("local", {"dest": directory, "tag": name, **common})
+
+    return LocalPlace(Layout(Path(directory)), source, target)

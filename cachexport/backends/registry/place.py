@@ -1,0 +1,119 @@
+"""All tags of a repository. The registry's own garbage collection frees what no tag needs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cachexport.content.verify import read_blob
+from cachexport.envelope.manifest import decode_manifest
+from cachexport.envelope.read import METADATA_LIMIT, read_caches
+from cachexport.errors import (
+    CachexportError,
+    FailedPrecondition,
+    NotFound,
+    Outdated,
+    WireFormat,
+)
+from cachexport.transfer.parallel import map_parallel
+from cachexport.transfer.place import Contents, Entry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from cachexport.backends.registry.repository import Repository
+    from cachexport.envelope.manifest import Manifest
+    from cachexport.oci.descriptor import Descriptor
+    from cachexport.oci.digest import Digest
+    from cachexport.spec import Spec
+
+
+class RegistryPlace:
+    """A Place over a repository. `source` and `target` make specifications of tags."""
+
+    def __init__(
+        self,
+        repository: Repository,
+        source: Callable[[str], Spec],
+        target: Callable[[str], Spec],
+        parallelism: int,
+    ) -> None:
+        self._repository = repository
+        self._parallelism = parallelism
+        self.source = source
+        self.target = target
+
+    @property
+    def title(self) -> str:
+        """See Place."""
+        return self._repository.place
+
+    def entries(self) -> list[Entry]:
+        """See Place. Registries do not tell when a tag was written."""
+        tags = sorted(self._repository.tags())
+        found = map_parallel(self._resolve, tags, self._parallelism)
+        return [
+            Entry(name=tag, version=desc.digest, modified=None)
+            for tag, desc in zip(tags, found, strict=True)
+            if desc is not None
+        ]
+
+    def contents(self, entry: Entry, /) -> Contents:
+        """See Place. What is no cache and no manifest that we know is left alone, so it is fine."""
+        desc = self._repository.resolve(entry.name)
+        try:
+            manifest = decode_manifest(read_blob(self._repository, desc, limit=METADATA_LIMIT))
+        except WireFormat:
+            return Contents(caches=(), sizes={desc.digest: desc.size})
+        is_cache = manifest.cache_config is not None
+        caches = read_caches(self._repository, desc) if is_cache else ()
+        return Contents(caches=caches, sizes=_sizes(desc, manifest))
+
+    def withdraw(self, entries: Sequence[Entry], /) -> dict[str, CachexportError]:
+        """See Place. A manifest goes with all of its tags, so all of them have to go."""
+        going = {entry.name: entry.version for entry in entries}
+        now = {entry.name: entry.version for entry in self.entries()}
+        refused = {name: why for name in going if (why := self._obstacle(name, going, now))}
+        digests = {now[name] for name in going if name in now and name not in refused}
+        for digest, error in self._delete_all(sorted(digests)).items():
+            refused |= {name: error for name in going if now.get(name) == digest}
+        return refused
+
+    def close(self) -> None:
+        """See Place."""
+        self._repository.close()
+
+    def _resolve(self, tag: str) -> Descriptor | None:
+        try:
+            return self._repository.resolve(tag)
+        except NotFound:
+            return None
+
+    def _obstacle(
+        self, name: str, going: dict[str, str], now: dict[str, str]
+    ) -> CachexportError | None:
+        digest = now.get(name)
+        if digest not in (None, going[name]):
+            return Outdated(f"somebody else wrote {self.title}:{name} meanwhile")
+        others = [tag for tag, other in now.items() if other == digest and tag not in going]
+        if digest is not None and others:
+            return FailedPrecondition(
+                f"{self.title}:{name} cannot be removed without {', '.join(others)}: they are "
+                "one manifest, and a registry deletes it with all of its tags"
+            )
+        return None
+
+    def _delete_all(self, digests: Sequence[str]) -> dict[str, CachexportError]:
+        def delete(digest: str) -> CachexportError | None:
+            try:
+                self._repository.remove_manifest(digest)
+            except CachexportError as error:
+                return error
+            return None
+
+        errors = map_parallel(delete, digests, self._parallelism)
+        return {digest: error for digest, error in zip(digests, errors, strict=True) if error}
+
+
+def _sizes(desc: Descriptor, manifest: Manifest) -> dict[Digest, int]:
+    single = [child for child in (desc, manifest.config, manifest.subject) if child is not None]
+    return {child.digest: child.size for child in (*single, *manifest.layers, *manifest.manifests)}

@@ -1,0 +1,52 @@
+"""Everything that a manifest leads to, so that it is known what must not be deleted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cachexport.content.verify import read_blob
+from cachexport.envelope.manifest import decode_manifest
+from cachexport.envelope.read import METADATA_LIMIT
+from cachexport.errors import FailedPrecondition
+from cachexport.oci import mediatype
+from cachexport.oci.compression import Compression
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from cachexport.content.protocols import Provider
+    from cachexport.oci.descriptor import Descriptor
+    from cachexport.oci.digest import Digest
+
+_READABLE = mediatype.MANIFESTS | mediatype.INDEXES
+
+
+def reached_sizes(provider: Provider, roots: Iterable[Descriptor]) -> dict[Digest, int]:
+    """Give every blob that the roots lead to, themselves included, with its bytes.
+
+    Raises what makes that uncertain: NotFound or Integrity for a manifest that is not there or
+    not what it should be, WireFormat for one that cannot be read, FailedPrecondition for one of
+    an unknown kind, which may lead on.
+    """
+    pending = [_known(root) for root in roots]
+    reached: dict[Digest, int] = {}
+    while pending:
+        desc = pending.pop()
+        if desc.digest not in reached and desc.media_type in _READABLE:
+            pending += _children(provider, desc)
+        reached[desc.digest] = desc.size
+    return reached
+
+
+def _known(desc: Descriptor) -> Descriptor:
+    """Give a descriptor of which we know whether it leads on; raises for any other."""
+    is_cache = desc.media_type == mediatype.CACHE_CONFIG_V0 or Compression.of(desc.media_type)
+    if desc.media_type not in _READABLE and not is_cache:
+        raise FailedPrecondition(f"{desc.digest} has an unknown type, {desc.media_type!r}")
+    return desc
+
+
+def _children(provider: Provider, desc: Descriptor) -> list[Descriptor]:
+    manifest = decode_manifest(read_blob(provider, desc, limit=METADATA_LIMIT))
+    single = [child for child in (manifest.config, manifest.subject) if child is not None]
+    return [*single, *manifest.layers, *map(_known, manifest.manifests)]

@@ -1,0 +1,118 @@
+"""What each name of a place needs, kept small enough for thousands of names."""
+
+from __future__ import annotations
+
+import threading
+from array import array
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from cachexport.errors import (
+    ChainError,
+    FailedPrecondition,
+    Integrity,
+    NotFound,
+    WireFormat,
+)
+from cachexport.oci.timestamp import Timestamp
+from cachexport.transfer.parallel import map_parallel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from cachexport.cacheconfig import CacheConfig
+    from cachexport.oci.digest import Digest
+    from cachexport.transfer.place import Contents, Entry, Place
+
+THREADS = 8
+"""How many names are read at once."""
+_TOLD = 5
+
+
+@dataclass(slots=True)
+class BlobTable:
+    """Numbers digests, so that each is held once however many names need it. Threads share it."""
+
+    numbers: dict[Digest, int] = field(default_factory=dict)
+    sizes: array[int] = field(default_factory=lambda: array("q"))
+    """Bytes, by number."""
+    _guard: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, sizes: Mapping[Digest, int]) -> array[int]:
+        """Give the numbers of these blobs."""
+        with self._guard:
+            return array("I", [self._number(digest, size) for digest, size in sizes.items()])
+
+    def total(self, numbers: Iterable[int]) -> int:
+        """Give the bytes of numbered blobs."""
+        return sum(self.sizes[number] for number in numbers)
+
+    def _number(self, digest: Digest, size: int) -> int:
+        number = self.numbers.setdefault(digest, len(self.sizes))
+        if number == len(self.sizes):
+            self.sizes.append(size)
+        return number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Mark:
+    """A name, and the numbers of the blobs that it needs."""
+
+    place: Place
+    entry: Entry
+    is_cache: bool
+    newest: float | None
+    """Seconds since 1970 at which the newest result was made."""
+    blobs: array[int]
+
+    @property
+    def time(self) -> float | None:
+        """When it was last written, in seconds since 1970, or at least made; None if unknown."""
+        return self.newest if self.entry.modified is None else self.entry.modified
+
+
+def mark(place: Place, entries: Iterable[Entry], table: BlobTable) -> list[Mark]:
+    """Read what the entries stand for; one that is gone meanwhile is left out.
+
+    Raises FailedPrecondition when one cannot be understood: nobody knows then what it needs.
+    """
+    listed = list(entries)
+    found = map_parallel(partial(_mark, place, table), listed, THREADS)
+    problems = [str(item) for item in found if isinstance(item, str)]
+    if problems:
+        more = f"\n… and {len(problems) - _TOLD} more" if len(problems) > _TOLD else ""
+        raise FailedPrecondition(
+            f"not all names of {place.title} can be understood, so it is not known what they "
+            "need; repair or remove them first:\n" + "\n".join(problems[:_TOLD]) + more
+        )
+    return [item for item in found if isinstance(item, Mark)]
+
+
+def _mark(place: Place, table: BlobTable, entry: Entry) -> Mark | str | None:
+    try:
+        contents = place.contents(entry)
+    except NotFound:
+        return None
+    except (ChainError, FailedPrecondition, Integrity, WireFormat) as error:
+        return f"{entry.name}: {error}"
+    return Mark(
+        place=place,
+        entry=entry,
+        is_cache=bool(contents.caches),
+        newest=_newest(contents),
+        blobs=table.add(contents.sizes),
+    )
+
+
+def _newest(contents: Contents) -> float | None:
+    times = [time for cache in contents.caches if (time := newest_result(cache.config))]
+    return max(times).seconds if times else None
+
+
+def newest_result(config: CacheConfig) -> Timestamp | None:
+    """Give the instant at which the newest result of a cache was made; None if none tells."""
+    times = [item.created_at for record in config.records for item in record.results]
+    times += [item.created_at for record in config.records for item in record.chained_results]
+    newest = max(times, default=Timestamp.ZERO)
+    return None if newest == Timestamp.ZERO else newest

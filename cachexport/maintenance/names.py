@@ -1,0 +1,164 @@
+"""The names of a place: listing them, finding those that match a pattern, removing some."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import partial
+from typing import TYPE_CHECKING
+
+from cachexport.chains.tie import untied
+from cachexport.envelope.cache import WrappedCache
+from cachexport.errors import (
+    ChainError,
+    ContentError,
+    FailedPrecondition,
+    NotFound,
+    PluginError,
+    WireFormat,
+)
+from cachexport.maintenance.marks import THREADS, BlobTable, Mark, mark, newest_result
+from cachexport.transfer.parallel import map_parallel
+from cachexport.transfer.place import Sweepable
+
+if TYPE_CHECKING:
+    from cachexport.oci.digest import Digest
+    from cachexport.transfer.place import Contents, Entry, Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedCache:
+    """A name, and what stands under it."""
+
+    name: str
+    time: float | None
+    """Seconds since 1970 at which it was last written, or at least made; None if unknown."""
+    kind: str
+    """The form of a cache; `none` for what is no cache, `damaged` for what cannot be understood."""
+    digest: Digest | None = None
+    """The manifest's."""
+    size: int = 0
+    """Bytes of all that it needs."""
+    records: int = 0
+    layers: int = 0
+    fault: str = ""
+    """Why it cannot be understood."""
+
+
+def list_names(place: Place, pattern: str = "*") -> list[NamedCache]:
+    """Describe the names that match a pattern, newest first.
+
+    One that cannot be understood is listed with its fault. Raises NotFound when there is no such
+    place.
+    """
+    entries = [entry for entry in place.entries() if fnmatchcase(entry.name, pattern)]
+    found = map_parallel(partial(_describe, place), entries, THREADS)
+    return sorted((item for item in found if item is not None), key=_newest_first)
+
+
+def matching(place: Place, pattern: str, newest: int | None = None) -> list[str]:
+    """Give the names that match a pattern and are caches, newest first; `newest` is how many.
+
+    Raises FailedPrecondition when one that matches cannot be understood.
+    """
+    entries = [entry for entry in place.entries() if fnmatchcase(entry.name, pattern)]
+    marks = [item for item in mark(place, entries, BlobTable()) if item.is_cache]
+    ordered = sorted(marks, key=_mark_order)
+    return [item.entry.name for item in ordered][:newest]
+
+
+def remove_names(place: Place, pattern: str, *, force: bool = False) -> list[str]:
+    """Take away the names that match a pattern, or the one that is it, and give them.
+
+    What is no cache or cannot be understood is removed with `force` only. Raises NotFound when
+    there is none, FailedPrecondition or an ExceptionGroup for what could not be removed.
+    """
+    entries = [entry for entry in place.entries() if _is_meant(entry, pattern)]
+    if not entries:
+        raise NotFound(f"there is no name {pattern!r} in {place.title}")
+    if not force:
+        map_parallel(partial(_check_cache, place), entries, THREADS)
+    refused = place.withdraw(entries)
+    if len(refused) == 1:
+        raise next(iter(refused.values()))
+    if refused:
+        raise ExceptionGroup("some names stay", list(refused.values()))
+    return [entry.name for entry in entries]
+
+
+def touch_names(place: Place, pattern: str) -> int:
+    """Make the names that match, and their blobs, as young as new ones; say how many blobs.
+
+    Raises NotFound when there is no such name or a blob is gone, PluginError where nothing has
+    an age.
+    """
+    if not isinstance(place, Sweepable):
+        raise PluginError(f"nothing in {place.title} has an age that could be renewed")
+    entries = [entry for entry in place.entries() if _is_meant(entry, pattern)]
+    if not entries:
+        raise NotFound(f"there is no name {pattern!r} in {place.title}")
+    touched: set[Digest] = set()
+    for entry in entries:
+        contents = place.contents(entry)
+        gone = place.touch(entry, contents.sizes)
+        lost = gone & {desc.digest for cache in contents.caches for desc in cache.layers}
+        if lost:
+            raise NotFound(
+                f"{entry.name!r} in {place.title} needs {len(lost)} blobs that are not there, such "
+                f"as {min(lost)}; `cachexport repair` rewrites it without them"
+            )
+        touched |= contents.sizes.keys() - gone
+    return len(touched)
+
+
+def _is_meant(entry: Entry, pattern: str) -> bool:
+    return entry.name == pattern or fnmatchcase(entry.name, pattern)
+
+
+def _check_cache(place: Place, entry: Entry) -> None:
+    try:
+        is_cache = bool(place.contents(entry).caches)
+    except NotFound:
+        return
+    except (ChainError, ContentError, WireFormat) as error:
+        error.add_note(f"with --force {entry.name!r} is removed all the same")
+        raise
+    if not is_cache:
+        message = f"{entry.name!r} in {place.title} is no cache but something else"
+        raise FailedPrecondition(f"{message}; with --force it is removed all the same")
+
+
+def _describe(place: Place, entry: Entry) -> NamedCache | None:
+    try:
+        return _described(entry, place.contents(entry))
+    except NotFound:
+        return None
+    except (ChainError, ContentError, WireFormat) as error:
+        kind, fault = "damaged", str(error)
+        return NamedCache(name=entry.name, time=entry.modified, kind=kind, fault=fault)
+
+
+def _described(entry: Entry, contents: Contents) -> NamedCache:
+    size = sum(contents.sizes.values())
+    if not contents.caches:
+        return NamedCache(name=entry.name, time=entry.modified, kind="none", size=size)
+    cache = contents.caches[-1]
+    made = newest_result(cache.config)
+    wrapped = cache.wrapped if isinstance(cache, WrappedCache) else None
+    return NamedCache(
+        name=entry.name,
+        time=entry.modified if entry.modified is not None or made is None else made.seconds,
+        kind=wrapped.form if wrapped else "inline",
+        digest=wrapped.descriptor.digest if wrapped else None,
+        size=size,
+        records=len(untied(cache.config).records),
+        layers=len(cache.config.layers),
+    )
+
+
+def _newest_first(item: NamedCache) -> tuple[float, str]:
+    return (-(item.time or 0.0), item.name)
+
+
+def _mark_order(item: Mark) -> tuple[float, str]:
+    return (-(item.time or 0.0), item.entry.name)

@@ -1,0 +1,80 @@
+"""Finding the place that a specification is in, and the names that its pattern means."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from cachexport.errors import InvalidAttr, NotFound, PluginError
+from cachexport.maintenance.names import matching
+from cachexport.plugins import find_backend
+from cachexport.spec import Spec, parse_spec
+from cachexport.spec.units import count
+from cachexport.transfer.place import Keeping
+
+if TYPE_CHECKING:
+    from cachexport.transfer.place import Place
+
+_WILD = frozenset("*?[")
+_NEWEST = "newest"
+
+
+def open_place(text: str | Spec) -> Place:
+    """Give the place that a specification is in; the caller closes it.
+
+    Raises PluginError for a backend that cannot show one.
+    """
+    spec = _without_newest(parse_spec(text))
+    return _keeping(spec).place(spec)
+
+
+def name_of(text: str | Spec) -> str:
+    """Give the name, or the pattern of names, that a specification has.
+
+    Raises InvalidAttr for one that names a digest.
+    """
+    spec = parse_spec(text)
+    name = _keeping(spec).name(spec)
+    if name is None:
+        raise InvalidAttr("digest", f"{spec} names a digest; give a name")
+    return name
+
+
+def expand(text: str | Spec) -> list[Spec]:
+    """Give a specification for each name that matches, newest first, if this one has a pattern.
+
+    The attribute `newest` says how many at most. Any other specification is given as it is.
+    Raises NotFound when nothing matches.
+    """
+    spec = parse_spec(text)
+    backend = find_backend(spec.type)
+    name = backend.name(spec) if isinstance(backend, Keeping) else None
+    if name is None or not _WILD & set(name):
+        return [spec]
+    with closing(open_place(spec)) as place:
+        found = matching(place, name, _newest(spec))
+        if not found:
+            raise NotFound(f"no cache in {place.title} matches {name!r}")
+        return [place.source(each) for each in found]
+
+
+def _newest(spec: Spec) -> int | None:
+    text = spec.attrs.get(_NEWEST)
+    try:
+        return None if text is None else count(text)
+    except ValueError as error:
+        raise InvalidAttr(_NEWEST, f"bad value {text!r} for attribute newest: {error}") from error
+
+
+def _without_newest(spec: Spec) -> Spec:
+    return Spec(spec.type, {key: text for key, text in spec.attrs.items() if key != _NEWEST})
+
+
+def _keeping(spec: Spec) -> Keeping:
+    backend = find_backend(spec.type)
+    if not isinstance(backend, Keeping):
+        raise PluginError(
+            f"the backend for type={spec.type} cannot list what else is where {spec} is; ask its "
+            "authors for a method `place`"
+        )
+    return backend

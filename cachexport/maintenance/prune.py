@@ -1,0 +1,263 @@
+"""Removing old names, and the blobs that no name needs, from whole places.
+
+Mark and sweep. Why nothing that a name needs is ever deleted: the names are listed at an instant
+T, and again when all were read. A blob goes only if none of them needs it and it was neither
+written nor touched for the grace before T. An export that names it later than T has looked for it
+before; then it was either touched, or younger than the place's shortest grace, and the grace has
+room for that and for the time that an export takes. See `Sweepable`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from cachexport.errors import Integrity, InvalidInputError
+from cachexport.maintenance.marks import BlobTable, Mark, mark
+from cachexport.maintenance.retention import Retention, Verdict, judge
+from cachexport.transfer.place import Sweepable
+from cachexport.transfer.progress import silent, step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from cachexport.errors import CachexportError
+    from cachexport.oci.digest import Digest
+    from cachexport.transfer.place import Entry, Place, StoredBlob
+    from cachexport.transfer.progress import Progress
+
+GRACE = 48 * 3600.0
+"""Seconds: BuildKit's 24 hours without a touch, and a day for the longest export."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is to be done with a place."""
+
+    retention: Retention = field(default_factory=Retention)
+    grace: float = GRACE
+    """Seconds for which a blob that no name needs stays."""
+    dry_run: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrunedName:
+    """What became, or would become, of a name."""
+
+    place: str
+    name: str
+    time: float | None
+    """Seconds since 1970 at which it was last written; None where nobody knows."""
+    size: int
+    """Bytes of all that it needs."""
+    own: int
+    """Bytes that no other name needs: what is freed if it goes alone."""
+    stays: bool
+    reason: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Bytes:
+    """A number of blobs, and how many bytes they have."""
+
+    blobs: int = 0
+    size: int = 0
+
+    def add(self, size: int) -> None:
+        """Count one more."""
+        self.blobs += 1
+        self.size += size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pruning:
+    """What was deleted, or would be, in one place or in several that share their blobs."""
+
+    title: str
+    now: float
+    """Seconds since 1970 by the clock of the place."""
+    names: tuple[PrunedName, ...]
+    """Those that stay first, newest first."""
+    freed: Bytes | None
+    """Blobs that were, or would be, deleted. None in a registry, which does that itself."""
+    kept: Bytes
+    """Blobs that names need."""
+    young: Bytes
+    """Blobs that no name needs, but of which an export may need some."""
+    dry_run: bool
+
+
+def prune_places(
+    places: Sequence[Place], plan: Plan, now: float, progress: Progress = silent
+) -> list[Pruning]:
+    """Prune places; those that share their blobs are seen as one, so give all that do.
+
+    `now` is in seconds since 1970, for places that have no clock. Raises InvalidInputError for
+    too short a grace, FailedPrecondition where it is not certain what names need: then nothing
+    was deleted. Killed anywhere, it leaves every name that is there whole.
+    """
+    for place in places:
+        if isinstance(place, Sweepable) and plan.grace < place.shortest_grace:
+            raise InvalidInputError(
+                f"a grace of {plan.grace:g} s is too short for {place.title}: exports count on "
+                f"blobs that are younger than {place.shortest_grace:g} s (touch_refresh), and "
+                "need time after that"
+            )
+    return [_prune(group, plan, now, progress) for group in _grouped(places)]
+
+
+def _grouped(places: Sequence[Place]) -> list[list[Place]]:
+    groups: dict[str, dict[str, Place]] = {}
+    for place in places:
+        storage = place.storage if isinstance(place, Sweepable) else place.title
+        groups.setdefault(storage, {}).setdefault(place.title, place)
+    return [list(group.values()) for group in groups.values()]
+
+
+def _prune(places: Sequence[Place], plan: Plan, now: float, progress: Progress) -> Pruning:
+    [first, *_] = places
+    if isinstance(first, Sweepable):
+        now = first.now()
+    names = _Names(places, progress)
+    with step(progress, f"reading the names of {first.title}"):
+        names.read()
+    verdicts = judge(names.marks, plan.retention, names.table, now)
+    if not plan.dry_run:
+        with step(progress, "removing names"):
+            verdicts |= _withdraw(places, verdicts)
+    names.marks = [item for item, verdict in verdicts.items() if verdict.stays]
+    kept, tally = Bytes(), None
+    if isinstance(first, Sweepable):
+        tally = _sweep(first, names, now - plan.grace, plan.dry_run, progress)
+        kept = tally.kept
+    else:
+        for number in {number for item in names.marks for number in item.blobs}:
+            kept.add(names.table.sizes[number])
+    return Pruning(
+        title=" and ".join(place.title for place in places),
+        now=now,
+        names=_told(verdicts, names.table),
+        freed=tally.freed if tally else None,
+        kept=kept,
+        young=tally.young if tally else Bytes(),
+        dry_run=plan.dry_run,
+    )
+
+
+def _withdraw(places: Sequence[Place], verdicts: dict[Mark, Verdict]) -> dict[Mark, Verdict]:
+    """Remove the names that go; give the verdicts of those that could not be removed."""
+    refused: dict[Mark, Verdict] = {}
+    for place in places:
+        going = [
+            item for item, found in verdicts.items() if item.place is place and not found.stays
+        ]
+        errors: dict[str, CachexportError] = place.withdraw([item.entry for item in going])
+        for item in going:
+            if item.entry.name in errors:
+                refused[item] = Verdict(True, str(errors[item.entry.name]))
+    return refused
+
+
+@dataclass(slots=True)
+class _Names:
+    """The names of places, and what they need."""
+
+    places: Sequence[Place]
+    progress: Progress
+    table: BlobTable = field(default_factory=BlobTable)
+    marks: list[Mark] = field(default_factory=list)
+    _versions: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def read(self) -> list[Mark]:
+        """Read the names that are new or other than when they were last read, and give those."""
+        fresh = [item for place in self.places for item in self._read(place)]
+        self.marks += fresh
+        return fresh
+
+    def _read(self, place: Place) -> list[Mark]:
+        changed = [entry for entry in place.entries() if self._is_news(place, entry)]
+        self._versions |= {(place.title, entry.name): entry.version for entry in changed}
+        return mark(place, changed, self.table)
+
+    def _is_news(self, place: Place, entry: Entry) -> bool:
+        return self._versions.get((place.title, entry.name)) != entry.version
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Judges blobs, and counts them."""
+
+    table: BlobTable
+    needed: bytearray
+    written_before: float
+    freed: Bytes = field(default_factory=Bytes)
+    kept: Bytes = field(default_factory=Bytes)
+    young: Bytes = field(default_factory=Bytes)
+
+    def is_doomed(self, blob: StoredBlob) -> bool:
+        number = self.table.numbers.get(blob.digest)
+        is_needed = number is not None and self.needed[number]
+        is_old = blob.modified < self.written_before
+        pile = self.kept if is_needed else self.freed if is_old else self.young
+        pile.add(blob.size)
+        return pile is self.freed
+
+
+def _sweep(
+    place: Sweepable, names: _Names, written_before: float, dry_run: bool, progress: Progress
+) -> _Tally:
+    strays = [names.table.add(sizes) for sizes in place.strays()]
+    if dry_run:
+        tally = _tally(names, strays, written_before)
+        with step(progress, "looking for blobs that no name needs"):
+            for blob in place.blobs():
+                tally.is_doomed(blob)
+        return tally
+    with place.alone():
+        with step(progress, "reading what was named meanwhile"):
+            names.read()
+            strays += [names.table.add(sizes) for sizes in place.strays()]
+        tally = _tally(names, strays, written_before)
+        with step(progress, "deleting blobs that no name needs"):
+            deleted = {blob.digest for blob in place.sweep(tally.is_doomed)}
+        _check(names.read(), names.table, deleted)
+    return tally
+
+
+def _tally(names: _Names, strays: Iterable[Iterable[int]], written_before: float) -> _Tally:
+    needed = bytearray(len(names.table.sizes))
+    for numbers in (*(item.blobs for item in names.marks), *strays):
+        for number in numbers:
+            needed[number] = 1
+    return _Tally(names.table, needed, written_before)
+
+
+def _check(fresh: Sequence[Mark], table: BlobTable, deleted: set[Digest]) -> None:
+    """Raise Integrity if what was named while blobs were deleted needs one of those."""
+    lost = {table.numbers[digest] for digest in deleted if digest in table.numbers}
+    broken = [item.entry.name for item in fresh if not lost.isdisjoint(item.blobs)]
+    if broken:
+        raise Integrity(
+            f"{', '.join(broken)}: an export that took longer than the grace named blobs that were "
+            "just deleted; export again, or run `cachexport repair`, and give a longer grace"
+        )
+
+
+def _told(verdicts: dict[Mark, Verdict], table: BlobTable) -> tuple[PrunedName, ...]:
+    uses = bytearray(len(table.sizes))
+    for item in verdicts:
+        for number in item.blobs:
+            uses[number] = min(uses[number] + 1, 2)
+    told = [
+        PrunedName(
+            place=item.place.title,
+            name=item.entry.name,
+            time=item.time,
+            size=table.total(item.blobs),
+            own=table.total(number for number in item.blobs if uses[number] == 1),
+            stays=verdict.stays,
+            reason=verdict.reason,
+        )
+        for item, verdict in verdicts.items()
+    ]
+    return tuple(sorted(told, key=lambda item: not item.stays))

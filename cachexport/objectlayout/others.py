@@ -1,0 +1,65 @@
+"""Caches in a store whose names are elsewhere, but whose blobs may be among ours."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from cachexport.envelope.read import METADATA_LIMIT
+from cachexport.errors import FailedPrecondition, NotFound
+from cachexport.objectlayout.load import load_named, needed_sizes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from cachexport.objectlayout.blobs import Blobs
+    from cachexport.objectlayout.client import Stored
+    from cachexport.oci.digest import Digest
+
+_MOST = 1000
+"""How many objects that are neither blobs nor names are looked into."""
+_BEGINNINGS = (b'{"layers"', b'{"record')
+_BLOB = "sha256:"
+
+
+def other_names(content: Blobs, root: str) -> Iterator[Mapping[Digest, int]]:
+    """Give the blobs that each cache below `root` needs, but for those that are names of ours.
+
+    Raises FailedPrecondition when there is too much else to look into, WireFormat for what begins
+    as a cache does and is none.
+    """
+    for number, stored in enumerate(_others(content, root)):
+        if number >= _MOST:
+            raise FailedPrecondition(
+                f"{content.client.place}/{root} has over {_MOST:,} objects that are neither blobs "
+                f"nor names, such as {stored.key!r}: a bucket that is used for other things too; "
+                "give the cache a prefix of its own"
+            )
+        if stored.size <= METADATA_LIMIT and _may_be_cache(content, stored):
+            yield needed_sizes(*load_named(content, stored.key))
+
+
+def _others(content: Blobs, root: str) -> Iterator[Stored]:
+    """List what is neither a blob nor a name, leaping over blobs, however many there are."""
+    after = ""
+    while True:
+        page = content.client.list_page(root, after=after)
+        for stored in page.objects:
+            after = stored.key
+            folder, is_blob, _ = stored.key.rpartition(_BLOB)
+            if is_blob:
+                after = folder + _BLOB[:-1] + chr(ord(_BLOB[-1]) + 1)  # what follows all of them
+                break
+            if not stored.key.startswith(content.keys.names):
+                yield stored
+        else:
+            if page.is_last or not page.objects:
+                return
+
+
+def _may_be_cache(content: Blobs, stored: Stored) -> bool:
+    try:
+        with closing(content.client.read(stored.key)) as reader:
+            return reader.read(len(_BEGINNINGS[0])).startswith(_BEGINNINGS)
+    except NotFound:
+        return False  # it was deleted just now

@@ -1,0 +1,158 @@
+"""All names and blobs of a store, or of the part of it that has one prefix."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cachexport.errors import CachexportError, FailedPrecondition, NotFound, Outdated
+from cachexport.objectlayout.listing import find_stored, pages
+from cachexport.objectlayout.load import load_named, needed_sizes
+from cachexport.objectlayout.others import other_names
+from cachexport.transfer.parallel import map_parallel
+from cachexport.transfer.place import Contents, Entry, StoredBlob
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from cachexport.objectlayout.blobs import Blobs
+    from cachexport.objectlayout.client import ObjectClient, Stored
+    from cachexport.objectlayout.keys import Keys
+    from cachexport.oci.digest import Digest
+    from cachexport.spec import Spec
+
+_AT_ONCE = 1000
+"""How many objects a store deletes with one request."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectPlace:
+    """A Place and Sweepable over a store. `root` is what the keys of blobs and names share."""
+
+    content: Blobs
+    root: str
+    source: Callable[[str], Spec]
+    target: Callable[[str], Spec]
+
+    @property
+    def title(self) -> str:
+        """See Place."""
+        return f"{self._client.place}/{self.root}"
+
+    @property
+    def storage(self) -> str:
+        """See Sweepable."""
+        return f"{self._client.place}/{self._keys.blobs}"
+
+    @property
+    def shortest_grace(self) -> float:
+        """See Sweepable. An export counts on a younger blob without touching it."""
+        return self.content.touch_refresh
+
+    def entries(self) -> list[Entry]:
+        """See Place."""
+        listed = [stored for page in pages(self._client, self._keys.names) for stored in page]
+        return [self._entry(stored) for stored in listed if self._is_name(stored.key)]
+
+    def contents(self, entry: Entry, /) -> Contents:
+        """See Place. An empty cache, as BuildKit may write one over a good one, is none."""
+        cache, stored = load_named(self.content, self._keys.name(entry.name))
+        caches = (cache,) if cache.config.records else ()
+        return Contents(caches=caches, sizes=needed_sizes(cache, stored))
+
+    def withdraw(self, entries: Sequence[Entry], /) -> dict[str, CachexportError]:
+        """See Place."""
+        errors = map_parallel(self._withdraw, entries, self._client.parallelism)
+        return {entry.name: error for entry, error in zip(entries, errors, strict=True) if error}
+
+    def now(self) -> float:
+        """See Sweepable."""
+        return self._client.now()
+
+    def strays(self) -> Iterable[Mapping[Digest, int]]:
+        """See Sweepable: caches elsewhere below the same root, which may use the same blobs.
+
+        Raises FailedPrecondition where it cannot be told what is whose.
+        """
+        keys = self._keys
+        if not keys.blobs or not keys.names or keys.blobs.startswith(keys.names):
+            raise FailedPrecondition(
+                f"{self.title} has no prefix of their own for blobs and for names, so what else "
+                "is there cannot be told from them; nothing is deleted there"
+            )
+        yield from other_names(self.content, self.root)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """See Sweepable. A store has no locks: the grace is what keeps exports safe."""
+        yield
+
+    def blobs(self) -> Iterator[StoredBlob]:
+        """See Sweepable."""
+        for page in self._pages():
+            yield from page
+
+    def sweep(self, is_doomed: Callable[[StoredBlob], bool], /) -> Iterator[StoredBlob]:
+        """See Sweepable. Each page is listed and what is doomed of it deleted at once."""
+        for page in self._pages():
+            doomed = [blob for blob in page if is_doomed(blob)]
+            self.delete([blob.digest for blob in doomed])
+            yield from doomed
+
+    def touch(self, entry: Entry, digests: Iterable[Digest], /) -> set[Digest]:
+        """See Sweepable."""
+        client, keys = self._client, self._keys
+        wanted = {keys.blob(digest): digest for digest in digests}
+        stored = find_stored(client, keys.blobs, wanted)
+        map_parallel(client.touch, stored.values(), client.parallelism)
+        client.touch(client.head(keys.name(entry.name)))
+        return {digest for key, digest in wanted.items() if key not in stored}
+
+    def delete(self, digests: Sequence[Digest], /) -> None:
+        """See Sweepable."""
+        keys = [self._keys.blob(digest) for digest in digests]
+        for start in range(0, len(keys), _AT_ONCE):
+            self._client.delete_all(keys[start : start + _AT_ONCE])
+
+    def close(self) -> None:
+        """See Place."""
+        self._client.close()
+
+    @property
+    def _client(self) -> ObjectClient:
+        return self.content.client
+
+    @property
+    def _keys(self) -> Keys:
+        return self.content.keys
+
+    def _withdraw(self, entry: Entry) -> CachexportError | None:
+        """Delete a name. A store may not know conditions, so it is looked at right before."""
+        client, key = self._client, self._keys.name(entry.name)
+        try:
+            if client.head(key).version != entry.version:
+                return Outdated(f"somebody else wrote {client.place}/{key} meanwhile")
+            client.delete(key, version=entry.version)
+        except NotFound:
+            return None
+        except CachexportError as error:
+            return error
+        return None
+
+    def _is_name(self, key: str) -> bool:
+        # Some tools leave an empty object in place of a folder.
+        return not key.endswith("/") and self._keys.digest(key) is None
+
+    def _entry(self, stored: Stored) -> Entry:
+        name = stored.key.removeprefix(self._keys.names)
+        return Entry(name=name, version=stored.version, modified=stored.modified)
+
+    def _pages(self) -> Iterator[list[StoredBlob]]:
+        for page in pages(self._client, self._keys.blobs):
+            found = ((self._keys.digest(stored.key), stored) for stored in page)
+            yield [
+                StoredBlob(digest=digest, size=stored.size, modified=stored.modified)
+                for digest, stored in found
+                if digest is not None
+            ]
