@@ -27,6 +27,13 @@ progress_option = click.option(
     "rawjson or quiet.",
 )
 
+names_option = click.option(
+    "--names",
+    "pattern",
+    metavar="PATTERN",
+    help="Only names that match, with * and ? as in a shell.",
+)
+
 
 def format_option(*choices: str) -> Callable[[Any], Any]:
     """Give the option that says how to show what was found; by default the first way."""

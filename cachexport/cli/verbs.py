@@ -33,8 +33,13 @@ class Verb:
 
 _TABLE = (
     Verb("export", "Move", "Read caches and write them, merged if several, to every target."),
+    Verb("tag", "Move", "Give a cache further names in the place where it is."),
+    Verb("ls", "Look", "List the names in a directory, a bucket or a repository."),
     Verb("inspect", "Look", "Show what is in a cache."),
     Verb("verify", "Keep", "Check that all of a cache is there, and is what it should be."),
+    Verb("touch", "Keep", "Make all that a cache needs as young as if it was just written."),
+    Verb("rm", "Keep", "Take a name away, or all that match its pattern."),
+    Verb("prune", "Keep", "Remove old names, and the blobs that no name needs."),
     Verb("doctor", "Set up", "Try what a place for caches can do, and say what to change."),
     Verb("completion", "Set up", "Print the script that completes commands in a shell."),
 )

@@ -103,7 +103,7 @@ def prune_places(
                 f"blobs that are younger than {place.shortest_grace:g} s (touch_refresh), and "
                 "need time after that"
             )
-    return [_prune(group, plan, now, progress) for group in _grouped(places)]
+    return [_pruned(group, plan, now, progress) for group in _grouped(places)]
 
 
 def _grouped(places: Sequence[Place]) -> list[list[Place]]:
@@ -114,8 +114,16 @@ def _grouped(places: Sequence[Place]) -> list[list[Place]]:
     return [list(group.values()) for group in groups.values()]
 
 
-def _prune(places: Sequence[Place], plan: Plan, now: float, progress: Progress) -> Pruning:
-    [first, *_] = places
+def _pruned(places: Sequence[Place], plan: Plan, now: float, progress: Progress) -> Pruning:
+    title = " and ".join(place.title for place in places)
+    with step(progress, f"pruning {title}"):
+        return _prune(title, places, plan, now, progress)
+
+
+def _prune(
+    title: str, places: Sequence[Place], plan: Plan, now: float, progress: Progress
+) -> Pruning:
+    first = places[0]
     if isinstance(first, Sweepable):
         now = first.now()
     names = _Names(places, progress)
@@ -134,7 +142,7 @@ def _prune(places: Sequence[Place], plan: Plan, now: float, progress: Progress) 
         for number in {number for item in names.marks for number in item.blobs}:
             kept.add(names.table.sizes[number])
     return Pruning(
-        title=" and ".join(place.title for place in places),
+        title=title,
         now=now,
         names=_told(verdicts, names.table),
         freed=tally.freed if tally else None,

@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from cachexport.transfer.progress import Event
 
-_VERTEXES = ("importing cache manifest from ", "verifying cache", "exporting cache")
+_VERTEXES = (
+    "importing cache manifest from ",
+    "verifying cache",
+    "exporting cache",
+    "pruning ",
+    "repairing ",
+)
 DEFAULT = "exporting cache"
 
 

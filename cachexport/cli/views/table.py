@@ -8,6 +8,7 @@ import click
 
 from cachexport.cli.console import printable
 from cachexport.cli.sizes import readable
+from cachexport.cli.views.columns import aligned
 from cachexport.cli.views.names import counted, form_of, instant, short, title
 from cachexport.envelope.size import IMPORT_LIMIT
 from cachexport.oci.timestamp import Timestamp
@@ -74,7 +75,7 @@ def _records(inspection: Inspection, limit: int, width: int | None) -> Iterator[
     rows = [_HEADINGS, *((str(number), *_row(record, inspection)) for number, record in shown)]
     if shown:
         yield ""
-        yield from _aligned(rows, width)
+        yield from aligned(rows, _RIGHT, width)
     if len(shown) < len(ordered):
         yield f"and {len(ordered) - len(shown):,} more (--limit 0 shows all)"
 
@@ -108,25 +109,6 @@ def _row(record: Record, inspection: Inspection) -> tuple[str, ...]:
         "?" if size is None else readable(size),
         printable(layer.description).replace("\n", " ") if layer else "",
     )
-
-
-def _aligned(rows: Sequence[tuple[str, ...]], width: int | None) -> Iterator[str]:
-    columns = list(zip(*rows, strict=True))
-    if not any(columns[-1][1:]):
-        columns.pop()  # nothing tells of the steps
-    padded = [_pad(column) for column in columns]
-    for number, cells in enumerate(zip(*padded, strict=True)):
-        line = "  ".join(cells).rstrip()
-        if width is not None and len(line) > width:
-            line = f"{line[: max(width - 3, 0)]}..."
-        yield line if number else _bold(line)
-
-
-def _pad(column: tuple[str, ...]) -> list[str]:
-    size = max(map(len, column))
-    if column[0] in _RIGHT:
-        return [cell.rjust(size) for cell in column]
-    return [cell.ljust(size) for cell in column]
 
 
 def _bold(text: str) -> str:

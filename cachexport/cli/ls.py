@@ -1,0 +1,53 @@
+"""`cachexport ls`."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+
+import click
+
+from cachexport.cli.layout import verbatim
+from cachexport.cli.options import format_option, names_option
+from cachexport.cli.output import answer
+from cachexport.cli.specs import complete_spec, hinting_at_paths
+
+
+@click.command(
+    "ls",
+    epilog=verbatim(
+        """
+        Columns:
+          AGE    since the name was last written; in a registry, which does not
+                 tell that, since its newest result was made
+          SIZE   all that the name needs; names may share it, see `du`
+          KIND   the form of a cache; `none` is no cache, `damaged` cannot be
+                 read, and FAULT says why
+
+        Fields of the JSON:
+          names[]   name, time (null or seconds since 1970), kind, digest, size,
+                    records, layers, fault
+
+        Examples:
+          cachexport ls type=local,src=cache
+          cachexport ls type=s3,bucket=caches --names 'pr-*'
+          cachexport ls registry.example/app
+        """
+    ),
+)
+@click.argument("spec", shell_complete=complete_spec)
+@names_option
+@format_option("table", "json")
+def command(spec: str, pattern: str, form: str) -> None:
+    """List the names in a directory, a bucket or a repository.
+
+    Whatever name the SPEC has, all are listed, the newest first.
+    """
+    from cachexport.api import list_names
+    from cachexport.cli.views.listing import document_lines, table_lines
+
+    with hinting_at_paths([spec]):
+        found = list_names(spec, pattern or "*")
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    answer(document_lines(found) if form == "json" else table_lines(found, time.time(), width))

@@ -1,0 +1,36 @@
+"""`cachexport rm`."""
+
+from __future__ import annotations
+
+import click
+
+from cachexport.cli.layout import verbatim
+from cachexport.cli.output import answer
+from cachexport.cli.specs import complete_spec, hinting_at_paths
+
+
+@click.command(
+    "rm",
+    epilog=verbatim(
+        """
+        Examples:
+          cachexport rm type=local,src=cache,tag=old
+          cachexport rm 'type=s3,bucket=caches,name=pr-7-*'
+          cachexport rm registry.example/app:pr-7
+        """
+    ),
+)
+@click.argument("spec", shell_complete=complete_spec)
+@click.option("--force", is_flag=True, help="Also what is no cache or cannot be understood.")
+def command(spec: str, force: bool) -> None:
+    """Take a name away, or all that match its pattern.
+
+    The names that went are answered. Their blobs stay until `prune`; a registry frees them by
+    itself. A registry deletes a manifest with all of its tags, so a tag that shares its manifest
+    with another one stays. The exit code is 66 when there is no such name.
+    """
+    from cachexport.api import remove_names
+
+    with hinting_at_paths([spec]):
+        removed = remove_names(spec, force=force)
+    answer(removed)

@@ -1,0 +1,94 @@
+"""What was pruned, or would be, as tables and as JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from cachexport.cli.console import printable
+from cachexport.cli.sizes import readable
+from cachexport.cli.views.columns import aligned
+from cachexport.cli.views.listing import age
+from cachexport.cli.views.names import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from cachexport.maintenance.prune import Bytes, PrunedName, Pruning
+
+_HEADINGS = ("NAME", "AGE", "SIZE", "OWN", "", "WHY")
+_RIGHT = {"AGE", "SIZE", "OWN"}
+
+
+def table_lines(found: Sequence[Pruning], width: int | None) -> Iterator[str]:
+    """Give for every place its names and what was freed."""
+    for number, item in enumerate(found):
+        if number:
+            yield ""
+        yield item.title
+        several = len({name.place for name in item.names}) > 1
+        rows = [_row(name, item.now, several) for name in item.names]
+        yield from aligned([_HEADINGS, *rows], _RIGHT, width) if rows else ()
+        yield from _sums(item)
+
+
+def document_lines(found: Sequence[Pruning]) -> Iterator[str]:
+    """Give everything, as JSON."""
+    yield json.dumps({"places": [_place(item) for item in found]}, indent=2)
+
+
+def _row(item: PrunedName, now: float, several: bool) -> tuple[str, ...]:
+    return (
+        printable(f"{item.place}: {item.name}" if several else item.name),
+        age(item.time, now),
+        readable(item.size),
+        readable(item.own),
+        "stays" if item.stays else "goes",
+        printable(item.reason),
+    )
+
+
+def _sums(item: Pruning) -> Iterator[str]:
+    names = sum(not name.stays for name in item.names)
+    would = "would go" if item.dry_run else "gone"
+    told = f"{counted(names, 'name')} {would}"
+    if item.freed is None:
+        yield f"{told}; {_amount(item.kept)} are needed"
+        yield "the registry's own garbage collection frees what no manifest needs any longer"
+    else:
+        freed = "would be freed" if item.dry_run else "freed"
+        yield f"{told}; {_amount(item.freed)} {freed}, {_amount(item.kept)} are needed"
+    if item.young.blobs:
+        yield f"{_amount(item.young)} more are not needed, but younger than the grace"
+    if item.dry_run:
+        yield "nothing was deleted; --yes does it"
+
+
+def _amount(amount: Bytes) -> str:
+    return f"{readable(amount.size)} in {counted(amount.blobs, 'blob')}"
+
+
+def _place(item: Pruning) -> dict[str, Any]:
+    return {
+        "title": item.title,
+        "dry_run": item.dry_run,
+        "freed": None if item.freed is None else _bytes(item.freed),
+        "kept": _bytes(item.kept),
+        "young": _bytes(item.young),
+        "names": [
+            {
+                "place": name.place,
+                "name": name.name,
+                "time": name.time,
+                "size": name.size,
+                "own": name.own,
+                "stays": name.stays,
+                "reason": name.reason,
+            }
+            for name in item.names
+        ],
+    }
+
+
+def _bytes(amount: Bytes) -> dict[str, int]:
+    return {"blobs": amount.blobs, "size": amount.size}
