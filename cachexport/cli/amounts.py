@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+
 import click
 
 from cachexport.spec.units import duration, size

@@ -203,12 +203,17 @@ class _Tally:
     young: Bytes = field(default_factory=Bytes)
 
     def is_doomed(self, blob: StoredBlob) -> bool:
-        number = self.table.numbers.get(blob.digest)
-        is_needed = number is not None and self.needed[number]
-        is_old = blob.modified < self.written_before
-        pile = self.kept if is_needed else self.freed if is_old else self.young
+        """Say whether no name needs a blob, and no export may be about to."""
+        return blob.modified < self.written_before and not self._is_needed(blob)
+
+    def count(self, blob: StoredBlob, is_gone: bool) -> None:
+        """Count a blob."""
+        pile = self.kept if self._is_needed(blob) else self.freed if is_gone else self.young
         pile.add(blob.size)
-        return pile is self.freed
+
+    def _is_needed(self, blob: StoredBlob) -> bool:
+        number = self.table.numbers.get(blob.digest)
+        return number is not None and bool(self.needed[number])
 
 
 def _sweep(
@@ -219,7 +224,7 @@ def _sweep(
         tally = _tally(names, strays, written_before)
         with step(progress, "looking for blobs that no name needs"):
             for blob in place.blobs():
-                tally.is_doomed(blob)
+                tally.count(blob, tally.is_doomed(blob))
         return tally
     with place.alone():
         with step(progress, "reading what was named meanwhile"):
@@ -227,7 +232,11 @@ def _sweep(
             strays += [names.table.add(sizes) for sizes in place.strays()]
         tally = _tally(names, strays, written_before)
         with step(progress, "deleting blobs that no name needs"):
-            deleted = {blob.digest for blob in place.sweep(tally.is_doomed)}
+            deleted = set()
+            for blob, is_gone in place.sweep(tally.is_doomed):
+                tally.count(blob, is_gone)
+                if is_gone:
+                    deleted.add(blob.digest)
         _check(names.read(), names.table, deleted)
     return tally
 

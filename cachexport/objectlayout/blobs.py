@@ -25,6 +25,15 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """What was found of blobs that an export needs."""
+
+    missing: set[Digest]
+    touched: frozenset[str]
+    """The keys of those that were old and are young now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Blobs:
     """Provider, InfoProvider and Ingester over the blobs of a store."""
 
@@ -34,6 +43,8 @@ class Blobs:
     """Seconds after which a blob that is used again is touched, to keep expiry away from it."""
     now: Callable[[], float] = field(default=time.time)
     """Gives seconds since 1970."""
+    monotonic: Callable[[], float] = field(default=time.monotonic)
+    sleep: Callable[[float], None] = field(default=time.sleep)
 
     def open(self, desc: Descriptor, /) -> Reader:
         """See Provider."""
@@ -51,15 +62,22 @@ class Blobs:
 
     def missing(self, descs: Iterable[Descriptor], /) -> set[Digest]:
         """See Ingester. Old ones that are there are touched; one of another size is missing."""
+        return self.look(descs).missing
+
+    def look(self, descs: Iterable[Descriptor]) -> Looked:
+        """Look which of these are there, touching old ones; one of another size is missing."""
         wanted = {self.keys.blob(desc.digest): desc for desc in descs}
         stored = find_stored(self.client, self.keys.blobs, wanted)
         there = [found for key, found in stored.items() if found.size == wanted[key].size]
         due = self.now() - self.touch_refresh
         old = [found for found in there if found.modified < due]
         gone = map_parallel(self._is_gone_when_touched, old, self.client.parallelism)
-        kept = {found.key for found in there}
-        kept -= {found.key for found, is_gone in zip(old, gone, strict=True) if is_gone}
-        return {desc.digest for key, desc in wanted.items() if key not in kept}
+        expired = {found.key for found, is_gone in zip(old, gone, strict=True) if is_gone}
+        kept = {found.key for found in there} - expired
+        return Looked(
+            missing={desc.digest for key, desc in wanted.items() if key not in kept},
+            touched=frozenset(found.key for found in old) - expired,
+        )
 
     def keep(self, stored: Stored) -> None:
         """Touch an object that is used again if it is old enough to expire."""

@@ -10,6 +10,7 @@ from cachexport.errors import CachexportError, FailedPrecondition, NotFound, Out
 from cachexport.objectlayout.listing import find_stored, pages
 from cachexport.objectlayout.load import load_named, needed_sizes
 from cachexport.objectlayout.others import other_names
+from cachexport.objectlayout.sweeping import Sweep
 from cachexport.transfer.parallel import map_parallel
 from cachexport.transfer.place import Contents, Entry, StoredBlob
 
@@ -90,15 +91,22 @@ class ObjectPlace:
 
     def blobs(self) -> Iterator[StoredBlob]:
         """See Sweepable."""
-        for page in self._pages():
-            yield from page
+        for page in pages(self._client, self._keys.blobs):
+            yield from filter(None, map(self._blob, page))
 
-    def sweep(self, is_doomed: Callable[[StoredBlob], bool], /) -> Iterator[StoredBlob]:
-        """See Sweepable. Each page is listed and what is doomed of it deleted at once."""
-        for page in self._pages():
-            doomed = [blob for blob in page if is_doomed(blob)]
-            self.delete([blob.digest for blob in doomed])
-            yield from doomed
+    def sweep(
+        self, is_doomed: Callable[[StoredBlob], bool], /
+    ) -> Iterator[tuple[StoredBlob, bool]]:
+        """See Sweepable."""
+
+        def is_doomed_blob(stored: Stored) -> bool:
+            blob = self._blob(stored)
+            return blob is not None and is_doomed(blob)
+
+        for stored, is_gone in Sweep(self.content, is_doomed_blob).run():
+            blob = self._blob(stored)
+            if blob is not None:
+                yield blob, is_gone
 
     def touch(self, entry: Entry, digests: Iterable[Digest], /) -> set[Digest]:
         """See Sweepable."""
@@ -148,11 +156,8 @@ class ObjectPlace:
         name = stored.key.removeprefix(self._keys.names)
         return Entry(name=name, version=stored.version, modified=stored.modified)
 
-    def _pages(self) -> Iterator[list[StoredBlob]]:
-        for page in pages(self._client, self._keys.blobs):
-            found = ((self._keys.digest(stored.key), stored) for stored in page)
-            yield [
-                StoredBlob(digest=digest, size=stored.size, modified=stored.modified)
-                for digest, stored in found
-                if digest is not None
-            ]
+    def _blob(self, stored: Stored) -> StoredBlob | None:
+        digest = self._keys.digest(stored.key)
+        if digest is None:
+            return None
+        return StoredBlob(digest=digest, size=stored.size, modified=stored.modified)

@@ -8,6 +8,7 @@ from cachexport.errors import AlreadyExists, NotFound, Outdated, WireFormat
 from cachexport.objectlayout.client import ABSENT
 from cachexport.objectlayout.load import MANIFEST_METADATA, load_named
 from cachexport.objectlayout.named import decode_named, encode_named
+from cachexport.objectlayout.sweeping import Touched
 from cachexport.transfer.current import Current
 from cachexport.transfer.diff_ids import with_diff_ids
 
@@ -37,6 +38,7 @@ class ObjectTarget:
         self._key = blobs.keys.name(name)
         self._force = force
         self._looked = False
+        self._touched = Touched(blobs)
 
     @property
     def common(self) -> CommonExport:
@@ -74,7 +76,9 @@ class ObjectTarget:
     def missing(self, descs: Iterable[Descriptor], /) -> set[Digest]:
         """See Ingester. Raises AlreadyExists when the name is no cache."""
         self._look()
-        return self._blobs.missing(descs)
+        looked = self._blobs.look(descs)
+        self._touched.add(looked.touched)
+        return looked.missing
 
     def ingest(self, desc: Descriptor, reader: Reader, /) -> None:
         """See Ingester."""
@@ -83,6 +87,7 @@ class ObjectTarget:
 
     def publish(self, cache: WrappedCache, /, replacing: Current | None = None) -> WrappedCache:
         """See Target. The name points at the manifest too, which BuildKit does not see."""
+        self._touched.settle()
         named = cache.named or encode_named(cache.config, _described(cache))
         metadata = {MANIFEST_METADATA: str(cache.wrapped.descriptor.digest)}
         client = self._blobs.client

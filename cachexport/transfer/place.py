@@ -112,8 +112,10 @@ class Sweepable(Protocol):
     def blobs(self) -> Iterator[StoredBlob]:
         """List all blobs."""
 
-    def sweep(self, is_doomed: Callable[[StoredBlob], bool], /) -> Iterator[StoredBlob]:
-        """Delete the blobs of which the test says so, and give each that was deleted.
+    def sweep(
+        self, is_doomed: Callable[[StoredBlob], bool], /
+    ) -> Iterator[tuple[StoredBlob, bool]]:
+        """Delete the blobs of which the test says so; give every blob, and whether it was deleted.
 
         Each is looked at anew right before. Goes on only while the iterator is read.
         """

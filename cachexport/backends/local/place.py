@@ -126,12 +126,15 @@ class LocalPlace:
             if stored is not None:
                 yield stored
 
-    def sweep(self, is_doomed: Callable[[StoredBlob], bool], /) -> Iterator[StoredBlob]:
+    def sweep(
+        self, is_doomed: Callable[[StoredBlob], bool], /
+    ) -> Iterator[tuple[StoredBlob, bool]]:
         """See Sweepable."""
         for stored in self.blobs():
-            if is_doomed(stored):
+            goes = is_doomed(stored)
+            if goes:
                 self.delete([stored.digest])
-                yield stored
+            yield stored, goes
 
     def touch(self, entry: Entry, digests: Iterable[Digest], /) -> set[Digest]:
         """See Sweepable. The name is as old as its manifest, which is among the blobs."""

@@ -1,0 +1,102 @@
+"""How a sweep and an export keep out of each other's way in a store that has no locks.
+
+A sweep lists a page of blobs and deletes the old ones of it that no name needs. An export that
+needs such a blob touches it; but if it does so between the listing and the deletion it touches
+in vain. So the sweep sends the deletion at most `AT_MOST` seconds after it began to list, or
+lists again. And the export looks at what it touched once more when `SETTLED` seconds have gone by
+since, before it names anything: by then the deletion has been done, or it was not sent at all.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cachexport.errors import Outdated, Unavailable
+from cachexport.objectlayout.listing import find_stored
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from cachexport.objectlayout.blobs import Blobs
+    from cachexport.objectlayout.client import Stored
+
+AT_MOST = 2.0
+SETTLED = 5.0
+_BATCH = 100
+"""How many blobs are deleted between two looks at the clock."""
+_IN_VAIN = 30
+"""How often a page is listed before the sweep is given up: each time some of it goes."""
+
+
+class Touched:
+    """The old blobs that an export has touched and counts on."""
+
+    def __init__(self, blobs: Blobs) -> None:
+        self._blobs = blobs
+        self._keys: set[str] = set()
+        self._at = 0.0
+
+    def add(self, keys: frozenset[str]) -> None:
+        """Count on blobs that were touched just now."""
+        if keys:
+            self._keys |= keys
+            self._at = self._blobs.monotonic()
+
+    def settle(self) -> None:
+        """Wait until no sweep can delete them any more. Raises Outdated when one has."""
+        keys, self._keys = self._keys, set()
+        if not keys:
+            return
+        blobs = self._blobs
+        blobs.sleep(max(0.0, self._at + SETTLED - blobs.monotonic()))
+        there = find_stored(blobs.client, blobs.keys.blobs, keys)
+        if len(there) < len(keys):
+            raise Outdated(f"{blobs.client.place}: blobs were pruned just as they were needed")
+
+
+class Sweep:
+    """Goes through all blobs once, deleting those that are doomed."""
+
+    def __init__(self, blobs: Blobs, is_doomed: Callable[[Stored], bool]) -> None:
+        self._blobs = blobs
+        self._is_doomed = is_doomed
+        self._after = ""
+        self._is_done = False
+
+    def run(self) -> Iterator[tuple[Stored, bool]]:
+        """Give every blob, and whether it was deleted; goes on only while it is read.
+
+        Raises Unavailable when the store is too slow for this to be safe.
+        """
+        while not self._is_done:
+            gone, left = self._sweep_page()
+            yield from ((stored, True) for stored in gone)
+            yield from ((stored, False) for stored in left)
+
+    def _sweep_page(self) -> tuple[list[Stored], list[Stored]]:
+        """Sweep what one listing gives, listing it again as often as time is up."""
+        gone: list[Stored] = []
+        for _ in range(_IN_VAIN):
+            began = self._blobs.monotonic()
+            page = self._blobs.client.list_page(self._blobs.keys.blobs, after=self._after)
+            doomed = [stored for stored in page.objects if self._is_doomed(stored)]
+            deleted = self._delete(doomed, began + AT_MOST)
+            gone += deleted
+            if len(deleted) == len(doomed):
+                self._is_done = page.is_last or not page.objects
+                self._after = page.objects[-1].key if page.objects else ""
+                keys = {stored.key for stored in doomed}
+                return gone, [stored for stored in page.objects if stored.key not in keys]
+        raise Unavailable(
+            f"{self._blobs.client.place} takes too long to list and delete: an export could come "
+            "in between; try again when it is faster"
+        )
+
+    def _delete(self, doomed: list[Stored], deadline: float) -> list[Stored]:
+        """Delete as many as can be until the deadline, and give those."""
+        for start in range(0, len(doomed), _BATCH):
+            if self._blobs.monotonic() > deadline:
+                return doomed[:start]
+            keys = [stored.key for stored in doomed[start : start + _BATCH]]
+            self._blobs.client.delete_all(keys)
+        return doomed
