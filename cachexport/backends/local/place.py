@@ -52,6 +52,8 @@ class LocalPlace:
         self._names = Names(layout)
         self.source = source
         self.target = target
+        self.patience = lock.PATIENCE
+        """Seconds for which `alone` waits for exports to end."""
 
     @property
     def title(self) -> str:
@@ -110,7 +112,7 @@ class LocalPlace:
         try:
             with translated("lock", self._layout.directory):
                 os.makedirs(self._layout.private, 0o755, exist_ok=True)
-                taken = lock.acquire(self._layout.exports_lock)
+                taken = lock.acquire(self._layout.exports_lock, patience=self.patience)
         except Conflict as error:
             error.add_note("an export is running there; try again when it has ended")
             raise
