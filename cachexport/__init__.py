@@ -13,9 +13,14 @@ if TYPE_CHECKING:
         copy_cache,
         export_cache,
         import_cache,
+        list_names,
         load_cache,
         open_source,
         open_targets,
+        prune_caches,
+        remove_names,
+        tag_cache,
+        touch_cache,
         verify_cache,
     )
     from cachexport.chains import (
@@ -56,9 +61,14 @@ _HOMES = {
     "encode_inline": "cachexport.envelope.inline",
     "export_cache": "cachexport.api",
     "import_cache": "cachexport.api",
+    "list_names": "cachexport.api",
     "load_cache": "cachexport.api",
     "open_source": "cachexport.api",
     "open_targets": "cachexport.api",
+    "prune_caches": "cachexport.api",
+    "remove_names": "cachexport.api",
+    "tag_cache": "cachexport.api",
+    "touch_cache": "cachexport.api",
     "verify_cache": "cachexport.api",
 }
 
@@ -81,9 +91,14 @@ __all__ = [
     "encode_inline",
     "export_cache",
     "import_cache",
+    "list_names",
     "load_cache",
     "open_source",
     "open_targets",
+    "prune_caches",
+    "remove_names",
+    "tag_cache",
+    "touch_cache",
     "verify_cache",
 ]
 
