@@ -19,9 +19,11 @@ if TYPE_CHECKING:
         open_targets,
         prune_caches,
         remove_names,
+        repair_names,
         tag_cache,
         touch_cache,
         verify_cache,
+        verify_names,
     )
     from cachexport.chains import (
         BlobSource,
@@ -67,9 +69,11 @@ _HOMES = {
     "open_targets": "cachexport.api",
     "prune_caches": "cachexport.api",
     "remove_names": "cachexport.api",
+    "repair_names": "cachexport.api",
     "tag_cache": "cachexport.api",
     "touch_cache": "cachexport.api",
     "verify_cache": "cachexport.api",
+    "verify_names": "cachexport.api",
 }
 
 __all__ = [
@@ -97,9 +101,11 @@ __all__ = [
     "open_targets",
     "prune_caches",
     "remove_names",
+    "repair_names",
     "tag_cache",
     "touch_cache",
     "verify_cache",
+    "verify_names",
 ]
 
 

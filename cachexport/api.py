@@ -5,15 +5,17 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from cachexport.errors import CachexportError, InvalidInputError, NotFound
-from cachexport.maintenance import names
+from cachexport.maintenance import names, repair
 from cachexport.maintenance.places import expand, name_of, open_place
 from cachexport.maintenance.prune import prune_places
-from cachexport.maintenance.verify import verify_source
+from cachexport.maintenance.repair import RepairPlan
+from cachexport.maintenance.verify import damage_of, verify_source
 from cachexport.plugins import find_backend
 from cachexport.spec import parse_spec
 from cachexport.transfer.ends import Eager, ManyNamed
@@ -29,7 +31,8 @@ if TYPE_CHECKING:
     from cachexport.envelope.cache import Cache, WrappedCache
     from cachexport.maintenance.names import NamedCache
     from cachexport.maintenance.prune import Plan, Pruning
-    from cachexport.maintenance.verify import Verification
+    from cachexport.maintenance.repair import Repair
+    from cachexport.maintenance.verify import Contents, Verification
     from cachexport.spec import CommonExport, Spec
     from cachexport.transfer.ends import Source, Target
     from cachexport.transfer.progress import Progress
@@ -135,12 +138,59 @@ def verify_cache(
     Gives one verification for each cache, with every fault that was found. Raises NotFound when
     there is no cache.
     """
-    name = str(parse_spec(source))
-    with closing(open_source(source)) as opened, step(progress, f"verifying cache {name}"):
-        found = verify_source(opened, deep=deep, progress=progress)
+    known: Contents = {}
+    return _verify(parse_spec(source), deep, progress, known)
+
+
+def verify_names(
+    spec: str, pattern: str = "*", *, deep: bool = False, progress: Progress = silent
+) -> list[Verification]:
+    """Verify all caches in a place whose names match; each verification tells its name.
+
+    What is no cache is left out. No blob is read twice. Raises NotFound when nothing matches.
+    """
+    known: Contents = {}
+    verified = []
+    with closing(open_place(spec)) as place:
+        found = [entry for entry in place.entries() if fnmatchcase(entry.name, pattern)]
+        for entry in found:
+            try:
+                items = _verify(place.source(entry.name), deep, progress, known)
+            except NotFound:
+                items = damage_of(place, entry)
+            verified += [replace(item, name=entry.name) for item in items]
     if not found:
-        raise NotFound(f"{name}: the image has no inline cache")
-    return found
+        raise NotFound(f"no name in {place.title} matches {pattern!r}")
+    return verified
+
+
+def repair_names(
+    spec: str,
+    pattern: str | None = None,
+    *,
+    origins: Sequence[str] = (),
+    deep: bool = False,
+    drop_damaged: bool = False,
+    dry_run: bool = False,
+    progress: Progress = silent,
+) -> list[Repair]:
+    """Rewrite names without the results whose blobs are gone or wrong; see `maintenance.repair`.
+
+    Without a pattern the name of the specification is meant. `origins` are sources that may have
+    the blobs.
+    """
+    with ExitStack() as stack:
+        place = stack.enter_context(closing(open_place(spec)))
+        sources = [stack.enter_context(closing(open_source(text))) for text in origins]
+        plan = RepairPlan(
+            deep=deep,
+            origins=tuple(source.provider for source in sources),
+            drop_damaged=drop_damaged,
+            dry_run=dry_run,
+        )
+        return repair.repair_names(
+            place, name_of(spec) if pattern is None else pattern, plan, progress
+        )
 
 
 def list_names(spec: str, pattern: str = "*") -> list[NamedCache]:
@@ -204,6 +254,14 @@ def open_targets(text: str | Spec) -> list[tuple[str, Target]]:
     backend = find_backend(spec.type)
     several = backend.split(spec) if isinstance(backend, ManyNamed) else (spec,)
     return [(str(one), backend.target(one)) for one in several]
+
+
+def _verify(source: Spec, deep: bool, progress: Progress, known: Contents) -> list[Verification]:
+    with closing(open_source(source)) as opened, step(progress, f"verifying cache {source}"):
+        found = verify_source(opened, deep=deep, progress=progress, known=known)
+    if not found:
+        raise NotFound(f"{source}: the image has no inline cache")
+    return found
 
 
 def _named(stack: ExitStack, name: str, end: _End) -> tuple[str, _End]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cachexport.cli.layout import verbatim
-from cachexport.cli.options import format_option, progress_option, reporting
+from cachexport.cli.options import format_option, names_option, progress_option, reporting
 from cachexport.cli.output import answer
 from cachexport.cli.specs import complete_spec
 
@@ -32,31 +32,38 @@ if TYPE_CHECKING:
           no-diff-id     a descriptor lacks what BuildKit needs to import it
 
         Fields of the JSON:
-          caches[]   records, blobs, size, faults[]
+          caches[]   name (null without --names), records, blobs, size, faults[]
           faults[]   kind, blob (null or a digest), text
 
         Examples:
           cachexport verify type=local,src=cache
           cachexport verify registry.example/app:cache --deep
           cachexport verify type=s3,bucket=caches,name=main --format json
+          cachexport verify type=s3,bucket=caches --names '*'
         """
     ),
 )
 @click.argument("spec", shell_complete=complete_spec)
 @click.option("--deep", is_flag=True, help="Read every layer and check its content.")
+@names_option
 @format_option("table", "json")
 @progress_option
 @click.pass_context
-def command(ctx: click.Context, spec: str, deep: bool, form: str, mode: str) -> None:
+def command(
+    ctx: click.Context, spec: str, deep: bool, pattern: str | None, form: str, mode: str
+) -> None:
     """Check that all of a cache is there, and is what it should be.
 
     Every fault is told, not only the first. The exit code is 0 without one, 65 when config or
     manifest is damaged, 70 when something is wrong with a layer.
     """
-    from cachexport.api import verify_cache
+    from cachexport.api import verify_cache, verify_names
 
     with reporting(mode, [spec]) as progress:
-        found = verify_cache(spec, deep=deep, progress=progress)
+        if pattern is None:
+            found = verify_cache(spec, deep=deep, progress=progress)
+        else:
+            found = verify_names(spec, pattern, deep=deep, progress=progress)
     _show(found, form)
     ctx.exit(max((item.exit_code for item in found), key=_badness, default=0))
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import partial
 from typing import TYPE_CHECKING
 
 from cachexport.chains import CacheChains
 from cachexport.content.protocols import InfoProvider, SizeProvider
 from cachexport.errors import (
+    ContentError,
     Integrity,
     Loop,
     NotFound,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
     from cachexport.transfer.ends import Source
+    from cachexport.transfer.place import Entry, Place
     from cachexport.transfer.progress import Progress
 
 
@@ -72,6 +73,8 @@ class Fault:
 class Verification:
     """What was looked at, and every fault."""
 
+    name: str = ""
+    """The name that it is under, where several were looked at."""
     records: int
     blobs: int
     size: int
@@ -84,25 +87,48 @@ class Verification:
         return max((fault.exit_code for fault in self.faults), default=0)
 
 
+Contents = dict[tuple[str, int, str | None], "Fault | None"]
+"""What was found in blobs that were read, by digest, size and diff ID: none is read twice."""
+
+
 def verify_source(
     source: Source,
     *,
     deep: bool = False,
     progress: Progress = silent,
     threads: int = DEFAULT_THREADS,
+    known: Contents | None = None,
 ) -> list[Verification]:
     """Verify the caches that a source names: one, or one for each image with an inline cache.
 
     Without `deep` no layer is read: it is looked whether each is there and how large it is. With
-    it each is hashed, decompressed and compared with its diff ID. Raises NotFound when nothing
-    has the name, and Auth or BackendError when that cannot be told.
+    it each is hashed, decompressed and compared with its diff ID, but for what is `known`, which
+    grows. Raises NotFound when nothing has the name, and Auth or BackendError when that cannot be
+    told.
     """
+    known = {} if known is None else known
     try:
         caches = source.load()
     except (Integrity, Loop, WireFormat) as error:
-        fault = Fault(kind=FaultKind.DAMAGED, text=str(error))
-        return [Verification(records=0, blobs=0, size=0, faults=(fault,))]
-    return [verify_cache(cache, deep=deep, progress=progress, threads=threads) for cache in caches]
+        return [_damaged(error)]
+    return [
+        verify_cache(cache, deep=deep, progress=progress, threads=threads, known=known)
+        for cache in caches
+    ]
+
+
+def damage_of(place: Place, entry: Entry) -> list[Verification]:
+    """Say what is wrong with a name that is listed and under which no cache was found.
+
+    Gives nothing for one that is no cache, or gone by now.
+    """
+    try:
+        place.contents(entry)
+    except NotFound:
+        return []
+    except (ContentError, Loop, WireFormat) as error:
+        return [_damaged(error)]
+    return []
 
 
 def verify_cache(
@@ -111,8 +137,11 @@ def verify_cache(
     deep: bool = False,
     progress: Progress = silent,
     threads: int = DEFAULT_THREADS,
+    known: Contents | None = None,
 ) -> Verification:
     """Verify one cache; see `verify_source`."""
+    known = {} if known is None else known
+    reading = _Reading(cache.provider, progress, threads, known) if deep else None
     layers = list({desc.digest: desc for desc in cache.layers}.values())
     return Verification(
         records=len(cache.config.records),
@@ -121,9 +150,14 @@ def verify_cache(
         faults=(
             *_graph_faults(cache),
             *_descriptor_faults(cache, layers),
-            *_blob_faults(cache.provider, layers, deep, progress, threads),
+            *_blob_faults(cache.provider, layers, progress, reading),
         ),
     )
+
+
+def _damaged(error: Exception) -> Verification:
+    fault = Fault(kind=FaultKind.DAMAGED, text=str(error))
+    return Verification(records=0, blobs=0, size=0, faults=(fault,))
 
 
 def _graph_faults(cache: Cache) -> Iterator[Fault]:
@@ -151,12 +185,11 @@ def _descriptor_faults(cache: Cache, layers: Sequence[Descriptor]) -> Iterator[F
 def _blob_faults(
     provider: Provider,
     layers: Sequence[Descriptor],
-    deep: bool,
     progress: Progress,
-    threads: int,
+    reading: _Reading | None,
 ) -> Iterator[Fault]:
     with step(progress, f"looking for {len(layers)} blobs"):
-        sizes = _sizes(provider, [desc.digest for desc in layers])
+        sizes = stored_sizes(provider, [desc.digest for desc in layers])
     sound = []
     for desc in layers:
         size = sizes.get(desc.digest)
@@ -167,14 +200,12 @@ def _blob_faults(
             yield Fault(kind=FaultKind.WRONG_SIZE, blob=desc.digest, text=text)
         else:
             sound.append(desc)
-    if deep:
-        for desc in sound:
-            progress(Event(_reading(desc), "planned", 0, desc.size))
-        read = partial(_content_fault, provider, progress)
-        yield from filter(None, map_parallel(read, sound, threads))
+    if reading is not None:
+        yield from reading.faults(sound)
 
 
-def _sizes(provider: Provider, digests: Iterable[Digest]) -> dict[Digest, int]:
+def stored_sizes(provider: Provider, digests: Iterable[Digest]) -> dict[Digest, int]:
+    """Give the bytes of those that are there."""
     if isinstance(provider, SizeProvider):
         return provider.sizes(digests)
     sizes = {}
@@ -185,17 +216,38 @@ def _sizes(provider: Provider, digests: Iterable[Digest]) -> dict[Digest, int]:
     return sizes
 
 
-def _content_fault(provider: Provider, progress: Progress, desc: Descriptor) -> Fault | None:
-    """Read a layer; say what is wrong with its content. Raises TransferError when it cannot."""
-    with step(progress, _reading(desc), desc.size) as moved:
-        try:
-            found = diff_id(provider, desc, moved)
-        except (Integrity, NotFound) as error:
-            return Fault(kind=FaultKind.CORRUPT, blob=desc.digest, text=str(error))
-    if found == (desc.diff_id or found):
-        return None
-    text = f"its content has the diff ID {found}, wanted {desc.diff_id}"
-    return Fault(kind=FaultKind.WRONG_DIFF_ID, blob=desc.digest, text=text)
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """Reads layers and looks at what is in them."""
+
+    provider: Provider
+    progress: Progress
+    threads: int
+    known: Contents
+
+    def faults(self, layers: Sequence[Descriptor]) -> Iterator[Fault]:
+        """Give what is wrong with the content of any. Raises TransferError when it cannot tell."""
+        unread = [desc for desc in layers if _key(desc) not in self.known]
+        for desc in unread:
+            self.progress(Event(_reading(desc), "planned", 0, desc.size))
+        found = map_parallel(self._fault, unread, self.threads)
+        self.known.update(zip(map(_key, unread), found, strict=True))
+        yield from filter(None, (self.known[_key(desc)] for desc in layers))
+
+    def _fault(self, desc: Descriptor) -> Fault | None:
+        with step(self.progress, _reading(desc), desc.size) as moved:
+            try:
+                found = diff_id(self.provider, desc, moved)
+            except (Integrity, NotFound) as error:
+                return Fault(kind=FaultKind.CORRUPT, blob=desc.digest, text=str(error))
+        if found == (desc.diff_id or found):
+            return None
+        text = f"its content has the diff ID {found}, wanted {desc.diff_id}"
+        return Fault(kind=FaultKind.WRONG_DIFF_ID, blob=desc.digest, text=text)
+
+
+def _key(desc: Descriptor) -> tuple[str, int, str | None]:
+    return desc.digest, desc.size, desc.diff_id
 
 
 def _reading(desc: Descriptor) -> str:

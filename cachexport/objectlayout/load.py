@@ -28,16 +28,17 @@ MANIFEST_METADATA = "cachexport-manifest"
 _log = logging.getLogger(__name__)
 
 
-def load_named(blobs: Blobs, key: str) -> tuple[WrappedCache, Stored]:
+def load_named(blobs: Blobs, key: str, *, salvage: bool = False) -> tuple[WrappedCache, Stored]:
     """Read the cache in the object under `key`, with the object's description.
 
     Its manifest and config are the blobs that the object points at, if they are there and say the
     same. BuildKit writes none: then they are made of what the object says, as an image manifest.
-    Raises NotFound when there is no object, WireFormat when it is no cache.
+    Raises NotFound when there is no object, WireFormat when it is no cache. With `salvage` a layer
+    may lack its description.
     """
     raw, stored = blobs.client.load(key)
     try:
-        config, layers = decode_named(raw)
+        config, layers = decode_named(raw, salvage=salvage)
     except WireFormat as error:
         problem = f"{blobs.client.place}/{key}: {error.problem}"
         raise WireFormat(problem, error.path) from error

@@ -29,15 +29,19 @@ def encode_named(config: CacheConfig, layers: Iterable[Descriptor]) -> bytes:
     return replace(config, layers=tuple(annotated)).encode()
 
 
-def decode_named(raw: bytes) -> tuple[CacheConfig, tuple[Descriptor, ...]]:
+def decode_named(
+    raw: bytes, *, salvage: bool = False
+) -> tuple[CacheConfig, tuple[Descriptor, ...]]:
     """Read a name's object: the config without annotations, and a descriptor for each layer.
 
-    Raises WireFormat for what is no cache config, and for a layer that is not described.
+    Raises WireFormat for what is no cache config, and for a layer that is not described; with
+    `salvage` such a layer just has no descriptor.
     """
     config = cacheconfig.decode(raw)
     if not config.layers and not config.records and raw.strip() != b"{}":
         raise WireFormat("neither layers nor records: this is no cache config")
-    layers = tuple(_descriptor(layer, f"layers[{n}]") for n, layer in enumerate(config.layers))
+    found = [_describe(layer, number, salvage) for number, layer in enumerate(config.layers)]
+    layers = tuple(desc for desc in found if desc is not None)
     plain = [replace(layer, annotations=None) for layer in config.layers]
     return replace(config, layers=tuple(plain)), layers
 
@@ -57,6 +61,15 @@ def _in_utc(text: str) -> Timestamp:
         return replace(Timestamp.parse(text), offset=0)
     except InvalidInputError as error:
         raise WireFormat(str(error), f"annotations[{CREATED_AT!r}]") from error
+
+
+def _describe(layer: CacheLayer, number: int, salvage: bool) -> Descriptor | None:
+    try:
+        return _descriptor(layer, f"layers[{number}]")
+    except WireFormat:
+        if salvage:
+            return None
+        raise
 
 
 def _descriptor(layer: CacheLayer, path: str) -> Descriptor:

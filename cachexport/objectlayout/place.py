@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cachexport.errors import CachexportError, FailedPrecondition, NotFound, Outdated
+from cachexport.errors import CachexportError, FailedPrecondition, NotFound, Outdated, WireFormat
 from cachexport.objectlayout.listing import find_stored, pages
 from cachexport.objectlayout.load import load_named, needed_sizes
 from cachexport.objectlayout.others import other_names
@@ -17,6 +17,7 @@ from cachexport.transfer.place import Contents, Entry, StoredBlob
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from cachexport.envelope.cache import WrappedCache
     from cachexport.objectlayout.blobs import Blobs
     from cachexport.objectlayout.client import ObjectClient, Stored
     from cachexport.objectlayout.keys import Keys
@@ -61,6 +62,14 @@ class ObjectPlace:
         cache, stored = load_named(self.content, self._keys.name(entry.name))
         caches = (cache,) if cache.config.records else ()
         return Contents(caches=caches, sizes=needed_sizes(cache, stored))
+
+    def salvage(self, entry: Entry, /) -> WrappedCache | None:
+        """See Place."""
+        try:
+            cache, _ = load_named(self.content, self._keys.name(entry.name), salvage=True)
+        except (NotFound, WireFormat):
+            return None
+        return cache if cache.config.records else None
 
     def withdraw(self, entries: Sequence[Entry], /) -> dict[str, CachexportError]:
         """See Place."""

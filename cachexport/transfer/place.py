@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from cachexport.envelope.cache import Cache
+    from cachexport.envelope.cache import Cache, WrappedCache
     from cachexport.errors import CachexportError
     from cachexport.oci.digest import Digest
     from cachexport.spec import Spec
@@ -72,6 +72,12 @@ class Place(Protocol):
         """Read what an entry stands for now.
 
         Raises NotFound when it is gone, Integrity or WireFormat when it cannot be understood.
+        """
+
+    def salvage(self, entry: Entry, /) -> WrappedCache | None:
+        """Read as much of a cache as can be understood, where `contents` may raise.
+
+        None when that is nothing, or the name is gone or no cache.
         """
 
     def withdraw(self, entries: Sequence[Entry], /) -> dict[str, CachexportError]:

@@ -56,6 +56,16 @@ def write(
     return {MANIFEST_KEY: published.wrapped.descriptor.encode()}
 
 
+def rewrite(
+    cache: WrappedCache, target: Target, replacing: Current, progress: Progress = silent
+) -> None:
+    """Write a cache in place of what the name stands for now, which is `replacing`.
+
+    Raises Outdated when it stands for something else by then, else what `write` raises.
+    """
+    _Writing(target, progress, target.parallelism).put(cache, replacing)
+
+
 def _recompressed(
     cache: WrappedCache, target: Target, progress: Progress, threads: int
 ) -> WrappedCache:
@@ -95,10 +105,19 @@ class _Writing:
             return merged.cache
         if self._is_there(merged.cache):
             return merged.cache
-        missing = self._missing(merged)
-        self._write_layers(merged.cache, missing)
-        self._write_envelope(merged.cache, missing)
-        return self._publish(merged.cache, current)
+        return self.put(merged.cache, current, merged.there)
+
+    def put(
+        self,
+        cache: WrappedCache,
+        current: Current | None,
+        there: frozenset[Digest] = frozenset(),
+    ) -> WrappedCache:
+        """Write what the target lacks, and publish; `there` is known to be there."""
+        missing = self._missing(cache, there)
+        self._write_layers(cache, missing)
+        self._write_envelope(cache, missing)
+        return self.target.publish(cache, replacing=current)
 
     def _current(self) -> Current | None:
         if not self.target.common.merge:
@@ -112,10 +131,10 @@ class _Writing:
         with step(self.progress, f"nothing is new in {cache.wrapped.descriptor.digest}"):
             return True
 
-    def _missing(self, merged: Merged) -> set[Digest]:
-        wrapped = merged.cache.wrapped
-        blobs = (*merged.cache.layers, wrapped.config_descriptor, wrapped.descriptor)
-        unknown = {desc.digest: desc for desc in blobs if desc.digest not in merged.there}
+    def _missing(self, cache: WrappedCache, there: frozenset[Digest]) -> set[Digest]:
+        wrapped = cache.wrapped
+        blobs = (*cache.layers, wrapped.config_descriptor, wrapped.descriptor)
+        unknown = {desc.digest: desc for desc in blobs if desc.digest not in there}
         return self.target.ingester.missing(unknown.values())
 
     def _write_layers(self, cache: WrappedCache, missing: Collection[Digest]) -> None:
@@ -151,9 +170,6 @@ class _Writing:
         with step(self.progress, _writing_manifest(wrapped)):
             if manifest.digest in missing:
                 ingest_bytes(ingester, manifest, wrapped.manifest)
-
-    def _publish(self, cache: WrappedCache, current: Current | None) -> WrappedCache:
-        return self.target.publish(cache, replacing=current)
 
 
 def _writing_manifest(wrapped: Wrapped) -> str:

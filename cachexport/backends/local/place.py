@@ -21,9 +21,11 @@ from cachexport.errors import (
     BackendError,
     CachexportError,
     Conflict,
+    ContentError,
     FailedPrecondition,
     Integrity,
     NotFound,
+    WireFormat,
 )
 from cachexport.oci import mediatype
 from cachexport.spec import CommonExport, Spec, known_attributes, read_attributes
@@ -82,6 +84,15 @@ class LocalPlace:
         except NotFound as error:
             raise Integrity(f"{entry.name!r} in {self.title} leads nowhere: {error}") from error
         return Contents(caches=tuple(caches), sizes=sizes)
+
+    def salvage(self, entry: Entry, /) -> WrappedCache | None:
+        """See Place."""
+        try:
+            caches = self.contents(entry).caches
+        except (ContentError, WireFormat):
+            return None
+        found = [cache for cache in caches if isinstance(cache, WrappedCache)]
+        return found[-1] if found else None
 
     def withdraw(self, entries: Sequence[Entry], /) -> dict[str, CachexportError]:
         """See Place."""

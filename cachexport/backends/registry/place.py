@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cachexport.content.verify import read_blob
+from cachexport.envelope.cache import WrappedCache
 from cachexport.envelope.manifest import decode_manifest
 from cachexport.envelope.read import METADATA_LIMIT, read_caches
 from cachexport.errors import (
     CachexportError,
+    ContentError,
     FailedPrecondition,
     NotFound,
     Outdated,
@@ -67,6 +69,15 @@ class RegistryPlace:
         is_cache = manifest.cache_config is not None
         caches = read_caches(self._repository, desc) if is_cache else ()
         return Contents(caches=caches, sizes=_sizes(desc, manifest))
+
+    def salvage(self, entry: Entry, /) -> WrappedCache | None:
+        """See Place."""
+        try:
+            caches = self.contents(entry).caches
+        except (ContentError, WireFormat):
+            return None
+        found = [cache for cache in caches if isinstance(cache, WrappedCache)]
+        return found[-1] if found else None
 
     def withdraw(self, entries: Sequence[Entry], /) -> dict[str, CachexportError]:
         """See Place. A manifest goes with all of its tags, so all of them have to go."""

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 def table_lines(found: Sequence[Verification]) -> Iterator[str]:
     """Give for every cache its faults, and a line that sums it up."""
     for number, item in enumerate(found, 1):
-        if len(found) > 1:
+        if item.name:
+            yield click.style(printable(item.name), bold=True)
+        elif len(found) > 1:
             yield click.style(title(number, len(found)), bold=True)
         for fault in item.faults:
             yield _row(fault)
@@ -42,6 +44,7 @@ def _row(fault: Fault) -> str:
 
 def _cache(item: Verification) -> dict[str, Any]:
     return {
+        "name": item.name or None,
         "records": item.records,
         "blobs": item.blobs,
         "size": item.size,

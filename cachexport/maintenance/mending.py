@@ -1,0 +1,116 @@
+"""A cache without its faults: what can be had or put right is, the rest is left out."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from cachexport.cacheconfig.salvage import salvage
+from cachexport.chains import CacheChains
+from cachexport.content.verify import BLOCK, open_verified
+from cachexport.errors import Integrity, NotFound, TransferError
+from cachexport.layer.convert import diff_id
+from cachexport.maintenance.verify import FaultKind, stored_sizes
+from cachexport.oci.descriptor import UNCOMPRESSED
+from cachexport.transfer.prepare import marshalled
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cachexport.cacheconfig import CacheConfig
+    from cachexport.content.protocols import Ingester, Provider, Reader
+    from cachexport.envelope.cache import WrappedCache
+    from cachexport.maintenance.restoring import Origins
+    from cachexport.maintenance.verify import Fault
+    from cachexport.oci.descriptor import Descriptor
+    from cachexport.oci.digest import Digest
+
+_SPOILED = frozenset({FaultKind.WRONG_SIZE, FaultKind.CORRUPT})
+_UNUSABLE = _SPOILED | {FaultKind.MISSING}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mended:
+    """A cache in which nothing is wrong."""
+
+    cache: WrappedCache
+    restored: int
+    """Blobs that were had from elsewhere."""
+    spoiled: tuple[Digest, ...]
+    """Blobs that are there, are not what they should be, and are not needed any longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Certain:
+    """A provider that is not asked whether it has something: that is known by now."""
+
+    provider: Provider
+
+    def open(self, desc: Descriptor, /) -> Reader:
+        """See Provider."""
+        return self.provider.open(desc)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mending:
+    """Makes one cache whole. With `dry_run` nothing is written."""
+
+    cache: WrappedCache
+    faults: Sequence[Fault]
+    origins: Origins
+    dry_run: bool
+
+    def run(self, target: Ingester) -> Mended:
+        """Restore what can be had into `target`, and give the cache of what is whole then."""
+        wrong = {fault.blob: fault.kind for fault in self.faults if fault.blob}
+        layers = list({desc.digest: desc for desc in self.cache.layers}.values())
+        descs: list[Descriptor] = []
+        restored = 0
+        spoiled: list[Digest] = []
+        for desc in layers:
+            kind = wrong.get(desc.digest)
+            mended = self._put_right(desc, kind)
+            if mended is None and self._restore(desc, target):
+                mended, restored = desc, restored + 1
+            if mended is not None:
+                descs.append(mended)
+            elif kind in _SPOILED:
+                spoiled.append(desc.digest)
+        only_blobs = all(fault.kind in _UNUSABLE for fault in self.faults)
+        config = salvage(self.cache.config)
+        if only_blobs and descs == layers and config is self.cache.config:
+            cache = self.cache  # all is there again
+        else:
+            cache = self._marshalled(config, descs)
+        return Mended(cache=cache, restored=restored, spoiled=tuple(spoiled))
+
+    def _put_right(self, desc: Descriptor, kind: FaultKind | None) -> Descriptor | None:
+        """Give the descriptor as it should be; None when the blob cannot be used."""
+        if kind is FaultKind.WRONG_SIZE:
+            return self._with_true_size(desc)
+        if kind is FaultKind.WRONG_DIFF_ID:
+            true = diff_id(self.cache.provider, desc)
+            return replace(desc, annotations={**desc.annotations, UNCOMPRESSED: str(true)})
+        return None if kind in _UNUSABLE else desc
+
+    def _with_true_size(self, desc: Descriptor) -> Descriptor | None:
+        """Give the descriptor with the blob's size, if it is the descriptor that is wrong."""
+        size = stored_sizes(self.cache.provider, [desc.digest]).get(desc.digest)
+        if size is None:
+            return None
+        candidate = replace(desc, size=size)
+        try:
+            with closing(open_verified(self.cache.provider, candidate)) as reader:
+                while reader.read(BLOCK):
+                    pass
+        except (Integrity, NotFound, TransferError):
+            return None
+        return candidate
+
+    def _restore(self, desc: Descriptor, target: Ingester) -> bool:
+        return self.origins.have(desc) if self.dry_run else self.origins.restore(desc, target)
+
+    def _marshalled(self, config: CacheConfig, descs: Sequence[Descriptor]) -> WrappedCache:
+        chains = CacheChains.parse(config, descs, _Certain(self.cache.provider))
+        return marshalled(chains, self.cache.wrapped.form)

@@ -1,0 +1,186 @@
+"""Making names whole: without the results whose blobs are gone, or with blobs from elsewhere."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from cachexport.chains.tie import untied
+from cachexport.errors import ChainError, ContentError, NotFound, WireFormat
+from cachexport.maintenance.mending import Mended, Mending
+from cachexport.maintenance.restoring import Origins, restore_envelope
+from cachexport.maintenance.verify import verify_cache
+from cachexport.plugins import find_backend
+from cachexport.transfer.current import Current
+from cachexport.transfer.merge import until_current
+from cachexport.transfer.place import Sweepable
+from cachexport.transfer.progress import silent, step
+from cachexport.transfer.write import rewrite
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cachexport.cacheconfig import CacheConfig
+    from cachexport.content.protocols import Provider
+    from cachexport.envelope.cache import WrappedCache
+    from cachexport.maintenance.verify import Contents, Fault
+    from cachexport.transfer.ends import Target
+    from cachexport.transfer.place import Entry, Place
+    from cachexport.transfer.progress import Progress
+
+
+class Outcome(StrEnum):
+    """What became of a name."""
+
+    SOUND = "sound"
+    REPAIRED = "repaired"
+    REMOVED = "removed"
+    """Nothing of it could be used."""
+    DAMAGED = "damaged"
+    """It cannot be understood, and was left as it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepairPlan:
+    """How names are to be repaired."""
+
+    deep: bool = False
+    """Read every layer, as verifying does."""
+    origins: Sequence[Provider] = ()
+    """Where blobs may be had from, in this order."""
+    drop_damaged: bool = False
+    """Remove names that cannot be understood at all."""
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repair:
+    """What was done, or would be, for a name."""
+
+    name: str
+    outcome: Outcome
+    faults: tuple[str, ...] = ()
+    """What was wrong, in words."""
+    restored: int = 0
+    """Blobs that were had from elsewhere."""
+    lost_results: int = 0
+    lost_records: int = 0
+
+
+def repair_names(
+    place: Place, pattern: str, plan: RepairPlan, progress: Progress = silent
+) -> list[Repair]:
+    """Repair the names that match a pattern, or the one that is it, and say what was done.
+
+    What somebody else writes meanwhile is not overwritten. What is no cache is left out. Raises
+    NotFound when there is no such name, and what reading or writing raises.
+    """
+    names = [entry.name for entry in place.entries() if _is_meant(entry, pattern)]
+    if not names:
+        raise NotFound(f"there is no name {pattern!r} in {place.title}")
+    repairing = _Repairing(place, plan, progress, {})
+    found = []
+    for name in names:
+        with step(progress, f"repairing {name} in {place.title}"):
+            found.append(until_current(lambda name=name: repairing.run(name)))  # type: ignore[misc]
+    return [item for item in found if item is not None]
+
+
+def _is_meant(entry: Entry, pattern: str) -> bool:
+    return entry.name == pattern or fnmatchcase(entry.name, pattern)
+
+
+@dataclass(frozen=True, slots=True)
+class _Repairing:
+    place: Place
+    plan: RepairPlan
+    progress: Progress
+    known: Contents
+
+    def run(self, name: str) -> Repair | None:
+        """Repair a name. Raises Outdated when somebody else writes it meanwhile."""
+        entry = next((entry for entry in self.place.entries() if entry.name == name), None)
+        if entry is None:
+            return None
+        spec = self.place.target(name)
+        with closing(find_backend(spec.type).target(spec)) as target:
+            damage = self._damage(entry)
+            if damage and self._restore_envelope(entry, target):
+                damage = self._damage(entry)
+            cache = self.place.salvage(entry)
+            if cache is None:
+                return self._unusable(entry, damage) if damage else None
+            return self._mend(entry, cache, damage, target)
+
+    def _damage(self, entry: Entry) -> str:
+        try:
+            self.place.contents(entry)
+        except NotFound:
+            return ""
+        except (ChainError, ContentError, WireFormat) as error:
+            return str(error)
+        return ""
+
+    def _restore_envelope(self, entry: Entry, target: Target) -> bool:
+        if self.plan.dry_run:
+            return False
+        origins = Origins(self.plan.origins, self.progress)
+        return restore_envelope(origins, entry.version.split(), target.ingester)
+
+    def _unusable(self, entry: Entry, damage: str) -> Repair:
+        if not self.plan.drop_damaged:
+            return Repair(name=entry.name, outcome=Outcome.DAMAGED, faults=(damage,))
+        self._withdraw(entry)
+        return Repair(name=entry.name, outcome=Outcome.REMOVED, faults=(damage,))
+
+    def _withdraw(self, entry: Entry) -> None:
+        if not self.plan.dry_run:
+            for error in self.place.withdraw([entry]).values():
+                raise error
+
+    def _mend(self, entry: Entry, cache: WrappedCache, damage: str, target: Target) -> Repair:
+        verified = verify_cache(
+            cache, deep=self.plan.deep, progress=self.progress, known=self.known
+        )
+        if not verified.faults and not damage:
+            return Repair(name=entry.name, outcome=Outcome.SOUND)
+        origins = Origins(self.plan.origins, self.progress)
+        mending = Mending(
+            cache=cache, faults=verified.faults, origins=origins, dry_run=self.plan.dry_run
+        )
+        mended = mending.run(target.ingester)
+        outcome = self._publish(entry, cache, mended, target)
+        before, after = untied(cache.config), untied(mended.cache.config)
+        told = [_told(fault) for fault in verified.faults]
+        return Repair(
+            name=entry.name,
+            outcome=outcome,
+            faults=tuple(([damage] if damage else []) + told),
+            restored=mended.restored,
+            lost_results=_results(before) - _results(after),
+            lost_records=len(before.records) - len(after.records),
+        )
+
+    def _publish(
+        self, entry: Entry, cache: WrappedCache, mended: Mended, target: Target
+    ) -> Outcome:
+        if not mended.cache.config.layers:
+            self._withdraw(entry)
+            return Outcome.REMOVED
+        if not self.plan.dry_run:
+            rewrite(mended.cache, target, Current(version=entry.version), self.progress)
+            if isinstance(self.place, Sweepable):
+                # They would be taken for good by whoever asks only whether they are there.
+                self.place.delete(mended.spoiled)
+        return Outcome.REPAIRED
+
+
+def _results(config: CacheConfig) -> int:
+    return sum(len(item.results) + len(item.chained_results) for item in config.records)
+
+
+def _told(fault: Fault) -> str:
+    return f"{fault.blob}: {fault.text}" if fault.blob else fault.text
