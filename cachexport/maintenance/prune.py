@@ -237,7 +237,7 @@ def _sweep(
                 tally.count(blob, is_gone)
                 if is_gone:
                     deleted.add(blob.digest)
-        _check(names.read(), names.table, deleted)
+        _check(place, names.read(), names.table, deleted)
     return tally
 
 
@@ -249,9 +249,12 @@ def _tally(names: _Names, strays: Iterable[Iterable[int]], written_before: float
     return _Tally(names.table, needed, written_before)
 
 
-def _check(fresh: Sequence[Mark], table: BlobTable, deleted: set[Digest]) -> None:
+def _check(place: Sweepable, fresh: Sequence[Mark], table: BlobTable, deleted: set[Digest]) -> None:
     """Raise Integrity if what was named while blobs were deleted needs one of those."""
-    lost = {table.numbers[digest] for digest in deleted if digest in table.numbers}
+    needed = {number for item in fresh for number in item.blobs}
+    suspects = {digest for digest in deleted if table.numbers.get(digest) in needed}
+    # An export that came later may have written it again.
+    lost = {table.numbers[digest] for digest in suspects - place.present(suspects)}
     broken = [item.entry.name for item in fresh if not lost.isdisjoint(item.blobs)]
     if broken:
         raise Integrity(

@@ -103,6 +103,10 @@ class ObjectPlace:
         for page in pages(self._client, self._keys.blobs):
             yield from filter(None, map(self._blob, page))
 
+    def present(self, digests: Iterable[Digest], /) -> set[Digest]:
+        """See Sweepable."""
+        return set(self.content.sizes(digests))
+
     def sweep(
         self, is_doomed: Callable[[StoredBlob], bool], /
     ) -> Iterator[tuple[StoredBlob, bool]]:

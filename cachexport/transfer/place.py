@@ -118,6 +118,9 @@ class Sweepable(Protocol):
     def blobs(self) -> Iterator[StoredBlob]:
         """List all blobs."""
 
+    def present(self, digests: Iterable[Digest], /) -> set[Digest]:
+        """Give those of these blobs that are there."""
+
     def sweep(
         self, is_doomed: Callable[[StoredBlob], bool], /
     ) -> Iterator[tuple[StoredBlob, bool]]:

@@ -139,6 +139,10 @@ class LocalPlace:
             if stored is not None:
                 yield stored
 
+    def present(self, digests: Iterable[Digest], /) -> set[Digest]:
+        """See Sweepable."""
+        return {digest for digest in digests if self._stored(digest)}
+
     def sweep(
         self, is_doomed: Callable[[StoredBlob], bool], /
     ) -> Iterator[tuple[StoredBlob, bool]]:
