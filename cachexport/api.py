@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from cachexport.errors import CachexportError, InvalidInputError, NotFound
+from cachexport.errors import CachexportError, InvalidInputError, NotFound, PluginError
 from cachexport.maintenance import names, repair
 from cachexport.maintenance.places import expand, name_of, open_place
 from cachexport.maintenance.prune import prune_places
@@ -19,6 +19,7 @@ from cachexport.maintenance.verify import damage_of, verify_source
 from cachexport.plugins import find_backend
 from cachexport.spec import parse_spec
 from cachexport.transfer.ends import Eager, ManyNamed
+from cachexport.transfer.expiry import Expiring
 from cachexport.transfer.importer import load_caches
 from cachexport.transfer.prepare import merge_caches, prepare, prepare_chains
 from cachexport.transfer.progress import silent, step
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from cachexport.maintenance.verify import Contents, Verification
     from cachexport.spec import CommonExport, Spec
     from cachexport.transfer.ends import Source, Target
+    from cachexport.transfer.expiry import Rules
     from cachexport.transfer.progress import Progress
 
 _log = logging.getLogger(__name__)
@@ -237,6 +239,61 @@ def prune_caches(
     with ExitStack() as stack:
         places = [stack.enter_context(closing(open_place(spec))) for spec in specs]
         return prune_places(places, plan, time.time() if now is None else now, progress)
+
+
+def lifecycle_rules(spec: str, days: int, *, apply: bool = False) -> Rules:
+    """Give rules that let a place expire names after so many days, and blobs late enough.
+
+    With `apply` the place goes by them from then on; its other rules stay. Raises PluginError
+    where there is no such thing.
+    """
+    parsed = parse_spec(spec)
+    backend = find_backend(parsed.type)
+    if not isinstance(backend, Expiring):
+        raise PluginError(
+            f"type={parsed.type} expires nothing by itself; run `cachexport prune` now and then"
+        )
+    with closing(backend.expiry(parsed)) as expiry:
+        rules = expiry.rules(days)
+        if apply:
+            expiry.apply(rules)
+    return rules
+
+
+def copy_names(
+    source: str,
+    target: str,
+    pattern: str = "*",
+    *,
+    progress: Progress = silent,
+    threads: int | None = None,
+    answered: Callable[[Answer], None] | None = None,
+) -> list[Answer]:
+    """Copy all caches in a place whose names match to another place, each under its own name.
+
+    One answer each; those that fail do not keep others from being copied. What is no cache is
+    left out. Raises NotFound when nothing matches, else as `copy_cache` does.
+    """
+    answers: list[Answer] = []
+
+    def heard(answer: Answer) -> None:
+        answers.append(answer)
+        if answered is not None:
+            answered(answer)
+
+    with closing(open_place(source)) as origin, closing(open_place(target)) as goal:
+        found = [item for item in names.list_names(origin, pattern) if item.kind != names.NO_CACHE]
+        if not found:
+            raise NotFound(f"no cache in {origin.title} matches {pattern!r}")
+        for item in found:
+            ends = [origin.source(item.name)], [goal.target(item.name)]
+            try:
+                copy_cache(*ends, progress=progress, threads=threads, answered=heard)
+            except CachexportError as error:
+                if not answers or answers[-1].error is not error:
+                    heard(Answer(str(ends[1][0]), error=error))
+    _raise(answers)
+    return answers
 
 
 def open_source(text: str | Spec) -> Source:

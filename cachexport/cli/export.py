@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cachexport.cli.layout import verbatim
-from cachexport.cli.options import progress_option, reporting
+from cachexport.cli.options import names_option, progress_option, reporting
 from cachexport.cli.output import answer, check_writable, write_file
 from cachexport.cli.specs import complete_spec
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
               --cache-from type=local,src=arm64 --cache-to type=local,dest=both
           cachexport export --cache-from type=local,src=cache --progress plain \\
               --cache-to type=local,dest=min,mode=min,image-manifest=false
+          cachexport export --all-names --cache-from type=local,src=caches \\
+              --cache-to type=s3,bucket=caches,prefix=app/
         """
     ),
 )
@@ -64,9 +67,17 @@ if TYPE_CHECKING:
     metavar="N",
     help="How many layers to move at once; by default what suits the target.",
 )
+@click.option(
+    "--all-names",
+    is_flag=True,
+    help="Copy every cache of the one source's place to the one target's, as it is named.",
+)
+@names_option
 def command(
     sources: tuple[str, ...],
     targets: tuple[str, ...],
+    all_names: bool,
+    pattern: str | None,
     mode: str,
     metadata_file: Path | None,
     threads: int | None,
@@ -78,17 +89,29 @@ def command(
     each --cache-to, when there are several. A target that failed answers {"error": …,
     "exit_code": …}; with ignore-error=true it does not fail the command.
 
-    A source that does not exist is a warning; that none does is an error.
+    A source that does not exist is a warning; that none does is an error. One whose name is a
+    pattern, such as pr-*, means all that match, and with newest=3 the newest three of them.
     """
+    if (all_names or pattern) and (len(sources), len(targets)) != (1, 1):
+        raise click.UsageError("--all-names takes one --cache-from and one --cache-to")
     if metadata_file is not None:
         check_writable(metadata_file)
+    from cachexport.api import copy_cache, copy_names
+
     answers: list[Answer] = []
+    copy: Callable[..., list[Answer]]
     try:
-        _export(sources, targets, mode, threads, answers.append)
+        with reporting(mode, [*sources, *targets]) as progress:
+            if all_names or pattern:
+                copy = partial(copy_names, sources[0], targets[0], pattern or "*")
+            else:
+                copy = partial(copy_cache, sources, targets)
+            copy(progress=progress, threads=threads, answered=answers.append)
     finally:
         # What was written was written, whatever became of the other targets.
         if answers:
-            _tell(_encode(answers, len(targets)), metadata_file)
+            is_one = len(targets) == 1 and not (all_names or pattern)
+            _tell(_encode(answers, is_one), metadata_file)
 
 
 def _tell(text: str, metadata_file: Path | None) -> None:
@@ -97,22 +120,9 @@ def _tell(text: str, metadata_file: Path | None) -> None:
     answer([text])
 
 
-def _export(
-    sources: Sequence[str],
-    targets: Sequence[str],
-    mode: str,
-    threads: int | None,
-    answered: Callable[[Answer], None],
-) -> None:
-    from cachexport.api import copy_cache
-
-    with reporting(mode, [*sources, *targets]) as progress:
-        copy_cache(sources, targets, progress=progress, threads=threads, answered=answered)
-
-
-def _encode(answers: Sequence[Answer], targets: int) -> str:
+def _encode(answers: Sequence[Answer], is_one: bool) -> str:
     objects = [_object(item) for item in answers]
-    return json.dumps(objects[0] if targets == 1 else objects, separators=(",", ":"))
+    return json.dumps(objects[0] if is_one else objects, separators=(",", ":"))
 
 
 def _object(item: Answer) -> dict[str, Any]:

@@ -41,6 +41,7 @@ _TABLE = (
     Verb("touch", "Keep", "Make all that a cache needs as young as if it was just written."),
     Verb("rm", "Keep", "Take a name away, or all that match its pattern."),
     Verb("prune", "Keep", "Remove old names, and the blobs that no name needs."),
+    Verb("lifecycle", "Set up", "Make rules by which a bucket expires old caches itself."),
     Verb("doctor", "Set up", "Try what a place for caches can do, and say what to change."),
     Verb("completion", "Set up", "Print the script that completes commands in a shell."),
 )

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from cachexport.oci.digest import Digest
     from cachexport.transfer.place import Contents, Entry, Place
 
+NO_CACHE = "none"
+DAMAGED = "damaged"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedCache:
@@ -34,7 +37,7 @@ class NamedCache:
     time: float | None
     """Seconds since 1970 at which it was last written, or at least made; None if unknown."""
     kind: str
-    """The form of a cache; `none` for what is no cache, `damaged` for what cannot be understood."""
+    """The form of a cache, or NO_CACHE, or DAMAGED for what cannot be understood."""
     digest: Digest | None = None
     """The manifest's."""
     size: int = 0
@@ -134,14 +137,14 @@ def _describe(place: Place, entry: Entry) -> NamedCache | None:
     except NotFound:
         return None
     except (ChainError, ContentError, WireFormat) as error:
-        kind, fault = "damaged", str(error)
-        return NamedCache(name=entry.name, time=entry.modified, kind=kind, fault=fault)
+        fault = str(error)
+        return NamedCache(name=entry.name, time=entry.modified, kind=DAMAGED, fault=fault)
 
 
 def _described(entry: Entry, contents: Contents) -> NamedCache:
     size = sum(contents.sizes.values())
     if not contents.caches:
-        return NamedCache(name=entry.name, time=entry.modified, kind="none", size=size)
+        return NamedCache(name=entry.name, time=entry.modified, kind=NO_CACHE, size=size)
     cache = contents.caches[-1]
     made = newest_result(cache.config)
     wrapped = cache.wrapped if isinstance(cache, WrappedCache) else None

@@ -155,3 +155,30 @@ def tool(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def context(tmp_path: Path, tool: Path) -> Callable[[str], Path]:
     """Write the context of a build with this source."""
     return lambda source: write_context(tmp_path / f"context-{source}", tool, source)
+
+
+@pytest.fixture(params=["local", "registry", "s3"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Go through the backends."""
+    return str(request.param)
+
+
+@pytest.fixture
+def places(
+    tmp_path: Path, registry: Registry, repo: str, s3: S3, prefix: str
+) -> Callable[[str], Callable[[str], str]]:
+    """Give what names a cache in a place of the test's own, of any kind."""
+    login = f"access_key_id={s3.admin.access},secret_access_key={s3.admin.secret}"
+    where = f"endpoint_url={s3.endpoint},bucket={s3.shared},region=us-east-1,prefix={prefix}"
+    patterns = {
+        "local": f"type=local,dest={tmp_path / 'place'},src={tmp_path / 'place'},tag=%s",
+        "registry": f"type=registry,ref={registry.host}/{repo}:%s",
+        "s3": f"type=s3,{where},{login},name=%s",
+    }
+    return lambda kind: patterns[kind].__mod__
+
+
+@pytest.fixture
+def spec(kind: str, places: Callable[[str], Callable[[str], str]]) -> Callable[[str], str]:
+    """Give what names a cache in a place of this kind."""
+    return places(kind)

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from support.services.registry import Registry
-    from support.services.s3 import S3
 
     Spec = Callable[[str], str]
 
@@ -45,24 +44,6 @@ HOUR = 3600.0
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     hasten(monkeypatch, tmp_path)
-
-
-@pytest.fixture(params=["local", "registry", "s3"])
-def kind(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture
-def spec(kind: str, tmp_path: Path, registry: Registry, repo: str, s3: S3, prefix: str) -> Spec:
-    """Give the specification of a name, in a place of the test's own."""
-    if kind == "local":
-        folder = tmp_path / "place"
-        return lambda name: f"type=local,dest={folder},src={folder},tag={name}"
-    if kind == "registry":
-        return lambda name: f"{registry.host}/{repo}:{name}"
-    login = f"access_key_id={s3.admin.access},secret_access_key={s3.admin.secret}"
-    where = f"endpoint_url={s3.endpoint},bucket={s3.shared},region=us-east-1,prefix={prefix}"
-    return lambda name: f"type=s3,{where},{login},name={name}"
 
 
 def put(spec: str, *numbers: int, seconds: int = 0) -> None:
@@ -131,9 +112,7 @@ def test_a_pool_is_read_through_a_pattern(spec: Spec) -> None:
         put(spec(name), 9, number, seconds=number * 100)
     merged = {layer.blob for cache in load_cache(spec("pr-*")) for layer in cache.config.layers}
     assert len(merged) == 4
-    attrs = spec("pr-*")
-    pool = attrs if attrs.startswith("type=") else f"type=registry,ref={attrs}"
-    assert len(load_cache(f"{pool},newest=2")) == 2
+    assert len(load_cache(spec("pr-*") + ",newest=2")) == 2
     with pytest.raises(NotFound, match=r"zzz-\*"):
         load_cache(spec("zzz-*"))
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cachexport.backends.s3.attrs import Connection, S3Export
+    from cachexport.backends.s3.lifecycle import S3Expiry
     from cachexport.backends.s3.writing import Writing
     from cachexport.objectlayout.blobs import Blobs
     from cachexport.objectlayout.place import ObjectPlace
@@ -74,6 +75,24 @@ class S3Backend:
         if "digest" in spec.attrs:
             return None
         return spec.attrs.get("name", "buildkit").partition(";")[0]
+
+    def expiry(self, spec: Spec, /) -> S3Expiry:
+        """See Expiring."""
+        from cachexport.backends.s3.attrs import S3Export, S3Import
+        from cachexport.backends.s3.connect import connect
+        from cachexport.backends.s3.lifecycle import S3Expiry
+        from cachexport.spec import known_attributes, read_attributes
+
+        attrs = read_attributes(S3Export, spec, ignored=known_attributes(S3Import))
+        content = self._blobs(attrs, _writing(attrs))
+        region = attrs.region or self._env.get("AWS_REGION", "")
+        return S3Expiry(
+            lambda: connect(attrs, region),
+            attrs.bucket or self._env.get("AWS_BUCKET", ""),
+            content.keys,
+            attrs.prefix,
+            attrs.touch_refresh,
+        )
 
     def probe(self, spec: Spec, /) -> Probe:
         """See Probing. What names a digest is a source."""

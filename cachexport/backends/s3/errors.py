@@ -83,6 +83,8 @@ _PERMISSIONS = {
     "write": "s3:PutObject",
     "touch": "s3:GetObject and s3:PutObject",
     "delete": "s3:DeleteObject",
+    "read the lifecycle rules of": "s3:GetLifecycleConfiguration",
+    "set the lifecycle rules of": "s3:PutLifecycleConfiguration",
 }
 
 

@@ -1,0 +1,171 @@
+"""Moving and repairing whole places, from every kind of place to every other."""
+
+from __future__ import annotations
+
+import json
+from itertools import permutations
+from typing import TYPE_CHECKING
+
+import pytest
+from cli.commands import process
+from support.services.exports import hasten
+from support.small import layer, small_chains
+
+from cachexport import (
+    copy_names,
+    export_cache,
+    lifecycle_rules,
+    list_names,
+    load_cache,
+    repair_names,
+    verify_names,
+)
+from cachexport.errors import NotFound, PluginError
+from cachexport.maintenance.repair import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from support.services.registry import Registry
+    from support.services.s3 import S3
+
+    Spec = Callable[[str], str]
+    Places = Callable[[str], Spec]
+
+KINDS = ("local", "registry", "s3")
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    hasten(monkeypatch, tmp_path)
+
+
+def put(spec: str, *numbers: int) -> None:
+    assert export_cache(small_chains(*numbers), spec)
+
+
+def digests(spec: Spec) -> dict[str, str | None]:
+    return {item.name: item.digest for item in list_names(spec("x"))}
+
+
+@pytest.mark.parametrize(("source", "target"), list(permutations(KINDS, 2)))
+def test_a_whole_place_moves_to_another(source: str, target: str, places: Places) -> None:
+    origin, goal = places(source), places(target)
+    put(origin("main"), 1, 2)
+    put(origin("pr-1"), 1, 3)
+    put(origin("other"), 4)
+    answers = copy_names(origin("x"), goal("x"), "[mp]*")
+    assert [item.error for item in answers] == [None, None]
+    wanted = digests(origin)
+    del wanted["other"]
+    assert digests(goal) == wanted
+    assert all(not item.faults for item in verify_names(goal("x"), deep=True))
+    with pytest.raises(NotFound, match="zzz"):
+        copy_names(origin("x"), goal("x"), "zzz")
+
+
+def test_the_command_moves_a_place_and_answers_for_each_name(
+    places: Places, tmp_path: Path
+) -> None:
+    origin = places("local")
+    put(origin("main"), 1, 2)
+    put(origin("pr-1"), 1, 3)
+    goal = tmp_path / "goal"
+    ends = ("--cache-from", origin("x"), "--cache-to", f"type=local,dest={goal}")
+    ran = process("export", "--all-names", "--progress", "quiet", *ends)
+    assert (ran.code, ran.err) == (0, "")
+    assert [list(item) for item in json.loads(ran.out)] == [["cache.manifest"]] * 2
+    assert set(digests(lambda name: f"type=local,src={goal},tag={name}")) == {"main", "pr-1"}
+
+
+def lose(kind: str, s3: S3, registry: Registry, spec: str, tmp_path: Path, number: int) -> None:
+    """Take a layer away behind everybody's back."""
+    digest = layer(number)[1].digest
+    if kind == "s3":
+        attrs = dict(word.split("=", 1) for word in spec.split(","))
+        key = f"{attrs['prefix']}blobs/{digest}"
+        s3.client.delete_object(Bucket=s3.shared, Key=key)
+    elif kind == "registry":
+        registry.delete_blob_file(digest)
+    else:
+        (tmp_path / "place" / "blobs" / "sha256" / digest.encoded).unlink()
+
+
+def test_names_whose_blobs_are_gone_are_repaired(
+    kind: str, spec: Spec, s3: S3, registry: Registry, tmp_path: Path
+) -> None:
+    numbers = (20, 21) if kind != "registry" else (22, 23)  # a registry shares blobs with others
+    put(spec("main"), *numbers)
+    put(spec("pr-1"), 5)
+    lose(kind, s3, registry, spec("main"), tmp_path, numbers[1])
+    faults = {item.name: [fault.kind for fault in item.faults] for item in verify_names(spec("x"))}
+    assert faults == {"main": ["missing"], "pr-1": []}
+    found = {item.name: item for item in repair_names(spec("x"), "*")}
+    assert (found["main"].outcome, found["main"].lost_results) == (Outcome.REPAIRED, 1)
+    assert found["pr-1"].outcome is Outcome.SOUND
+    assert all(not item.faults for item in verify_names(spec("x"), deep=True))
+    [cache] = load_cache(spec("main"))
+    assert [str(desc.digest) for desc in cache.layers] == [layer(numbers[0])[1].digest]
+
+
+def test_blobs_come_back_from_another_place(
+    kind: str, spec: Spec, s3: S3, registry: Registry, tmp_path: Path
+) -> None:
+    numbers = (24, 25) if kind != "registry" else (26, 27)
+    copy = f"type=local,dest={tmp_path / 'copy'}"
+    put(copy, *numbers)
+    put(spec("main"), *numbers)
+    before = digests(spec)
+    lose(kind, s3, registry, spec("main"), tmp_path, numbers[1])
+    [found] = repair_names(spec("main"), origins=[f"type=local,src={tmp_path / 'copy'}"])
+    assert (found.outcome, found.restored, found.lost_results) == (Outcome.REPAIRED, 1, 0)
+    assert digests(spec) == before
+    assert all(not item.faults for item in verify_names(spec("x"), deep=True))
+
+
+def test_a_layer_that_a_bucket_does_not_describe(places: Places, s3: S3) -> None:
+    spec = places("s3")
+    put(spec("main"), 1, 2)
+    attrs = dict(word.split("=", 1) for word in spec("main").split(","))
+    key = f"{attrs['prefix']}manifests/main"
+    config = json.loads(s3.client.get_object(Bucket=s3.shared, Key=key)["Body"].read())
+    top = next(number for number, item in enumerate(config["layers"]) if item.get("parent") != -1)
+    del config["layers"][top]["annotations"]
+    s3.client.put_object(Bucket=s3.shared, Key=key, Body=json.dumps(config).encode())
+    [verified] = verify_names(spec("x"))
+    assert [fault.kind for fault in verified.faults] == ["damaged"]
+    [found] = repair_names(spec("main"))
+    assert (found.outcome, found.lost_results) == (Outcome.REPAIRED, 1)
+    [verified] = verify_names(spec("x"), deep=True)
+    assert (verified.faults, verified.blobs) == ((), 1)
+
+
+def test_lifecycle_rules_are_set_beside_others(s3: S3, bucket: str) -> None:
+    other = {
+        "ID": "theirs",
+        "Status": "Enabled",
+        "Filter": {"Prefix": "logs/"},
+        "Expiration": {"Days": 3},
+    }
+    s3.client.put_bucket_lifecycle_configuration(
+        Bucket=bucket, LifecycleConfiguration={"Rules": [other]}
+    )
+    login = f"access_key_id={s3.admin.access},secret_access_key={s3.admin.secret}"
+    spec = f"type=s3,endpoint_url={s3.endpoint},bucket={bucket},region=us-east-1,{login},prefix=a/"
+    for days in (30, 10):
+        rules = lifecycle_rules(f"{spec},touch_refresh=36h", days, apply=True)
+        assert (rules.name_days, rules.blob_days) == (days, days + 3)
+    answer = s3.client.get_bucket_lifecycle_configuration(Bucket=bucket)
+    found = {rule["ID"]: rule for rule in answer["Rules"]}
+    assert set(found) == {
+        "theirs",
+        "cachexport names a/",
+        "cachexport blobs a/",
+        "cachexport uploads a/",
+    }
+    assert found["cachexport names a/"]["Expiration"]["Days"] == 10
+    assert found["cachexport blobs a/"]["Expiration"]["Days"] == 13
+    assert found["cachexport blobs a/"]["Filter"] == {"Prefix": "a/blobs/"}
+    with pytest.raises(PluginError, match="prune"):
+        lifecycle_rules("type=local,src=x", 30)
