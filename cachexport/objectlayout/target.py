@@ -124,7 +124,8 @@ class ObjectTarget:
         if self._looked or self._force:
             return
         try:
-            decode_named(self._blobs.client.load(self._key)[0])
+            # A cache that is damaged is one all the same.
+            decode_named(self._blobs.client.load(self._key)[0], salvage=True)
         except NotFound:
             pass
         except WireFormat as error:
