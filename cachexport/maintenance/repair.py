@@ -105,7 +105,7 @@ class _Repairing:
         entry = next((entry for entry in self.place.entries() if entry.name == name), None)
         if entry is None:
             return None
-        spec = self.place.target(name)
+        spec = self.place.target(name, force=True)
         with closing(find_backend(spec.type).target(spec)) as target:
             damage = self._damage(entry)
             if damage and self._restore_envelope(entry, target):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from cachexport.objectlayout.keys import Keys
     from cachexport.oci.digest import Digest
     from cachexport.spec import Spec
+    from cachexport.transfer.place import Written
 
 _AT_ONCE = 1000
 """How many objects a store deletes with one request."""
@@ -35,7 +36,7 @@ class ObjectPlace:
     content: Blobs
     root: str
     source: Callable[[str], Spec]
-    target: Callable[[str], Spec]
+    target: Written
 
     @property
     def title(self) -> str:

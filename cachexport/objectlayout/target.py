@@ -124,8 +124,7 @@ class ObjectTarget:
         if self._looked or self._force:
             return
         try:
-            # A cache that is damaged is one all the same.
-            decode_named(self._blobs.client.load(self._key)[0], salvage=True)
+            decode_named(self._blobs.client.load(self._key)[0])
         except NotFound:
             pass
         except WireFormat as error:

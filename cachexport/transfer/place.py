@@ -52,6 +52,13 @@ class StoredBlob:
     """Seconds since 1970, by the clock of the place, at which it was written or touched."""
 
 
+class Written(Protocol):
+    """Makes the specification that writes a name."""
+
+    def __call__(self, name: str, /, *, force: bool = False) -> Spec:
+        """Give it; with `force` it replaces whatever is there, were it no cache."""
+
+
 class Place(Protocol):
     """All names of a place. Threads may share it."""
 
@@ -62,10 +69,12 @@ class Place(Protocol):
     def entries(self) -> list[Entry]:
         """List all names, sorted. Raises NotFound when there is no such place."""
 
-    def source(self, name: str, /) -> Spec:
+    @property
+    def source(self) -> Callable[[str], Spec]:
         """Give the specification that reads a name."""
 
-    def target(self, name: str, /) -> Spec:
+    @property
+    def target(self) -> Written:
         """Give the specification that writes a name, with the attributes that were given."""
 
     def contents(self, entry: Entry, /) -> Contents:

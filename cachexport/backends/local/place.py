@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from cachexport.envelope.cache import Cache
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
+    from cachexport.transfer.place import Written
 
 _SECOND = 1e-9
 
@@ -47,9 +48,7 @@ class LocalPlace:
     shortest_grace = 0.0
     """Our exports hold a lock; BuildKit's client knows no such thing, see the README."""
 
-    def __init__(
-        self, layout: Layout, source: Callable[[str], Spec], target: Callable[[str], Spec]
-    ) -> None:
+    def __init__(self, layout: Layout, source: Callable[[str], Spec], target: Written) -> None:
         self._layout = layout
         self._names = Names(layout)
         self.source = source
@@ -203,7 +202,8 @@ def local_place(spec: Spec) -> LocalPlace:
     def source(name: str) -> Spec:
         return Spec("local", {"src": directory, "tag": name})
 
-    def target(name: str) -> Spec:
+    def target(name: str, *, force: bool = False) -> Spec:
+        # Nothing here has to be forced: an entry that is no cache is left beside.
         return Spec("local", {"dest": directory, "tag": name, **common})
 
     return LocalPlace(Layout(Path(directory)), source, target)

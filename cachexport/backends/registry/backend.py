@@ -75,8 +75,9 @@ class RegistryBackend:
             RegistryExport, Spec(spec.type, given), ignored=known_attributes(RegistryImport)
         )
 
-        def tagged(tag: str) -> Spec:
-            return Spec(spec.type, {**given, "ref": f"{name}:{tag}"})
+        def tagged(tag: str, *, force: bool = False) -> Spec:
+            forced = {"force": "true"} if force else {}
+            return Spec(spec.type, {**given, "ref": f"{name}:{tag}", **forced})
 
         repository = self._repository(attrs.ref, attrs, "pull")
         return RegistryPlace(repository, tagged, tagged, attrs.parallelism)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
     from cachexport.spec import Spec
+    from cachexport.transfer.place import Written
 
 
 class RegistryPlace:
@@ -36,7 +37,7 @@ class RegistryPlace:
         self,
         repository: Repository,
         source: Callable[[str], Spec],
-        target: Callable[[str], Spec],
+        target: Written,
         parallelism: int,
     ) -> None:
         self._repository = repository

@@ -64,8 +64,8 @@ class S3Backend:
         attrs = read_attributes(S3Export, spec, ignored=known_attributes(S3Import))
         given = {key: value for key, value in spec.attrs.items() if key != "digest"}
 
-        def named(name: str) -> Spec:
-            return Spec("s3", {**given, "name": name})
+        def named(name: str, *, force: bool = False) -> Spec:
+            return Spec("s3", {**given, "name": name, **({"force": "true"} if force else {})})
 
         content = replace(self._blobs(attrs, _writing(attrs)), touch_refresh=attrs.touch_refresh)
         return ObjectPlace(content=content, root=attrs.prefix, source=named, target=named)
