@@ -41,7 +41,7 @@ class ObjectPlace:
     @property
     def title(self) -> str:
         """See Place."""
-        return f"{self._client.place}/{self.root}"
+        return f"{self._client.place}/{self._keys.names}"
 
     @property
     def storage(self) -> str:

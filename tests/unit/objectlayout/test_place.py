@@ -1,0 +1,218 @@
+"""A store as a place: what is whose, and what a sweep does when it is disturbed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+from support.objects import MemoryObjects
+from support.small import layer, small_cache
+
+from cachexport import Digest
+from cachexport.errors import FailedPrecondition, Outdated, Unavailable, WireFormat
+from cachexport.maintenance.prune import Plan, prune_places
+from cachexport.maintenance.retention import Retention
+from cachexport.objectlayout import others
+from cachexport.objectlayout.blobs import Blobs
+from cachexport.objectlayout.keys import Keys
+from cachexport.objectlayout.place import ObjectPlace
+from cachexport.objectlayout.target import ObjectTarget
+from cachexport.spec import CommonExport, Spec
+from cachexport.transfer.place import Entry
+from cachexport.transfer.write import write
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cachexport.maintenance.prune import Pruning
+    from cachexport.objectlayout.client import Page
+
+HOUR = 3600.0
+KEYS = Keys(blobs="app/blobs/", names="app/manifests/")
+
+
+def content(client: MemoryObjects, keys: Keys = KEYS) -> Blobs:
+    def sleep(seconds: float) -> None:
+        client.time += seconds
+
+    def clock() -> float:
+        return client.time
+
+    return Blobs(client=client, keys=keys, now=clock, monotonic=clock, sleep=sleep)
+
+
+def place(client: MemoryObjects, keys: Keys = KEYS, root: str = "app/") -> ObjectPlace:
+    def source(name: str) -> Spec:
+        return Spec("memory", {"name": name})
+
+    def target(name: str, *, force: bool = False) -> Spec:
+        return source(name)
+
+    return ObjectPlace(content=content(client, keys), root=root, source=source, target=target)
+
+
+def put(client: MemoryObjects, name: str, *numbers: int, keys: Keys = KEYS) -> None:
+    end = ObjectTarget(CommonExport(), content(client, keys), name, force=False)
+    assert write(small_cache(*numbers), end, threads=1)
+
+
+def prune(client: MemoryObjects, keys: Keys = KEYS, root: str = "app/", **rules: int) -> Pruning:
+    plan = Plan(retention=Retention(**rules), dry_run=False)
+    [done] = prune_places([place(client, keys, root)], plan, 0)
+    return done
+
+
+def has(client: MemoryObjects, number: int, keys: Keys = KEYS) -> bool:
+    return keys.blob(layer(number)[1].digest) in client.objects
+
+
+def test_names_are_what_is_no_blob_and_no_folder() -> None:
+    client = MemoryObjects()
+    keys = Keys(blobs="blobs/", names="")
+    put(client, "main", 1, keys=keys)
+    client.replace("folder/", b"", {}, version=None)
+    assert [entry.name for entry in place(client, keys, "").entries()] == ["main"]
+
+
+@pytest.mark.parametrize(("blobs", "names"), [("", "names/"), ("blobs/", ""), ("", "")])
+def test_without_prefixes_of_their_own_nothing_is_deleted(blobs: str, names: str) -> None:
+    client, keys = MemoryObjects(), Keys(blobs=blobs, names=names)
+    put(client, "main", 1, keys=keys)
+    put(client, "old", 2, keys=keys)
+    before = set(client.objects)
+    client.time += 100 * HOUR
+    with pytest.raises(FailedPrecondition, match="prefix of their own"):
+        prune(client, keys, "")
+    assert set(client.objects) == before
+
+
+def test_caches_under_another_prefix_for_names_keep_their_blobs() -> None:
+    client = MemoryObjects()
+    theirs = Keys(blobs=KEYS.blobs, names="app/branches/")
+    put(client, "main", 1)
+    put(client, "feature", 2, keys=theirs)
+    client.replace("app/readme.txt", b"not a cache", {}, version=None)
+    client.time += 100 * HOUR
+    prune(client)
+    assert has(client, 1)
+    assert has(client, 2)
+    [done] = prune_places(
+        [place(client), place(client, theirs)],
+        Plan(retention=Retention(keep_last=1), dry_run=False),
+        0,
+    )
+    assert [name.stays for name in done.names] == [True, False]
+    assert has(client, 1) != has(client, 2)
+
+
+def test_a_bucket_that_is_used_for_much_else_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(others, "_MOST", 3)
+    client = MemoryObjects()
+    put(client, "main", 1)
+    for number in range(4):
+        client.replace(f"app/other/{number}", b"x", {}, version=None)
+    with pytest.raises(FailedPrecondition, match="a prefix of its own"):
+        prune(client)
+
+
+def test_blobs_of_others_are_leapt_over() -> None:
+    client = MemoryObjects(page_size=10)
+    put(client, "main", 1)
+    for number in range(500):
+        key = f"other/blobs/{Digest.of(str(number).encode())}"
+        client.replace(key, b"", {}, version=None)
+    client.asked.clear()
+    list(others.other_names(content(client), ""))
+    assert client.asked["list"] < 10
+
+
+def test_what_begins_like_a_cache_and_is_none_stops_everything() -> None:
+    client = MemoryObjects()
+    put(client, "main", 1)
+    client.replace("app/else/x", b'{"layers": nonsense', {}, version=None)
+    client.time += 100 * HOUR
+    with pytest.raises(WireFormat, match="app/else/x"):
+        prune(client)
+
+
+def test_a_name_that_cannot_be_understood_stops_everything() -> None:
+    client = MemoryObjects()
+    put(client, "main", 1)
+    put(client, "old", 2)
+    client.replace(KEYS.name("odd"), b"<html>", {}, version=None)
+    client.time += 100 * HOUR
+    before = set(client.objects)
+    with pytest.raises(FailedPrecondition, match=r"(?s)repair or remove them first.*odd: "):
+        prune(client, keep_last=1)
+    assert set(client.objects) == before
+
+
+def test_a_name_that_somebody_else_wrote_stays() -> None:
+    client = MemoryObjects()
+    put(client, "main", 1)
+    [entry] = place(client).entries()
+    put(client, "main", 2)
+    [(name, error)] = place(client).withdraw([entry]).items()
+    assert (name, type(error)) == ("main", Outdated)
+    gone = Entry(name="never", version="x", modified=None)
+    assert place(client).withdraw([gone]) == {}
+
+
+@dataclass
+class Slow(MemoryObjects):
+    """A store whose listings take their time."""
+
+    delay: float = 0.0
+    after_listing: Callable[[], None] = lambda: None
+
+    def list_page(self, prefix: str, /, *, after: str = "") -> Page:
+        page = super().list_page(prefix, after=after)
+        self.time += self.delay
+        self.after_listing()
+        return page
+
+
+@pytest.mark.parametrize("moment", range(1, 9))
+def test_a_sweep_that_was_held_up_lists_again(moment: int) -> None:
+    """After one of the prune's listings an export comes in between, and touches an old blob."""
+    client = Slow()
+    put(client, "old", 1, 2)
+    client.delete(KEYS.name("old"))
+    client.time += 100 * HOUR
+    listings = 0
+
+    def export() -> None:
+        nonlocal listings
+        listings += 1
+        if listings == moment:
+            put(client, "new", 1)
+
+    client.after_listing = export
+    prune(client)
+    assert listings >= 5
+    assert has(client, 1) == (moment <= listings)
+    assert not has(client, 2)
+
+
+def test_a_store_that_is_too_slow_is_not_swept() -> None:
+    client = Slow()
+    put(client, "old", 1)
+    client.delete(KEYS.name("old"))
+    client.time += 100 * HOUR
+    client.delay = 2.5
+    with pytest.raises(Unavailable, match="too long"):
+        prune(client)
+    assert has(client, 1)
+
+
+def test_an_export_waits_until_what_it_touched_is_safe() -> None:
+    client = MemoryObjects()
+    put(client, "main", 1)
+    before = client.time
+    put(client, "second", 1)
+    assert client.time == before  # a young blob needs no touch
+    client.time += 30 * HOUR
+    before = client.time
+    put(client, "third", 1)
+    assert 1 < client.time - before < 10
