@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cachexport.api import (
         Answer,
+        cache_usage,
         copy_cache,
         copy_names,
         export_cache,
@@ -61,6 +62,7 @@ _HOMES = {
     "MemoryContent": "cachexport.content.memory",
     "Remote": "cachexport.chains",
     "Timestamp": "cachexport.oci.timestamp",
+    "cache_usage": "cachexport.api",
     "copy_cache": "cachexport.api",
     "copy_names": "cachexport.api",
     "encode_inline": "cachexport.envelope.inline",
@@ -95,6 +97,7 @@ __all__ = [
     "MemoryContent",
     "Remote",
     "Timestamp",
+    "cache_usage",
     "copy_cache",
     "copy_names",
     "encode_inline",
