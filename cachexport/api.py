@@ -15,8 +15,10 @@ from cachexport.maintenance import names, repair
 from cachexport.maintenance.places import expand, name_of, open_place
 from cachexport.maintenance.prune import prune_places
 from cachexport.maintenance.repair import RepairPlan
+from cachexport.maintenance.report.gather import gather
 from cachexport.maintenance.usage import measure_usage
 from cachexport.maintenance.verify import damage_of, verify_source
+from cachexport.oci.timestamp import Timestamp
 from cachexport.plugins import find_backend
 from cachexport.spec import parse_spec
 from cachexport.transfer.ends import Eager, ManyNamed
@@ -27,6 +29,7 @@ from cachexport.transfer.progress import silent, step
 from cachexport.transfer.write import write
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Callable, Sequence
 
     from cachexport.chains import CacheChains
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from cachexport.maintenance.names import NamedCache
     from cachexport.maintenance.prune import Plan, Pruning
     from cachexport.maintenance.repair import Repair
+    from cachexport.maintenance.report.gather import Report
     from cachexport.maintenance.usage import Usage
     from cachexport.maintenance.verify import Contents, Verification
     from cachexport.spec import CommonExport, Spec
@@ -309,6 +313,24 @@ def cache_usage(sources: Sequence[str | Spec], *, progress: Progress = silent) -
             for name, caches in load_named(opened, progress)
             for number, cache in enumerate(caches, 1)
         )
+
+
+def report_caches(
+    sources: Sequence[str | Spec],
+    *,
+    deep: bool = False,
+    now: Timestamp | dt.datetime | str | None = None,
+    progress: Progress = silent,
+) -> Report:
+    """Look at everything that a report tells of caches; `render_report` makes the page of it.
+
+    With `deep` every layer is read and checked. `now` is the time from which ages are told, none
+    by default. A source that is damaged or not there is told of in the report; raises NotFound
+    when none is there.
+    """
+    moment = None if now is None else Timestamp.of(now)
+    with ExitStack() as stack:
+        return gather(_opened(stack, sources), deep=deep, now=moment, progress=progress)
 
 
 def open_source(text: str | Spec) -> Source:
