@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cachexport.api import (
         Answer,
+        cache_usage,
         copy_cache,
         copy_names,
         export_cache,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
         prune_caches,
         remove_names,
         repair_names,
+        report_caches,
         tag_cache,
         touch_cache,
         verify_cache,
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from cachexport.content.memory import MemoryContent
     from cachexport.envelope.inline import encode_inline
     from cachexport.errors import CachexportError
+    from cachexport.maintenance.report.page import render_report
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
     from cachexport.oci.timestamp import Timestamp
@@ -61,6 +64,7 @@ _HOMES = {
     "MemoryContent": "cachexport.content.memory",
     "Remote": "cachexport.chains",
     "Timestamp": "cachexport.oci.timestamp",
+    "cache_usage": "cachexport.api",
     "copy_cache": "cachexport.api",
     "copy_names": "cachexport.api",
     "encode_inline": "cachexport.envelope.inline",
@@ -73,7 +77,9 @@ _HOMES = {
     "open_targets": "cachexport.api",
     "prune_caches": "cachexport.api",
     "remove_names": "cachexport.api",
+    "render_report": "cachexport.maintenance.report.page",
     "repair_names": "cachexport.api",
+    "report_caches": "cachexport.api",
     "tag_cache": "cachexport.api",
     "touch_cache": "cachexport.api",
     "verify_cache": "cachexport.api",
@@ -95,6 +101,7 @@ __all__ = [
     "MemoryContent",
     "Remote",
     "Timestamp",
+    "cache_usage",
     "copy_cache",
     "copy_names",
     "encode_inline",
@@ -107,7 +114,9 @@ __all__ = [
     "open_targets",
     "prune_caches",
     "remove_names",
+    "render_report",
     "repair_names",
+    "report_caches",
     "tag_cache",
     "touch_cache",
     "verify_cache",

@@ -15,17 +15,21 @@ from cachexport.maintenance import names, repair
 from cachexport.maintenance.places import expand, name_of, open_place
 from cachexport.maintenance.prune import prune_places
 from cachexport.maintenance.repair import RepairPlan
+from cachexport.maintenance.report.gather import gather
+from cachexport.maintenance.usage import measure_usage
 from cachexport.maintenance.verify import damage_of, verify_source
+from cachexport.oci.timestamp import Timestamp
 from cachexport.plugins import find_backend
 from cachexport.spec import parse_spec
 from cachexport.transfer.ends import Eager, ManyNamed
 from cachexport.transfer.expiry import Expiring
-from cachexport.transfer.importer import load_caches
+from cachexport.transfer.importer import load_caches, load_named, numbered
 from cachexport.transfer.prepare import merge_caches, prepare, prepare_chains
 from cachexport.transfer.progress import silent, step
 from cachexport.transfer.write import write
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Callable, Sequence
 
     from cachexport.chains import CacheChains
@@ -33,6 +37,8 @@ if TYPE_CHECKING:
     from cachexport.maintenance.names import NamedCache
     from cachexport.maintenance.prune import Plan, Pruning
     from cachexport.maintenance.repair import Repair
+    from cachexport.maintenance.report.gather import Report
+    from cachexport.maintenance.usage import Usage
     from cachexport.maintenance.verify import Contents, Verification
     from cachexport.spec import CommonExport, Spec
     from cachexport.transfer.ends import Source, Target
@@ -112,9 +118,7 @@ def copy_cache(
         for _, target in ends:
             if isinstance(target, Eager):
                 target.begin()
-        expanded = [spec for text in sources for spec in expand(text)]
-        opened = [named(str(spec), open_source(spec)) for spec in expanded]
-        make = partial(prepare, load_caches(opened, progress))
+        make = partial(prepare, load_caches(_opened(stack, sources), progress))
         answers = []
         for name, target in ends:
             answers.append(_export(name, target, make, progress, threads))
@@ -296,6 +300,39 @@ def copy_names(
     return answers
 
 
+def cache_usage(sources: Sequence[str | Spec], *, progress: Progress = silent) -> Usage:
+    """Say how many bytes the layers of caches need, and which of these nothing else needs.
+
+    Each cache has the name of its source; an image's several are numbered. Raises NotFound when
+    none is there; of several sources one that is not is a warning.
+    """
+    with ExitStack() as stack:
+        opened = _opened(stack, sources)
+        return measure_usage(
+            (numbered(name, number, len(caches)), cache)
+            for name, caches in load_named(opened, progress)
+            for number, cache in enumerate(caches, 1)
+        )
+
+
+def report_caches(
+    sources: Sequence[str | Spec],
+    *,
+    deep: bool = False,
+    now: Timestamp | dt.datetime | str | None = None,
+    progress: Progress = silent,
+) -> Report:
+    """Look at everything that a report tells of caches; `render_report` makes the page of it.
+
+    With `deep` every layer is read and checked. `now` is the time from which ages are told, none
+    by default. A source that is damaged or not there is told of in the report; raises NotFound
+    when none is there.
+    """
+    moment = None if now is None else Timestamp.of(now)
+    with ExitStack() as stack:
+        return gather(_opened(stack, sources), deep=deep, now=moment, progress=progress)
+
+
 def open_source(text: str | Spec) -> Source:
     """Give the source that a `--cache-from` describes; the caller closes it."""
     spec = parse_spec(text)
@@ -319,6 +356,14 @@ def _verify(source: Spec, deep: bool, progress: Progress, known: Contents) -> li
     if not found:
         raise NotFound(f"{source}: the image has no inline cache")
     return found
+
+
+def _opened(stack: ExitStack, sources: Sequence[str | Spec]) -> list[tuple[str, Source]]:
+    """Open the sources of specifications, several where one has a pattern, until the stack ends."""
+    if isinstance(sources, str):
+        raise InvalidInputError("sources are a list of specifications")
+    expanded = [spec for text in sources for spec in expand(text)]
+    return [_named(stack, str(spec), open_source(spec)) for spec in expanded]
 
 
 def _named(stack: ExitStack, name: str, end: _End) -> tuple[str, _End]:

@@ -36,6 +36,8 @@ _TABLE = (
     Verb("tag", "Move", "Give a cache further names in the place where it is."),
     Verb("ls", "Look", "List the names in a directory, a bucket or a repository."),
     Verb("inspect", "Look", "Show what is in a cache."),
+    Verb("du", "Look", "Show how many bytes caches need, shared and unique."),
+    Verb("report", "Look", "Write a page that shows caches: bytes, graph, ages and faults."),
     Verb("verify", "Keep", "Check that all of a cache is there, and is what it should be."),
     Verb("repair", "Keep", "Rewrite names without what is gone or damaged."),
     Verb("touch", "Keep", "Make all that a cache needs as young as if it was just written."),

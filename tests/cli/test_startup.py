@@ -9,7 +9,15 @@ from cli.commands import process
 
 from cachexport import __version__
 
-HEAVY = ("rich", "zstandard", "cachexport.api", "cachexport.chains", "asyncio", "pygments")
+HEAVY = (
+    "rich",
+    "zstandard",
+    "cachexport.api",
+    "cachexport.chains",
+    "asyncio",
+    "jinja2",
+    "pygments",
+)
 
 
 @pytest.mark.parametrize("args", [["--version"], ["--help"], ["export", "--help"], ["-h"]])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
+from support.services.browser import running_chromium
 from support.services.builds import compile_tool, write_context
 from support.services.dockerd import Dockerd, running_dockerd
 from support.services.logins import ALICE, READER
@@ -21,6 +22,7 @@ from support.services.token_server import TokenServer, running_token_server
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from playwright.sync_api import Browser
     from support.services.s3 import S3
 
 HERE = Path(__file__).parent
@@ -112,6 +114,13 @@ def bucket(s3: S3) -> Iterator[str]:
 def moto_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
     """Give a shared moto, for errors that SeaweedFS does not make."""
     with running_moto(tmp_path_factory.mktemp("moto")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Give a shared Chromium without a window; open a context of the test's own in it."""
+    with running_chromium() as running:
         yield running
 
 

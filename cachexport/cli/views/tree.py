@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from cachexport.cli.sizes import readable
 from cachexport.cli.views.names import counted, instant, short, title
+from cachexport.maintenance.forest import Forest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,34 +30,28 @@ def tree_lines(inspections: Sequence[Inspection]) -> Iterator[str]:
         yield ""
         if len(inspections) > 1:
             yield title(number, len(inspections))
-        yield from _Forest(inspection).lines()
+        yield from _Tree(inspection).lines()
 
 
-class _Forest:
-    """Every record below one of its parents; none of this recurses, graphs are deep."""
+class _Tree:
+    """The lines for one cache; none of this recurses, graphs are deep."""
 
     def __init__(self, inspection: Inspection) -> None:
         self._inspection = inspection
         self._records = inspection.records
-        order = self._topological()
-        self._owners = self._owned(order)
-        self._below: dict[int, list[int]] = {}
-        self._weights = [1] * len(order)
-        for number in reversed(order):
-            owner = self._owners.get(number)
-            if owner is not None:
-                self._weights[owner] += self._weights[number]
-                self._below.setdefault(owner, []).append(number)
-        for children in self._below.values():
-            children.sort(key=self._rank)
+        self._forest = Forest(
+            [[link.link for links in record.inputs for link in links] for record in self._records]
+        )
 
     def lines(self) -> Iterator[str]:
-        roots = [number for number in range(len(self._records)) if number not in self._owners]
-        lone = [root for root in roots if root not in self._below]
-        if lone:
+        roots = [
+            number for number in range(len(self._records)) if number not in self._forest.owners
+        ]
+        bare = [root for root in roots if root not in self._forest.below]
+        if bare:
             yield "no record stands below these:"
-            yield from (f"  {self._line(root)}" for root in lone)
-        for root in sorted((root for root in roots if root in self._below), key=self._rank):
+            yield from (f"  {self._line(root)}" for root in bare)
+        for root in sorted(self._forest.trees(), key=self._rank):
             yield ""
             yield from self._tree(root)
 
@@ -65,7 +60,7 @@ class _Forest:
         while pending:
             number, column, branch = pending.pop()
             yield f"{branch or column}{self._line(number)}"
-            *aside, heaviest = self._below.get(number) or [-1]
+            *aside, heaviest = self._forest.below.get(number) or [-1]
             if heaviest >= 0:
                 pending.append((heaviest, column, ""))
             pending += [(child, f"{column}| ", f"{column}|-") for child in reversed(aside)]
@@ -103,32 +98,4 @@ class _Forest:
         return f"({' | '.join(names)})" if len(names) > 1 else names[0]
 
     def _rank(self, number: int) -> tuple[int, int]:
-        return self._weights[number], number
-
-    def _parents(self, number: int) -> set[int]:
-        return {link.link for links in self._records[number].inputs for link in links}
-
-    def _topological(self) -> list[int]:
-        waiting = [len(self._parents(number)) for number in range(len(self._records))]
-        children: dict[int, list[int]] = {}
-        for number in range(len(self._records)):
-            for parent in self._parents(number):
-                children.setdefault(parent, []).append(number)
-        order = [number for number, count in enumerate(waiting) if not count]
-        for number in order:  # grows as it is walked
-            for child in children.get(number, ()):
-                waiting[child] -= 1
-                if not waiting[child]:
-                    order.append(child)
-        return order
-
-    def _owned(self, order: Sequence[int]) -> dict[int, int]:
-        levels = dict.fromkeys(order, 0)
-        owners = {}
-        for number in order:
-            parents = self._parents(number)
-            if parents:
-                owner = max(parents, key=lambda parent: (levels[parent], -parent))
-                owners[number] = owner
-                levels[number] = levels[owner] + 1
-        return owners
+        return self._forest.weights[number], number

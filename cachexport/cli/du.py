@@ -1,0 +1,79 @@
+"""`cachexport du`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from cachexport.cli.layout import verbatim
+from cachexport.cli.options import format_option, progress_option, reporting
+from cachexport.cli.output import answer
+from cachexport.cli.specs import complete_spec
+
+if TYPE_CHECKING:
+    from cachexport.maintenance.usage import Usage
+
+_WAYS = ("name", "layer", "record")
+
+
+@click.command(
+    "du",
+    epilog=verbatim(
+        """
+        Ways:
+          name    each SPEC; unique is what no other SPEC has
+          layer   each distinct blob, the results made of it and the SPECs with it
+          record  each record with results; unique is what only these need: what
+                  would be freed without them
+
+        Fields of the JSON, which has everything:
+          size       bytes of all distinct blobs
+          names[]    name, blobs, size, unique, shared
+          layers[]   digest, size, description, results, names
+          records[]  name, record, digest, size, unique, shared
+          "name" and "names" count from 0 in names[], "record" in the records of
+          that cache.
+
+        Examples:
+          cachexport du type=local,src=cache --by layer
+          cachexport du registry.example/app:main registry.example/app:v1
+          cachexport du 'type=local,src=cache,tag=pr-*'
+          cachexport du type=s3,bucket=caches,name=main --by record --limit 5
+        """
+    ),
+)
+@click.argument("specs", metavar="SPEC...", nargs=-1, required=True, shell_complete=complete_spec)
+@click.option(
+    "--by",
+    type=click.Choice(_WAYS),
+    default="name",
+    show_default=True,
+    help="What to show, largest first.",
+)
+@format_option("table", "json")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    metavar="N",
+    default=20,
+    show_default=True,
+    help="How many rows the table has; 0 for all.",
+)
+@progress_option
+def command(specs: tuple[str, ...], by: str, form: str, limit: int, mode: str) -> None:
+    """Show how many bytes caches need, shared and unique.
+
+    Layers are counted, each distinct blob once. No layer is read.
+    """
+    from cachexport.api import cache_usage
+
+    with reporting(mode, specs) as progress:
+        usage = cache_usage(specs, progress=progress)
+    _show(usage, by, form, limit)
+
+
+def _show(usage: Usage, by: str, form: str, limit: int) -> None:
+    from cachexport.cli.views.usage import document_lines, table_lines
+
+    answer(document_lines(usage) if form == "json" else table_lines(usage, by, limit))

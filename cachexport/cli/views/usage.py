@@ -1,0 +1,112 @@
+"""What caches need, as tables and as JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from cachexport.cli.console import printable
+from cachexport.cli.sizes import readable
+from cachexport.cli.views.columns import aligned
+from cachexport.cli.views.names import counted, short
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cachexport.maintenance.usage import LayerUsage, NameUsage, RecordUsage, Usage
+
+
+def table_lines(usage: Usage, by: str, limit: int) -> Iterator[str]:
+    """Give a table of names, layers or records, `limit` rows at most, and a line that sums up."""
+    heading, rows = {"name": _names, "layer": _layers, "record": _records}[by](usage)
+    shown = rows[: limit or None]
+    if shown:
+        yield from aligned([heading, *shown], _RIGHT)
+    if len(shown) < len(rows):
+        yield f"and {len(rows) - len(shown):,} more (--limit 0 shows all)"
+    yield f"together {readable(usage.size)} in {counted(len(usage.layers), 'distinct blob')}"
+
+
+def document_lines(usage: Usage) -> Iterator[str]:
+    """Give everything, as JSON. The fields are listed in the help of `du`."""
+    document = {
+        "size": usage.size,
+        "names": [_name(item) for item in usage.names],
+        "layers": [_layer(item) for item in usage.layers],
+        "records": [_record(item) for item in usage.records],
+    }
+    yield json.dumps(document, indent=2)
+
+
+_RIGHT = {"SIZE", "UNIQUE", "SHARED", "BLOBS", "RESULTS", "NAMES"}
+_Row = tuple[str, ...]
+_Table = tuple[_Row, list[_Row]]
+
+
+def _names(usage: Usage) -> _Table:
+    ordered = sorted(usage.names, key=lambda item: -item.size)
+    rows: list[_Row] = [
+        (*_bytes(item), f"{item.blobs:,}", printable(item.name)) for item in ordered
+    ]
+    return ("SIZE", "UNIQUE", "SHARED", "BLOBS", "NAME"), rows
+
+
+def _layers(usage: Usage) -> _Table:
+    rows: list[_Row] = [
+        (
+            readable(item.size),
+            f"{item.results:,}",
+            f"{len(item.names):,}",
+            short(item.digest),
+            _line(item.description),
+        )
+        for item in usage.layers
+    ]
+    return ("SIZE", "RESULTS", "NAMES", "LAYER", "STEP"), rows
+
+
+def _records(usage: Usage) -> _Table:
+    names = [name.name for name in usage.names] if len(usage.names) > 1 else [""]
+    rows: list[_Row] = [
+        (*_bytes(item), short(item.digest), printable(names[item.name])) for item in usage.records
+    ]
+    return ("SIZE", "UNIQUE", "SHARED", "RECORD", "NAME"), rows
+
+
+def _bytes(item: NameUsage | RecordUsage) -> tuple[str, str, str]:
+    return readable(item.size), readable(item.unique), readable(item.shared)
+
+
+def _line(text: str) -> str:
+    return printable(text).replace("\n", " ")
+
+
+def _name(item: NameUsage) -> dict[str, Any]:
+    return {
+        "name": item.name,
+        "blobs": item.blobs,
+        "size": item.size,
+        "unique": item.unique,
+        "shared": item.shared,
+    }
+
+
+def _layer(item: LayerUsage) -> dict[str, Any]:
+    return {
+        "digest": item.digest,
+        "size": item.size,
+        "description": item.description,
+        "results": item.results,
+        "names": list(item.names),
+    }
+
+
+def _record(item: RecordUsage) -> dict[str, Any]:
+    return {
+        "name": item.name,
+        "record": item.record,
+        "digest": item.digest,
+        "size": item.size,
+        "unique": item.unique,
+        "shared": item.shared,
+    }
