@@ -38,6 +38,14 @@ def reached_sizes(provider: Provider, roots: Iterable[Descriptor]) -> dict[Diges
     return reached
 
 
+def is_cache_manifest(provider: Provider, desc: Descriptor) -> bool:
+    """Say whether a descriptor names the manifest of a cache. Raises as `reached_sizes` does."""
+    if desc.media_type not in _READABLE:
+        return False
+    raw = read_blob(provider, desc, limit=METADATA_LIMIT)
+    return decode_manifest(raw).cache_config is not None
+
+
 def _known(desc: Descriptor) -> Descriptor:
     """Give a descriptor of which we know whether it leads on; raises for any other."""
     is_cache = desc.media_type == mediatype.CACHE_CONFIG_V0 or Compression.of(desc.media_type)

@@ -63,7 +63,7 @@ class Mark:
     entry: Entry
     is_cache: bool
     newest: float | None
-    """Seconds since 1970 at which the newest result was made."""
+    """Seconds since 1970 at which the newest result was made, where nothing else tells its age."""
     blobs: array[int]
 
     @property
@@ -91,7 +91,10 @@ def mark(place: Place, entries: Iterable[Entry], table: BlobTable) -> list[Mark]
 
 def _mark(place: Place, table: BlobTable, entry: Entry) -> Mark | str | None:
     try:
-        contents = place.contents(entry)
+        needs = place.needs(entry)
+        # Where the place does not say how old a name is, its results have to.
+        is_undated = needs.is_cache and entry.modified is None
+        newest = _newest(place.contents(entry)) if is_undated else None
     except NotFound:
         return None
     except (ChainError, FailedPrecondition, Integrity, WireFormat) as error:
@@ -99,9 +102,9 @@ def _mark(place: Place, table: BlobTable, entry: Entry) -> Mark | str | None:
     return Mark(
         place=place,
         entry=entry,
-        is_cache=bool(contents.caches),
-        newest=_newest(contents),
-        blobs=table.add(contents.sizes),
+        is_cache=needs.is_cache,
+        newest=newest,
+        blobs=table.add(needs.sizes),
     )
 
 

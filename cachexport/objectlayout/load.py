@@ -11,11 +11,12 @@ from cachexport.envelope.cache import Wrapped, WrappedCache
 from cachexport.envelope.form import Form
 from cachexport.envelope.manifest import Manifest, decode_manifest, encode_manifest
 from cachexport.envelope.read import METADATA_LIMIT
-from cachexport.errors import Auth, ContentError, InvalidDigest, WireFormat
+from cachexport.errors import Auth, ContentError, InvalidDigest, NotFound, WireFormat
 from cachexport.objectlayout.named import decode_named
 from cachexport.oci.descriptor import Descriptor
 from cachexport.oci.digest import Digest
 from cachexport.oci.mediatype import CACHE_CONFIG_V0
+from cachexport.transfer.place import Needs
 
 if TYPE_CHECKING:
     from cachexport.cacheconfig import CacheConfig
@@ -37,11 +38,7 @@ def load_named(blobs: Blobs, key: str, *, salvage: bool = False) -> tuple[Wrappe
     may lack its description.
     """
     raw, stored = blobs.client.load(key)
-    try:
-        config, layers = decode_named(raw, salvage=salvage)
-    except WireFormat as error:
-        problem = f"{blobs.client.place}/{key}: {error.problem}"
-        raise WireFormat(problem, error.path) from error
+    config, layers = _decoded(blobs, key, raw, salvage=salvage)
     wrapped, layers = _stored_envelope(blobs, stored, config) or _made_envelope(config, layers)
     cache = WrappedCache(
         config=config, layers=layers, provider=blobs, wrapped=wrapped, as_read=True, named=raw
@@ -49,18 +46,41 @@ def load_named(blobs: Blobs, key: str, *, salvage: bool = False) -> tuple[Wrappe
     return cache, stored
 
 
-def needed_sizes(cache: WrappedCache, stored: Stored) -> dict[Digest, int]:
-    """Give every blob that a name needs, with its bytes: layers, config and manifest.
+def load_needs(blobs: Blobs, key: str) -> Needs:
+    """Give every blob that the name under `key` needs: layers, config and manifest.
 
-    What it points at counts even where it is not understood.
+    What it points at counts even where it cannot be understood, and so do the config and the
+    manifest that would be made of it. Raises as `load_named` does.
     """
-    wrapped = cache.wrapped
-    described = (*cache.layers, wrapped.config_descriptor, wrapped.descriptor)
-    sizes = {desc.digest: desc.size for desc in described}
+    raw, stored = blobs.client.load(key)
+    config, layers = _decoded(blobs, key, raw)
+    wrapped, _ = _made_envelope(config, layers)
+    described = [*layers, wrapped.config_descriptor, wrapped.descriptor]
     pointer = _pointer(stored)
     if pointer is not None:
-        sizes.setdefault(pointer, 0)
-    return sizes
+        described += _pointed_at(blobs, pointer)
+    sizes = {desc.digest: desc.size for desc in described}
+    return Needs(is_cache=bool(config.records), sizes=sizes)
+
+
+def _pointed_at(blobs: Blobs, pointer: Digest) -> list[Descriptor]:
+    """Describe a manifest and what it names as config, as far as it is there."""
+    try:
+        raw, _ = blobs.client.load(blobs.keys.blob(pointer))
+        config = decode_manifest(raw).cache_config if Digest.of(raw) == pointer else None
+    except (NotFound, WireFormat):
+        return [Descriptor(digest=pointer, size=0)]
+    return [Descriptor(digest=pointer, size=len(raw)), *([config] if config else [])]
+
+
+def _decoded(
+    blobs: Blobs, key: str, raw: bytes, *, salvage: bool = False
+) -> tuple[CacheConfig, tuple[Descriptor, ...]]:
+    try:
+        return decode_named(raw, salvage=salvage)
+    except WireFormat as error:
+        problem = f"{blobs.client.place}/{key}: {error.problem}"
+        raise WireFormat(problem, error.path) from error
 
 
 def _pointer(stored: Stored) -> Digest | None:

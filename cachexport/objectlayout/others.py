@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cachexport.envelope.read import METADATA_LIMIT
 from cachexport.errors import FailedPrecondition, NotFound
-from cachexport.objectlayout.load import load_named, needed_sizes
+from cachexport.objectlayout.load import load_needs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,7 +36,7 @@ def other_names(content: Blobs, root: str) -> Iterator[Mapping[Digest, int]]:
                 "give the cache a prefix of its own"
             )
         if stored.size <= METADATA_LIMIT and _may_be_cache(content, stored):
-            yield needed_sizes(*load_named(content, stored.key))
+            yield load_needs(content, stored.key).sizes
 
 
 def _others(content: Blobs, root: str) -> Iterator[Stored]:

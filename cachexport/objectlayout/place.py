@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from cachexport.errors import CachexportError, FailedPrecondition, NotFound, Outdated, WireFormat
 from cachexport.objectlayout.listing import find_stored, pages
-from cachexport.objectlayout.load import load_named, needed_sizes
+from cachexport.objectlayout.load import load_named, load_needs
 from cachexport.objectlayout.others import other_names
 from cachexport.objectlayout.sweeping import Sweep
 from cachexport.transfer.parallel import map_parallel
-from cachexport.transfer.place import Contents, Entry, StoredBlob
+from cachexport.transfer.place import Contents, Entry, Needs, StoredBlob
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -58,11 +58,17 @@ class ObjectPlace:
         listed = [stored for page in pages(self._client, self._keys.names) for stored in page]
         return [self._entry(stored) for stored in listed if self._is_name(stored.key)]
 
-    def contents(self, entry: Entry, /) -> Contents:
+    def needs(self, entry: Entry, /) -> Needs:
         """See Place. An empty cache, as BuildKit may write one over a good one, is none."""
-        cache, stored = load_named(self.content, self._keys.name(entry.name))
+        return load_needs(self.content, self._keys.name(entry.name))
+
+    def contents(self, entry: Entry, /) -> Contents:
+        """See Place."""
+        key = self._keys.name(entry.name)
+        cache, _ = load_named(self.content, key)
+        needs = load_needs(self.content, key)
         caches = (cache,) if cache.config.records else ()
-        return Contents(caches=caches, sizes=needed_sizes(cache, stored))
+        return Contents(is_cache=bool(caches), caches=caches, sizes=needs.sizes)
 
     def salvage(self, entry: Entry, /) -> WrappedCache | None:
         """See Place."""

@@ -33,13 +33,21 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Contents:
+class Needs:
+    """What a name needs, which can be told without reading all of it."""
+
+    is_cache: bool
+    """False for anything else, such as an image."""
+    sizes: Mapping[Digest, int]
+    """Every blob, its manifests and configs too, with its bytes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents(Needs):
     """What stands under a name."""
 
     caches: tuple[Cache, ...]
-    """Empty for what is no cache, such as an image."""
-    sizes: Mapping[Digest, int]
-    """Every blob that the name needs, its manifests and configs too, with its bytes."""
+    """Empty for what is no cache."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +84,9 @@ class Place(Protocol):
     @property
     def target(self) -> Written:
         """Give the specification that writes a name, with the attributes that were given."""
+
+    def needs(self, entry: Entry, /) -> Needs:
+        """Say what an entry needs now. Raises as `contents` does."""
 
     def contents(self, entry: Entry, /) -> Contents:
         """Read what an entry stands for now.
@@ -116,7 +127,7 @@ class Sweepable(Protocol):
         """Give the seconds since 1970 by the clock of the place."""
 
     def strays(self) -> Iterable[Mapping[Digest, int]]:
-        """Give what is needed by that which has no name, or is named by others. See `Contents`."""
+        """Give what is needed by that which has no name, or is named by others. See `Needs`."""
 
     def alone(self) -> AbstractContextManager[None]:
         """Keep our own exports away while the block runs, where that is possible.

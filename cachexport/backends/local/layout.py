@@ -119,6 +119,16 @@ class Layout:
                 except InvalidDigest:
                     continue
 
+    def listing(self) -> Iterator[tuple[Digest, os.stat_result]]:
+        """Give what `digests` gives, with the state of each file, a folder at a time."""
+        for folder in _listed(self.blobs):
+            for entry in _scanned(self.blobs / folder):
+                try:
+                    digest = Digest.parse(f"{folder}:{entry.name}")
+                    yield digest, entry.stat(follow_symlinks=False)
+                except (InvalidDigest, FileNotFoundError):
+                    continue  # no blob, or one that was deleted just now
+
     def _absent(self, digest: Digest) -> NotFound:
         return NotFound(f"blob {digest} is not in {self.directory}")
 
@@ -158,6 +168,14 @@ def _is_index(path: Path) -> bool:
     except ValueError:
         return False
     return isinstance(value, dict) and isinstance(value.get("manifests"), list)
+
+
+def _scanned(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with translated("read", folder), os.scandir(folder) as entries:
+            return list(entries)
+    except (NotFound, FailedPrecondition):
+        return []
 
 
 def _listed(folder: Path) -> list[str]:

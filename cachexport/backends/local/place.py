@@ -15,7 +15,7 @@ from cachexport.backends.local.layout import Layout, check_source
 from cachexport.backends.local.names import Names
 from cachexport.backends.local.staging import file_system_time
 from cachexport.envelope.cache import WrappedCache
-from cachexport.envelope.reach import reached_sizes
+from cachexport.envelope.reach import is_cache_manifest, reached_sizes
 from cachexport.envelope.read import read_caches
 from cachexport.errors import (
     BackendError,
@@ -29,7 +29,7 @@ from cachexport.errors import (
 )
 from cachexport.oci import mediatype
 from cachexport.spec import CommonExport, Spec, known_attributes, read_attributes
-from cachexport.transfer.place import Contents, Entry, StoredBlob
+from cachexport.transfer.place import Contents, Entry, Needs, StoredBlob
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -72,17 +72,21 @@ class LocalPlace:
         index = self._names.index()
         return [self._entry(name, index.named(name)) for name in sorted(index.names())]
 
+    def needs(self, entry: Entry, /) -> Needs:
+        """See Place."""
+        named = self._named(entry)
+        with self._leading_somewhere(entry):
+            sizes = reached_sizes(self._layout, named)
+            is_cache = any(is_cache_manifest(self._layout, desc) for desc in named)
+        return Needs(is_cache=is_cache, sizes=sizes)
+
     def contents(self, entry: Entry, /) -> Contents:
         """See Place."""
-        named = self._names.index().named(entry.name)
-        if not named:
-            raise NotFound(f"there is no {entry.name!r} in {self.title}")
-        try:
+        named = self._named(entry)
+        with self._leading_somewhere(entry):
             sizes = reached_sizes(self._layout, named)
-            caches = [cache for desc in named for cache in self._caches(desc)]
-        except NotFound as error:
-            raise Integrity(f"{entry.name!r} in {self.title} leads nowhere: {error}") from error
-        return Contents(caches=tuple(caches), sizes=sizes)
+            caches = tuple(cache for desc in named for cache in self._caches(desc))
+        return Contents(is_cache=bool(caches), caches=caches, sizes=sizes)
 
     def salvage(self, entry: Entry, /) -> WrappedCache | None:
         """See Place."""
@@ -133,10 +137,9 @@ class LocalPlace:
 
     def blobs(self) -> Iterator[StoredBlob]:
         """See Sweepable."""
-        for digest in self._layout.digests():
-            stored = self._stored(digest)
-            if stored is not None:
-                yield stored
+        for digest, status in self._layout.listing():
+            modified = status.st_mtime_ns * _SECOND
+            yield StoredBlob(digest=digest, size=status.st_size, modified=modified)
 
     def present(self, digests: Iterable[Digest], /) -> set[Digest]:
         """See Sweepable."""
@@ -165,6 +168,19 @@ class LocalPlace:
 
     def close(self) -> None:
         """See Place. Nothing is held."""
+
+    def _named(self, entry: Entry) -> tuple[Descriptor, ...]:
+        named = self._names.index().named(entry.name)
+        if not named:
+            raise NotFound(f"there is no {entry.name!r} in {self.title}")
+        return named
+
+    @contextmanager
+    def _leading_somewhere(self, entry: Entry) -> Iterator[None]:
+        try:
+            yield
+        except NotFound as error:
+            raise Integrity(f"{entry.name!r} in {self.title} leads nowhere: {error}") from error
 
     def _caches(self, desc: Descriptor) -> Iterable[Cache]:
         """Read what an entry names, if it is a cache itself and no image with one inside."""

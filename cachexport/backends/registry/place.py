@@ -17,7 +17,7 @@ from cachexport.errors import (
     WireFormat,
 )
 from cachexport.transfer.parallel import map_parallel
-from cachexport.transfer.place import Contents, Entry
+from cachexport.transfer.place import Contents, Entry, Needs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -60,16 +60,15 @@ class RegistryPlace:
             if desc is not None
         ]
 
-    def contents(self, entry: Entry, /) -> Contents:
+    def needs(self, entry: Entry, /) -> Needs:
         """See Place. What is no cache and no manifest that we know is left alone, so it is fine."""
-        desc = self._repository.resolve(entry.name)
-        try:
-            manifest = decode_manifest(read_blob(self._repository, desc, limit=METADATA_LIMIT))
-        except WireFormat:
-            return Contents(caches=(), sizes={desc.digest: desc.size})
-        is_cache = manifest.cache_config is not None
-        caches = read_caches(self._repository, desc) if is_cache else ()
-        return Contents(caches=caches, sizes=_sizes(desc, manifest))
+        return self._needs(entry)[1]
+
+    def contents(self, entry: Entry, /) -> Contents:
+        """See Place."""
+        desc, needs = self._needs(entry)
+        caches = read_caches(self._repository, desc) if needs.is_cache else ()
+        return Contents(is_cache=needs.is_cache, caches=caches, sizes=needs.sizes)
 
     def salvage(self, entry: Entry, /) -> WrappedCache | None:
         """See Place."""
@@ -93,6 +92,15 @@ class RegistryPlace:
     def close(self) -> None:
         """See Place."""
         self._repository.close()
+
+    def _needs(self, entry: Entry) -> tuple[Descriptor, Needs]:
+        desc = self._repository.resolve(entry.name)
+        try:
+            manifest = decode_manifest(read_blob(self._repository, desc, limit=METADATA_LIMIT))
+        except WireFormat:
+            return desc, Needs(is_cache=False, sizes={desc.digest: desc.size})
+        is_cache = manifest.cache_config is not None
+        return desc, Needs(is_cache=is_cache, sizes=_sizes(desc, manifest))
 
     def _resolve(self, tag: str) -> Descriptor | None:
         try:
