@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from cachexport.content.protocols import Provider, Reader
     from cachexport.oci.descriptor import Descriptor
 
-BLOCK = 1 << 20
-"""Bytes that are moved at a time: large enough that Python's share of the cost vanishes."""
+BLOCK = 256 << 10
+"""Bytes that are moved at a time: few enough to stay in a core's cache while they are hashed
+and sent, enough that Python's share of the cost vanishes."""
 
 
 class VerifyingReader:
