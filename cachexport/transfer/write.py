@@ -17,7 +17,6 @@ from cachexport.transfer.oversize import check_size
 from cachexport.transfer.parallel import DEFAULT_THREADS, map_parallel
 from cachexport.transfer.prepare import LayerProvider
 from cachexport.transfer.progress import Event, silent, step
-from cachexport.transfer.recompress import recompress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -72,6 +71,8 @@ def _recompressed(
     compression, level = _wanted(target.common)
     if compression is None:
         return cache
+    from cachexport.transfer.recompress import recompress
+
     return recompress(cache, target.ingester, compression, level, progress, threads)
 
 
