@@ -104,7 +104,7 @@ class _Writing:
             envelope = (wrapped.config_descriptor, wrapped.descriptor)
             self._write_envelope(merged.cache, self.target.ingester.missing(envelope))
             return merged.cache
-        if self._is_there(merged.cache):
+        if current is None and self._is_there(merged.cache):
             return merged.cache
         return self.put(merged.cache, current, merged.there)
 

@@ -23,7 +23,7 @@ from cachexport.errors import BackendError, CachexportError
 from cachexport.transfer.parallel import map_parallel
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from urllib3.response import BaseHTTPResponse
 
@@ -87,6 +87,7 @@ class Client:
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
         scope: str | None = None,
+        before_retry: Callable[[], object] | None = None,
     ) -> BaseHTTPResponse:
         """Send a request, again after a temporary failure, and give the response.
 
@@ -94,6 +95,7 @@ class Client:
         Raises Auth, NotFound, RegistryError or BackendError for anything but the expected
         statuses, none of them temporary, since it was tried often enough; `op` says what was
         tried. `scope` is what a token has to be good for, if for more than the repository.
+        `before_retry` is called right before each further try, and what it raises is raised.
         """
         attempt = 1
         while True:
@@ -111,6 +113,8 @@ class Client:
             else:
                 return response
             pause(attempt, retry_after)
+            if before_retry is not None:
+                before_retry()
             attempt += 1
 
     def send(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode, urljoin
@@ -18,6 +19,7 @@ from cachexport.errors import (
     BackendError,
     FailedPrecondition,
     Integrity,
+    InvalidDigest,
     NotFound,
     RegistryError,
 )
@@ -27,7 +29,7 @@ from cachexport.oci.digest import Digest
 from cachexport.transfer.parallel import map_parallel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from urllib3.response import BaseHTTPResponse
 
@@ -80,12 +82,10 @@ class Repository:
                 self._is_registry = True
             raise
         response.drain_conn()
-        digest = response.headers.get("Docker-Content-Digest", "")
+        digest = _told_digest(response)
         size = response.headers.get("Content-Length", "")
         if digest and size.isdigit():
-            return Descriptor(
-                media_type=_media_type(response), digest=Digest.parse(digest), size=int(size)
-            )
+            return Descriptor(media_type=_media_type(response), digest=digest, size=int(size))
         # The answer to a HEAD need not tell all.
         response = self._ask_manifest("GET", target)
         with network(f"ask for {self._named(target)}", self.host):
@@ -155,8 +155,14 @@ class Repository:
         else:
             self._uploads.put(desc, reader)
 
-    def put_manifest(self, target: str, raw: bytes, media_type: str) -> None:
-        """Store a manifest under a tag or digest."""
+    def put_manifest(
+        self,
+        target: str,
+        raw: bytes,
+        media_type: str,
+        before_retry: Callable[[], object] | None = None,
+    ) -> None:
+        """Store a manifest under a tag or digest; `before_retry` is as in `Client.call`."""
         response = self._client.call(
             "PUT",
             f"{self._path}/manifests/{quote(target, safe=':')}",
@@ -164,6 +170,7 @@ class Repository:
             headers={"Content-Type": media_type},
             body=raw,
             expect=(201,),
+            before_retry=before_retry,
         )
         response.drain_conn()
         told = response.headers.get("Docker-Content-Digest")
@@ -275,6 +282,12 @@ def _tags(raw: bytes, place: str) -> list[str]:
 def _next_page(response: BaseHTTPResponse) -> str | None:
     found = _NEXT.search(response.headers.get("Link", ""))
     return found[1] if found else None
+
+
+def _told_digest(response: BaseHTTPResponse) -> Digest | None:
+    with suppress(InvalidDigest):
+        return Digest.parse(response.headers.get("Docker-Content-Digest", ""))
+    return None
 
 
 def _media_type(response: BaseHTTPResponse) -> str:

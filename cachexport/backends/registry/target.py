@@ -78,6 +78,7 @@ class RegistryTarget:
     def current(self) -> Current:
         """See Target. Raises AlreadyExists when the reference names what is no cache."""
         desc = self._tag.ask()
+        self._looked = False  # it may be an image by now
         self._look()
         return Current() if desc is None else read_current(self._repository, desc)
 
