@@ -156,3 +156,21 @@ def test_a_token_service_is_asked_as_often_as_told(
     with pytest.raises(CachexportError, match="503"):
         push(token_registry.host, repo, f"retries={retries}")
     assert len(tokens.requests) == retries
+
+
+@pytest.mark.parametrize("kind", ["htpasswd_registry", "token_registry"])
+def test_a_wrong_password_is_told_with_where_it_came_from(
+    kind: str,
+    request: pytest.FixtureRequest,
+    repo: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    registry: Registry = request.getfixturevalue(kind)
+    log_in(tmp_path, registry.host, Login("alice", "s3same"))
+    with pytest.raises(Auth, match=r"check the login from /.*config\.json") as raised:
+        push(registry.host, repo)
+    assert "s3same" not in str(raised.value)
+    monkeypatch.setenv("DOCKER_AUTH_CONFIG", auth_config(registry.host, Login("alice", "s3same")))
+    with pytest.raises(Auth, match=r"check the login from \$DOCKER_AUTH_CONFIG"):
+        push(registry.host, repo)

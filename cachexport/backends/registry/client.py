@@ -199,8 +199,8 @@ class Client:
         with suppress(urllib3.exceptions.HTTPError):
             body = response.read(_MAX_ANSWER)
             response.drain_conn()
-            return refusal(op, self.host, response.status, body)
-        return refusal(op, self.host, response.status, b"")
+            return refusal(op, self.host, response.status, body, self._authorizer.origin)
+        return refusal(op, self.host, response.status, b"", self._authorizer.origin)
 
     def _find_base(self) -> str:
         endpoint = _ENDPOINTS.get(self.host, self.host)

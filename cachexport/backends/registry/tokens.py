@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from cachexport.backends.registry.errors import reason
 from cachexport.backends.registry.hosts import domain, is_loopback, origin
 from cachexport.backends.registry.proxies import Proxies
 from cachexport.errors import Auth, BackendError
@@ -76,6 +77,8 @@ class Authorizer:
         self._lock = threading.Lock()
         self._tokens: dict[str, _Token] = {}
         self._challenge: Challenge | None = None
+        self.origin = ""
+        """Where the login that was sent came from; empty as long as none was."""
 
     def header(self, scope: str) -> str | None:
         """Give the header to send; None as long as nothing was asked for."""
@@ -101,6 +104,7 @@ class Authorizer:
 
     def _fetch(self, challenge: Challenge, scope: str) -> _Token:
         login = self._login()
+        self.origin = login.origin if login else ""
         if challenge.scheme == "basic":
             if login is None:
                 message = f"{self._host} wants a login and none is stored; use `docker login`"
@@ -134,11 +138,12 @@ class Authorizer:
         try:
             with requests.Session() as session:
                 response = self._send(session, realm, fields, login)
-        except requests.RequestException as error:
-            message = f"the token service of {self._host} cannot be reached: {type(error).__name__}"
-            raise BackendError(message, op="log in", temporary=True) from error
+        except (requests.RequestException, ValueError) as error:
+            message = f"the token service of {self._host} cannot be asked: {_why(error, realm)}"
+            is_passing = isinstance(error, requests.ConnectionError | requests.Timeout)
+            raise BackendError(message, op="log in", temporary=is_passing) from error
         if response.status_code != requests.codes.ok:
-            raise _refused(self._host, response.status_code)
+            raise _refused(self._host, response.status_code, self.origin)
         try:
             answer = response.json()
         except ValueError as error:
@@ -189,8 +194,21 @@ def _basic(login: Login) -> str:
     return "Basic " + base64.b64encode(pair).decode()
 
 
-def _refused(host: str, status: int) -> BackendError:
+def _why(error: Exception, realm: str) -> str:
+    """Say why the requests library got no answer."""
+    import requests
+
+    if isinstance(error, requests.Timeout):
+        return "no answer in time; a longer timeout= may help"
+    if not isinstance(error, requests.ConnectionError):
+        return f"the registry says that it is at {realm!r}, where nothing can be asked"
+    inner = error.args[0] if error.args else error
+    return reason(getattr(inner, "reason", None) or inner)
+
+
+def _refused(host: str, status: int, login: str) -> BackendError:
     message = f"the token service of {host} answered {status}"
     if status in (400, 401, 403, 404):
-        return Auth(f"{message}; check the login with `docker login`", op="log in")
+        hint = f"check the login from {login}; `docker login {host}` renews it"
+        return Auth(f"{message}; {hint if login else 'log in with `docker login`'}", op="log in")
     return BackendError(message, op="log in", temporary=status == 429 or status >= 500)

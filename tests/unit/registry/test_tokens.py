@@ -1,8 +1,10 @@
+import re
+
 import pytest
 
 from cachexport.backends.registry.credentials import Login
 from cachexport.backends.registry.tokens import Authorizer, Challenge, may_have_login
-from cachexport.errors import Auth
+from cachexport.errors import Auth, BackendError
 
 BEARER = 'Bearer realm="https://auth.example/token",service="registry.example",scope="x"'
 
@@ -146,3 +148,22 @@ def test_a_login_is_not_sent_to_a_stranger():
 
 def test_an_unknown_scheme_is_not_answered():
     assert not Service().refused("Negotiate", "s", None)
+
+
+@pytest.mark.parametrize(
+    ("realm", "words", "temporary"),
+    [
+        ("http://127.0.0.1:1/token", "nothing answers there", True),
+        ("http://name.invalid/token", "the host's name is not known", True),
+        ("ftp://registry.example/token", "where nothing can be asked", False),
+        ("nonsense", "where nothing can be asked", False),
+        ("", "where nothing can be asked", False),
+    ],
+)
+def test_a_token_service_that_cannot_be_asked(realm, words, temporary):
+    asking = Authorizer("registry.example", lambda: None, timeout=1)
+    with pytest.raises(BackendError, match=words) as raised:
+        asking.refused(f'Bearer realm="{realm}"', "s", None)
+        asking.header("s")
+    assert raised.value.temporary is temporary
+    assert not re.search("[a-z]Error|Exception", str(raised.value))
