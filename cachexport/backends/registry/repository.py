@@ -65,6 +65,7 @@ class Repository:
         self._parallelism = parallelism
         self._mount_from = mount_from
         self._closed_to_us: set[str] = set()
+        self._explained: set[str] = set()
         self._is_registry = False
         self._uploads = Uploads(client, self._path, self.place, self._holds)
 
@@ -226,7 +227,29 @@ class Repository:
         mounted = map_parallel(mount, descs, self._parallelism)
         told = (self.place, sum(mounted), len(descs), repository_name)
         _log.info("%s took over %d of %d missing blobs from %s", *told)
+        if descs and not any(mounted):
+            self._explain(repository_name)
         return [desc for desc, done in zip(descs, mounted, strict=True) if not done]
+
+    def _explain(self, repository_name: str) -> None:
+        """Warn once of a repository that has nothing because it is not there."""
+        if repository_name in self._explained:
+            return
+        self._explained.add(repository_name)
+        try:
+            self._client.call(
+                "GET",
+                f"/v2/{repository_name}/tags/list",
+                op=f"look for {self.host}/{repository_name}",
+                expect=(200,),
+                scope=f"repository:{repository_name}:pull",
+            ).drain_conn()
+        except NotFound:
+            _log.warning("mount-from: there is no %s/%s", self.host, repository_name)
+        except Auth:
+            _log.warning("mount-from: %s/%s may not be read", self.host, repository_name)
+        except BackendError as error:
+            _log.info("%s", error)
 
     def _ask_mount(self, desc: Descriptor, repository_name: str) -> BaseHTTPResponse:
         query = urlencode({"mount": str(desc.digest), "from": repository_name})
