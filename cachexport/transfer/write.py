@@ -139,14 +139,18 @@ class _Writing:
         return self.target.ingester.missing(unknown.values())
 
     def _write_layers(self, cache: WrappedCache, missing: Collection[Digest]) -> None:
-        layers = list({desc.digest: desc for desc in cache.layers}.values())
+        all_layers = {desc.digest: desc for desc in cache.layers}
+        layers = [desc for digest, desc in all_layers.items() if digest in missing]
+        if there := len(all_layers) - len(layers):
+            name = f"skipping {there} of {len(all_layers)} layers, which are there already"
+            with step(self.progress, name):
+                pass
         for desc in layers:
             self.progress(Event(_writing(desc), "planned", 0, desc.size))
 
         def write_layer(desc: Descriptor) -> None:
             with step(self.progress, _writing(desc), desc.size) as moved:
-                if desc.digest in missing:
-                    self._copy(cache, desc, moved)
+                self._copy(cache, desc, moved)
 
         map_parallel(write_layer, layers, self.threads)
 
