@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from cachexport.backends.registry.attrs import RegistryExport, RegistryImport
 from cachexport.backends.registry.client import Client
+from cachexport.backends.registry.pools import Pools
 from cachexport.backends.registry.proxies import Proxies
 from cachexport.backends.registry.repository import Repository
 from cachexport.backends.registry.tokens import Authorizer
@@ -57,16 +58,10 @@ class RegistryBackend:
         actions: str,
         mount_from: tuple[str, ...] = (),
     ) -> Repository:
-        proxies = Proxies(self._env)
-        authorizer = Authorizer(
-            ref.host,
-            partial(_find_login, ref.host, self._env),
-            timeout=connection.timeout,
-            verify=not connection.insecure,
-            proxies=proxies,
-        )
+        pools = Pools(connection, Proxies(self._env))
+        authorizer = Authorizer(ref.host, partial(_find_login, ref.host, self._env), pools)
         scope = f"repository:{ref.repository}:{actions}"
-        client = Client(ref.host, scope, connection, authorizer, proxies)
+        client = Client(ref.host, scope, connection, authorizer, pools)
         return Repository(client, ref.repository, connection.parallelism, mount_from)
 
     def place(self, spec: Spec, /) -> RegistryPlace:

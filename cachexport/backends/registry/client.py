@@ -48,7 +48,7 @@ _log = logging.getLogger(__name__)
 class Client:
     """Sends requests for one repository of a registry. Threads may share it.
 
-    Without `proxies` none is used.
+    Without `pools` it has its own, and no proxy is used.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Client:
         scope: str,
         connection: Connection,
         authorizer: Authorizer,
-        proxies: Proxies | None = None,
+        pools: Pools | None = None,
     ) -> None:
         self.host = host
         self.retries = connection.retries
@@ -65,7 +65,7 @@ class Client:
         self._scope = scope
         self._connection = connection
         self._authorizer = authorizer
-        self._pools = Pools(connection, proxies or Proxies({}))
+        self._pools = pools or Pools(connection, Proxies({}))
         self._guard = threading.Lock()
         self._base = ""
 

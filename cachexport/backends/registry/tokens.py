@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode, urlsplit
+
+from urllib3.exceptions import HTTPError
 
 from cachexport.backends.registry.errors import reason
-from cachexport.backends.registry.hosts import domain, is_loopback, origin
-from cachexport.backends.registry.proxies import Proxies
+from cachexport.backends.registry.hosts import PORTS, domain, is_loopback, origin
 from cachexport.errors import Auth, BackendError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from urllib3.response import BaseHTTPResponse
+
     from cachexport.backends.registry.credentials import Login
+    from cachexport.backends.registry.pools import Pools
 
 _PARAMETER = re.compile(r'(\w+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
 _DEFAULT_LIFE = 60.0
 """Seconds that a token lives where the answer does not say, by the specification."""
+_MAX_ANSWER = 1 << 20
+"""Bytes of an answer that are read."""
+_OK = 200
 _MARGIN = 0.9
 """Part of its life after which a token is taken for expired."""
 
@@ -62,17 +71,12 @@ class Authorizer:
         self,
         host: str,
         login: Callable[[], Login | None],
-        *,
-        timeout: float,
-        verify: bool = True,
-        proxies: Proxies | None = None,
+        pools: Pools,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._host = host
         self._login = login
-        self._timeout = timeout
-        self._verify = verify
-        self._proxies = proxies or Proxies({})
+        self._pools = pools
         self._now = now
         self._lock = threading.Lock()
         self._tokens: dict[str, _Token] = {}
@@ -133,33 +137,26 @@ class Authorizer:
         return _Token(f"Bearer {token}", start + seconds * _MARGIN)
 
     def _ask(self, realm: str, fields: dict[str, str], login: Login | None) -> dict[str, Any]:
-        import requests
-
+        if origin(realm)[0] not in PORTS:
+            message = f"{self._host} says that its token service is at {realm!r}, which is no URL"
+            raise BackendError(message, op="log in")
         try:
-            with requests.Session() as session:
-                response = self._send(session, realm, fields, login)
-        except (requests.RequestException, ValueError) as error:
-            message = f"the token service of {self._host} cannot be asked: {_why(error, realm)}"
-            is_passing = isinstance(error, requests.ConnectionError | requests.Timeout)
-            raise BackendError(message, op="log in", temporary=is_passing) from error
-        if response.status_code != requests.codes.ok:
-            raise _refused(self._host, response.status_code, self.origin)
+            response = self._send(realm, fields, login)
+            body = response.read(_MAX_ANSWER)
+            response.drain_conn()
+        except HTTPError as error:
+            message = f"the token service of {self._host} cannot be asked: {reason(error)}"
+            raise BackendError(message, op="log in", temporary=True) from error
+        if response.status != _OK:
+            raise _refused(self._host, response.status, self.origin)
         try:
-            answer = response.json()
+            answer = json.loads(body)
         except ValueError as error:
             message = f"the token service of {self._host} did not answer in JSON"
             raise Auth(message, op="log in") from error
         return answer if isinstance(answer, dict) else {}
 
-    def _send(self, session: Any, realm: str, fields: dict[str, str], login: Login | None) -> Any:
-        # Without this requests would look for a login in ~/.netrc.
-        session.auth = lambda request: request
-        settings = {
-            "timeout": self._timeout,
-            "verify": self._verify,
-            "proxies": self._proxies.for_requests(realm),
-            "allow_redirects": False,
-        }
+    def _send(self, realm: str, fields: dict[str, str], login: Login | None) -> BaseHTTPResponse:
         if login is not None and login.identity_token:
             form = {
                 "grant_type": "refresh_token",
@@ -167,11 +164,13 @@ class Authorizer:
                 "client_id": "cachexport",
                 **fields,
             }
-            return session.post(realm, data=form, **settings)
+            headers = {"Content-Type": "application/x-www-form-urlencoded"}
+            return self._pools.request("POST", realm, headers, body=urlencode(form))
         headers = {} if login is None else {"Authorization": _basic(login)}
         # A form has several scopes in one field; a query has a field for each.
-        query = {**fields, "scope": fields["scope"].split()}
-        return session.get(realm, params=query, headers=headers, **settings)
+        query = urlencode({**fields, "scope": fields["scope"].split()}, doseq=True)
+        joint = "&" if urlsplit(realm).query else "?"
+        return self._pools.request("GET", f"{realm}{joint}{query}", headers)
 
 
 def may_have_login(host: str, realm: str) -> bool:
@@ -192,18 +191,6 @@ def may_have_login(host: str, realm: str) -> bool:
 def _basic(login: Login) -> str:
     pair = f"{login.username}:{login.password}".encode()
     return "Basic " + base64.b64encode(pair).decode()
-
-
-def _why(error: Exception, realm: str) -> str:
-    """Say why the requests library got no answer."""
-    import requests
-
-    if isinstance(error, requests.Timeout):
-        return "no answer in time; a longer timeout= may help"
-    if not isinstance(error, requests.ConnectionError):
-        return f"the registry says that it is at {realm!r}, where nothing can be asked"
-    inner = error.args[0] if error.args else error
-    return reason(getattr(inner, "reason", None) or inner)
 
 
 def _refused(host: str, status: int, login: str) -> BackendError:
