@@ -11,22 +11,13 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from cachexport.errors import CachexportError, InvalidInputError, NotFound, PluginError
-from cachexport.maintenance import names, repair
 from cachexport.maintenance.places import expand, name_of, open_place
-from cachexport.maintenance.prune import prune_places
-from cachexport.maintenance.repair import RepairPlan
-from cachexport.maintenance.report.gather import gather
-from cachexport.maintenance.usage import measure_usage
-from cachexport.maintenance.verify import damage_of, verify_source
-from cachexport.oci.timestamp import Timestamp
 from cachexport.plugins import find_backend
 from cachexport.spec import parse_spec
 from cachexport.transfer.ends import Eager, ManyNamed
 from cachexport.transfer.expiry import Expiring
 from cachexport.transfer.importer import load_caches, load_named, numbered
-from cachexport.transfer.prepare import merge_caches, prepare, prepare_chains
 from cachexport.transfer.progress import silent, step
-from cachexport.transfer.write import write
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -40,6 +31,7 @@ if TYPE_CHECKING:
     from cachexport.maintenance.report.gather import Report
     from cachexport.maintenance.usage import Usage
     from cachexport.maintenance.verify import Contents, Verification
+    from cachexport.oci.timestamp import Timestamp
     from cachexport.spec import CommonExport, Spec
     from cachexport.transfer.ends import Source, Target
     from cachexport.transfer.expiry import Rules
@@ -78,6 +70,8 @@ def export_cache(
     The response has the manifest's descriptor as JSON under `cache.manifest`; it is empty when
     there was nothing to write, or when writing failed and the target says `ignore-error`.
     """
+    from cachexport.transfer.prepare import prepare_chains
+
     make = partial(prepare_chains, chains)
     with ExitStack() as stack:
         ends = [_named(stack, name, target) for name, target in open_targets(to)]
@@ -92,6 +86,8 @@ def import_cache(source: str) -> CacheChains:
     Its layers are read when something needs them, not before. Raises NotFound when there is no
     cache.
     """
+    from cachexport.transfer.prepare import merge_caches
+
     return merge_caches(load_cache(source))
 
 
@@ -118,6 +114,9 @@ def copy_cache(
         for _, target in ends:
             if isinstance(target, Eager):
                 target.begin()
+        # Only now: what is far away takes as long to answer as this takes to import.
+        from cachexport.transfer.prepare import prepare
+
         make = partial(prepare, load_caches(_opened(stack, sources), progress))
         answers = []
         for name, target in ends:
@@ -155,6 +154,8 @@ def verify_names(
 
     What is no cache is left out. No blob is read twice. Raises NotFound when nothing matches.
     """
+    from cachexport.maintenance.verify import damage_of
+
     known: Contents = {}
     verified = []
     with closing(open_place(spec)) as place:
@@ -185,10 +186,12 @@ def repair_names(
     Without a pattern the name of the specification is meant. `origins` are sources that may have
     the blobs.
     """
+    from cachexport.maintenance import repair
+
     with ExitStack() as stack:
         place = stack.enter_context(closing(open_place(spec)))
         sources = [stack.enter_context(closing(open_source(text))) for text in origins]
-        plan = RepairPlan(
+        plan = repair.RepairPlan(
             deep=deep,
             origins=tuple(source.provider for source in sources),
             drop_damaged=drop_damaged,
@@ -201,6 +204,8 @@ def repair_names(
 
 def list_names(spec: str, pattern: str = "*") -> list[NamedCache]:
     """Describe the names in the place that a specification is in; see `maintenance.names`."""
+    from cachexport.maintenance import names
+
     with closing(open_place(spec)) as place:
         return names.list_names(place, pattern)
 
@@ -210,6 +215,8 @@ def remove_names(spec: str, *, force: bool = False) -> list[str]:
 
     The blobs stay until `prune_caches`. See `maintenance.names.remove_names`.
     """
+    from cachexport.maintenance import names
+
     with closing(open_place(spec)) as place:
         return names.remove_names(place, name_of(spec), force=force)
 
@@ -227,6 +234,8 @@ def touch_cache(spec: str) -> int:
     Expiry by age and the grace of `prune_caches` spare them then. Raises NotFound when there is
     no such name or a blob is gone, PluginError where nothing has an age, as in registries.
     """
+    from cachexport.maintenance import names
+
     pattern = name_of(spec)
     with closing(open_place(spec)) as place:
         return names.touch_names(place, pattern)
@@ -240,6 +249,8 @@ def prune_caches(
     Of each specification the whole place is meant. `now` is in seconds since 1970, by default
     the time; places that have a clock of their own go by that.
     """
+    from cachexport.maintenance.prune import prune_places
+
     with ExitStack() as stack:
         places = [stack.enter_context(closing(open_place(spec))) for spec in specs]
         return prune_places(places, plan, time.time() if now is None else now, progress)
@@ -278,6 +289,8 @@ def copy_names(
     One answer each; those that fail do not keep others from being copied. What is no cache is
     left out. Raises NotFound when nothing matches, else as `copy_cache` does.
     """
+    from cachexport.maintenance import names
+
     answers: list[Answer] = []
 
     def heard(answer: Answer) -> None:
@@ -306,6 +319,8 @@ def cache_usage(sources: Sequence[str | Spec], *, progress: Progress = silent) -
     Each cache has the name of its source; an image's several are numbered. Raises NotFound when
     none is there; of several sources one that is not is a warning.
     """
+    from cachexport.maintenance.usage import measure_usage
+
     with ExitStack() as stack:
         opened = _opened(stack, sources)
         return measure_usage(
@@ -328,6 +343,9 @@ def report_caches(
     by default. A source that is damaged or not there is told of in the report; raises NotFound
     when none is there.
     """
+    from cachexport.maintenance.report.gather import gather
+    from cachexport.oci.timestamp import Timestamp
+
     moment = None if now is None else Timestamp.of(now)
     with ExitStack() as stack:
         return gather(_opened(stack, sources), deep=deep, now=moment, progress=progress)
@@ -351,6 +369,8 @@ def open_targets(text: str | Spec) -> list[tuple[str, Target]]:
 
 
 def _verify(source: Spec, deep: bool, progress: Progress, known: Contents) -> list[Verification]:
+    from cachexport.maintenance.verify import verify_source
+
     with closing(open_source(source)) as opened, step(progress, f"verifying cache {source}"):
         found = verify_source(opened, deep=deep, progress=progress, known=known)
     if not found:
@@ -378,6 +398,8 @@ def _export(
     progress: Progress,
     threads: int | None,
 ) -> Answer:
+    from cachexport.transfer.write import write
+
     ignored = target.common.ignore_error
     try:
         with step(progress, f"exporting cache to {name}"):

@@ -35,6 +35,15 @@ class Provider(Protocol):
         """
 
 
+@runtime_checkable
+class Placed(Protocol):
+    """A Provider that can say where it is."""
+
+    @property
+    def place(self) -> str:
+        """What messages call it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Info:
     """What is known of stored content; `size` is in bytes."""

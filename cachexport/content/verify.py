@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from cachexport.content.protocols import Placed
 from cachexport.errors import CachexportError, Integrity, TransferError
 from cachexport.oci.digest import Digest
 
@@ -14,8 +15,9 @@ if TYPE_CHECKING:
     from cachexport.content.protocols import Provider, Reader
     from cachexport.oci.descriptor import Descriptor
 
-BLOCK = 1 << 20
-"""Bytes that are moved at a time: large enough that Python's share of the cost vanishes."""
+BLOCK = 256 << 10
+"""Bytes that are moved at a time: few enough to stay in a core's cache while they are hashed
+and sent, enough that Python's share of the cost vanishes."""
 
 
 class VerifyingReader:
@@ -23,13 +25,18 @@ class VerifyingReader:
 
     The last byte is given out only after digest and size were found right, so that whoever
     knows the length and stops there is never left with wrong content. Errors of the stream
-    itself come as TransferError with the origin `source`.
+    itself come as TransferError with the origin `source`. `place` says where it is read.
     """
 
     def __init__(
-        self, reader: Reader, desc: Descriptor, moved: Callable[[int], None] | None = None
+        self,
+        reader: Reader,
+        desc: Descriptor,
+        moved: Callable[[int], None] | None = None,
+        place: str = "",
     ) -> None:
         self._reader = reader
+        self._place = place
         self._moved = moved
         self._desc = desc
         self._left = desc.size
@@ -74,7 +81,8 @@ class VerifyingReader:
             raise self._wrong(f"the digest {Digest.from_hasher(self._hasher)}")
 
     def _wrong(self, found: str) -> Integrity:
-        return Integrity(f"blob {self._desc.digest} is corrupt: it has {found}")
+        place = f" (read from {self._place})" if self._place else ""
+        return Integrity(f"blob {self._desc.digest} is corrupt: it has {found}{place}")
 
 
 def from_source(error: Exception, desc: Descriptor, op: str) -> TransferError:
@@ -90,7 +98,8 @@ def open_verified(
 
     `moved` hears of every block how many bytes it had.
     """
-    return VerifyingReader(provider.open(desc), desc, moved)
+    place = provider.place if isinstance(provider, Placed) else ""
+    return VerifyingReader(provider.open(desc), desc, moved, place)
 
 
 def read_blob(provider: Provider, desc: Descriptor, *, limit: int | None = None) -> bytes:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from cachexport import cacheconfig
 from cachexport.content.verify import read_blob
 from cachexport.envelope.cache import Cache, Wrapped, WrappedCache
-from cachexport.envelope.inline import decode_inline
 from cachexport.envelope.manifest import Manifest, decode_manifest
 from cachexport.errors import Integrity, NotFound, WireFormat
 
@@ -73,6 +72,8 @@ def _read_config(provider: Provider, config: Descriptor) -> bytes:
 
 
 def _inline_caches(provider: Provider, manifest: Manifest) -> Iterator[Cache]:
+    from cachexport.envelope.inline import decode_inline
+
     for image in _images(provider, manifest):
         if image.config is None or not image.layers:
             continue

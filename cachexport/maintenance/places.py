@@ -6,7 +6,6 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from cachexport.errors import InvalidAttr, NotFound, PluginError
-from cachexport.maintenance.names import matching
 from cachexport.plugins import find_backend
 from cachexport.spec import Spec, parse_spec
 from cachexport.spec.units import count
@@ -51,6 +50,8 @@ def expand(text: str | Spec) -> list[Spec]:
     name = backend.name(spec) if isinstance(backend, Keeping) else None
     if name is None or not _WILD & set(name):
         return [spec]
+    from cachexport.maintenance.names import matching
+
     with closing(open_place(spec)) as place:
         found = matching(place, name, _newest(spec))
         if not found:

@@ -46,6 +46,11 @@ class Blobs:
     monotonic: Callable[[], float] = field(default=time.monotonic)
     sleep: Callable[[float], None] = field(default=time.sleep)
 
+    @property
+    def place(self) -> str:
+        """See Placed."""
+        return self.client.place
+
     def open(self, desc: Descriptor, /) -> Reader:
         """See Provider."""
         return self.client.read(self.keys.blob(desc.digest))

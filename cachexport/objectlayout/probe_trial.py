@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _PATIENCE = 2
-"""Failures that may pass after which nothing more is removed."""
+"""Failures, but for refused logins, after which nothing more is removed."""
 
 
 @dataclass(kw_only=True)
@@ -138,7 +138,7 @@ class Trial:
                     self.keys.remove(key)
             except CachexportError as error:
                 errors.append(error)
-            if sum(getattr(error, "temporary", False) for error in errors) >= _PATIENCE:
+            if sum(not isinstance(error, Auth) for error in errors) >= _PATIENCE:
                 break  # whoever cannot be reached would be waited for with each key
         self.is_clean = True
         return errors

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from cachexport.envelope.read import read_caches
-from cachexport.errors import NotFound
+from cachexport.errors import Auth, NotFound
 from cachexport.objectlayout.load import load_named
 from cachexport.oci.descriptor import Descriptor
 
@@ -34,13 +35,22 @@ class ObjectSource:
     def load(self) -> tuple[Cache, ...]:
         """See Source. An empty cache, as BuildKit writes one over a good one, is none."""
         if self._digest is not None:
-            size = self._blobs.info(self._digest).size
+            size = self._size(self._digest)
             return read_caches(self._blobs, Descriptor(digest=self._digest, size=size))
         return tuple(self._load(name) for name in self._names)
 
     def close(self) -> None:
         """See Source."""
         self._blobs.client.close()
+
+    def _size(self, digest: Digest) -> int:
+        try:
+            return self._blobs.info(digest).size
+        except NotFound:
+            # That is also all that is said of a bucket that is not there. A listing tells more.
+            with suppress(Auth):
+                self._blobs.client.list_page(self._blobs.keys.blob(digest))
+            raise
 
     def _load(self, name: str) -> Cache:
         key = self._blobs.keys.name(name)

@@ -6,7 +6,6 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cachexport.envelope.read import read_caches
 from cachexport.errors import Integrity, NotFound, WireFormat
 
 if TYPE_CHECKING:
@@ -32,6 +31,8 @@ def read_current(provider: Provider, desc: Descriptor) -> Current:
     A name whose manifest is gone is as good as nothing. Raises Integrity or WireFormat for one
     that is damaged: it may hold what only a person can save.
     """
+    from cachexport.envelope.read import read_caches
+
     try:
         return Current(read_caches(provider, desc), desc.digest)
     except NotFound as error:

@@ -17,7 +17,6 @@ from cachexport.transfer.oversize import check_size
 from cachexport.transfer.parallel import DEFAULT_THREADS, map_parallel
 from cachexport.transfer.prepare import LayerProvider
 from cachexport.transfer.progress import Event, silent, step
-from cachexport.transfer.recompress import recompress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -72,6 +71,8 @@ def _recompressed(
     compression, level = _wanted(target.common)
     if compression is None:
         return cache
+    from cachexport.transfer.recompress import recompress
+
     return recompress(cache, target.ingester, compression, level, progress, threads)
 
 
@@ -103,7 +104,7 @@ class _Writing:
             envelope = (wrapped.config_descriptor, wrapped.descriptor)
             self._write_envelope(merged.cache, self.target.ingester.missing(envelope))
             return merged.cache
-        if self._is_there(merged.cache):
+        if current is None and self._is_there(merged.cache):
             return merged.cache
         return self.put(merged.cache, current, merged.there)
 
@@ -138,14 +139,18 @@ class _Writing:
         return self.target.ingester.missing(unknown.values())
 
     def _write_layers(self, cache: WrappedCache, missing: Collection[Digest]) -> None:
-        layers = list({desc.digest: desc for desc in cache.layers}.values())
+        all_layers = {desc.digest: desc for desc in cache.layers}
+        layers = [desc for digest, desc in all_layers.items() if digest in missing]
+        if there := len(all_layers) - len(layers):
+            name = f"skipping {there} of {len(all_layers)} layers, which are there already"
+            with step(self.progress, name):
+                pass
         for desc in layers:
             self.progress(Event(_writing(desc), "planned", 0, desc.size))
 
         def write_layer(desc: Descriptor) -> None:
             with step(self.progress, _writing(desc), desc.size) as moved:
-                if desc.digest in missing:
-                    self._copy(cache, desc, moved)
+                self._copy(cache, desc, moved)
 
         map_parallel(write_layer, layers, self.threads)
 

@@ -6,6 +6,7 @@ import resource
 
 import pytest
 from cli.commands import process
+from support import caches
 
 from cachexport import __version__
 
@@ -26,6 +27,30 @@ def test_nothing_heavy_is_imported(args: list[str]) -> None:
     imported = {line.rpartition("|")[2].strip() for line in ran.err.splitlines()}
     assert "click" in imported
     assert not {name for name in imported if name.startswith(HEAVY)}
+
+
+LOGINS = ("docker", "requests", "publicsuffixlist")
+CHANGES = ("zstandard", "cachexport.maintenance.", "cachexport.layer")
+
+
+def test_a_plain_push_imports_nothing_for_logins_and_changes() -> None:
+    source, target = f"type=local,src={caches.FOLDER / 'max'}", "127.0.0.1:1/app:cache,retries=1"
+    args = ("--cache-from", source, "--cache-to", f"type=registry,ref={target}")
+    ran = process("export", *args, python=("-X", "importtime"))
+    imported = {line.rpartition("|")[2].strip() for line in ran.err.splitlines()}
+    assert "urllib3" in imported
+    places = {"cachexport.maintenance.places"}
+    assert not {name for name in imported if name.startswith((*LOGINS, *CHANGES))} - places
+
+
+def test_what_is_far_away_is_asked_before_the_rest_is_imported() -> None:
+    source, target = f"type=local,src={caches.FOLDER / 'max'}", "127.0.0.1:1/app:cache,retries=1"
+    args = ("--cache-from", source, "--cache-to", f"type=registry,ref={target}")
+    ran = process("export", *args, python=("-X", "importtime"))
+    imported = [line.rpartition("|")[2].strip() for line in ran.err.splitlines()]
+    assert imported.index("cachexport.backends.registry.target") < imported.index(
+        "cachexport.chains"
+    )
 
 
 def test_quick() -> None:

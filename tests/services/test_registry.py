@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import TYPE_CHECKING
+import ssl
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from support import caches
@@ -198,6 +199,22 @@ def test_tls_without_checking(tls_registry: Registry, repo: str, tmp_path: Path)
     push(tls_registry.host, repo, "registry.insecure=true")
     back = pull(tls_registry.host, repo, tmp_path, "registry.insecure=true")
     assert back == expected("max")
+
+
+def test_certificates_are_read_once_for_all_connections(
+    tls_registry: Registry, repo: str, monkeypatch: pytest.MonkeyPatch, authority: Authority
+) -> None:
+    read = []
+    load = ssl.SSLContext.load_default_certs
+
+    def counted(context: ssl.SSLContext, *args: Any) -> None:
+        read.append(context)
+        load(context, *args)
+
+    monkeypatch.setattr(ssl.SSLContext, "load_default_certs", counted)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.bundle))
+    push(tls_registry.host, repo, "registry.insecure=false")
+    assert len(read) == 1
 
 
 def test_a_certificate_of_nobody_is_refused(tls_registry: Registry, repo: str) -> None:

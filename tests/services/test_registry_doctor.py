@@ -202,6 +202,9 @@ def test_who_may_only_pull(
     assert (
         checks["write"].advice == f"docker login {host} as somebody who may push to {host}/{repo}"
     )
+    # There is nothing to remove.
+    asked = {scope for request in tokens.requests for scope in request.scopes}
+    assert not any("delete" in scope for scope in asked)
 
 
 def test_nobody_may_pull_at_most(token_registry: Registry, tokens: TokenServer, repo: str) -> None:

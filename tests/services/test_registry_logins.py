@@ -18,7 +18,7 @@ from support.services.exports import (
     push_layers,
 )
 from support.services.logins import ALICE, Login
-from support.services.scripted import Fault
+from support.services.scripted import Fault, ScriptedRegistry
 from support.services.scripted.store import digest_of
 
 from cachexport.errors import Auth, CachexportError
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from support.services.messages import Request
     from support.services.registry import Registry
-    from support.services.scripted import ScriptedRegistry
+    from support.services.tls import Authority
     from support.services.token_server import TokenServer
 
     from cachexport.transfer.progress import Event
@@ -156,3 +156,40 @@ def test_a_token_service_is_asked_as_often_as_told(
     with pytest.raises(CachexportError, match="503"):
         push(token_registry.host, repo, f"retries={retries}")
     assert len(tokens.requests) == retries
+
+
+@pytest.mark.parametrize("kind", ["htpasswd_registry", "token_registry"])
+def test_a_wrong_password_is_told_with_where_it_came_from(
+    kind: str,
+    request: pytest.FixtureRequest,
+    repo: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    registry: Registry = request.getfixturevalue(kind)
+    log_in(tmp_path, registry.host, Login("alice", "s3same"))
+    with pytest.raises(Auth, match=r"check the login from /.*config\.json") as raised:
+        push(registry.host, repo)
+    assert "s3same" not in str(raised.value)
+    monkeypatch.setenv("DOCKER_AUTH_CONFIG", auth_config(registry.host, Login("alice", "s3same")))
+    with pytest.raises(Auth, match=r"check the login from \$DOCKER_AUTH_CONFIG"):
+        push(registry.host, repo)
+
+
+def test_a_token_service_is_trusted_as_its_registry_is(
+    authority: Authority, repo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.bundle))
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    with ScriptedRegistry(authority.issue()) as scripted:
+        log_in(tmp_path, scripted.host, ALICE)
+        challenge = {"WWW-Authenticate": f'Bearer realm="{scripted.url}/token",service="s"'}
+
+        def is_stranger(request: Request) -> bool:
+            return request.headers.get("Authorization") != "Bearer t"
+
+        asked = Fault(status=401, headers=challenge)
+        scripted.on("*", "/v2/", asked, when=is_stranger, times=None)
+        scripted.on("GET", "/token", Fault(status=200, body=b'{"token": "t"}'), times=None)
+        push(scripted.host, repo, "registry.insecure=false")
+        assert scripted.store.repositories[repo].tags.keys() == {"cache"}

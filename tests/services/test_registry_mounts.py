@@ -158,3 +158,21 @@ def test_who_may_not_read_the_other_sends_everything(
     push_layers(token_registry.host, repo, [LAYER], f"mount-from={repo}/other")
     assert token_registry.has_blob(digest_of(LAYER), repo)
     assert token_registry.tags(repo) == ["cache"]
+
+
+def test_a_repository_that_is_not_there_is_told_once(
+    registry: Registry, scripted: ScriptedRegistry, repo: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for host in (registry.host, scripted.host):
+        caplog.clear()
+        push(host, repo, f"mount-from={repo}/no-such")
+        told = [record.message for record in caplog.records if record.levelname == "WARNING"]
+        assert told == [f"mount-from: there is no {host}/{repo}/no-such"]
+
+
+def test_a_repository_without_these_blobs_is_no_mistake(
+    registry: Registry, repo: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    push_layers(registry.host, f"{repo}/other", [b"something else"])
+    push(registry.host, repo, f"mount-from={repo}/other")
+    assert "mount-from" not in caplog.text

@@ -31,6 +31,11 @@ class Archive:
     extra: Mapping[Digest, Stretch | bytes] = field(default_factory=dict)
     """Blobs that lie elsewhere than in `blobs`, or in memory only."""
 
+    @property
+    def place(self) -> str:
+        """See Placed."""
+        return str(self.tar.path)
+
     def open(self, desc: Descriptor, /) -> Reader:
         """See Provider."""
         found = self._find(desc.digest)

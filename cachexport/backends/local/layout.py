@@ -35,6 +35,11 @@ class Layout:
     directory: Path
 
     @property
+    def place(self) -> str:
+        """See Placed."""
+        return str(self.directory)
+
+    @property
     def index(self) -> Path:
         """The file that names the caches and images."""
         return self.directory / INDEX

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cachexport.backends.local import lock
-from cachexport.backends.local.archive import Archive, open_archive
 from cachexport.backends.local.errors import translated
 from cachexport.backends.local.layout import Layout, check_source
 from cachexport.backends.local.names import Names
@@ -20,6 +19,7 @@ from cachexport.oci.descriptor import Descriptor
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from cachexport.backends.local.archive import Archive
     from cachexport.backends.local.attrs import LocalImport
     from cachexport.backends.local.index import Index
     from cachexport.content.protocols import Provider
@@ -54,7 +54,7 @@ class LocalSource:
     def close(self) -> None:
         """See Source."""
         with self._guard:
-            if isinstance(self._opened, Archive):
+            if self._opened is not None and not isinstance(self._opened, Layout):
                 self._opened.close()
             self._opened = None
             self._release()
@@ -108,6 +108,8 @@ def _open(path: Path) -> Layout | Archive:
         return layout
     if not stat.S_ISREG(mode):
         raise FailedPrecondition(f"{path} is neither a directory nor a regular file")
+    from cachexport.backends.local.archive import open_archive
+
     return open_archive(path)
 
 

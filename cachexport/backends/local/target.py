@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from cachexport.backends.local.layout import Layout, check_target
 from cachexport.backends.local.names import Names
 from cachexport.backends.local.reset import delete_unreferenced
 from cachexport.envelope.size import IMPORT_LIMIT
-from cachexport.errors import FailedPrecondition, NotFound
+from cachexport.errors import CachexportError, FailedPrecondition, NotFound
 from cachexport.transfer.current import Current, read_current
 from cachexport.transfer.parallel import DEFAULT_THREADS
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from cachexport.backends.local.attrs import LocalExport
     from cachexport.content.protocols import Ingester
     from cachexport.envelope.cache import WrappedCache
+    from cachexport.oci.descriptor import Descriptor
     from cachexport.spec import CommonExport
 
 _log = logging.getLogger(__name__)
@@ -60,7 +62,9 @@ class LocalTarget:
             names = Names(self._layout)
             names.resolve(self._attrs.tag)
             self._ingester.begin()
-            return read_current(self._layout, names.resolve(self._attrs.tag))
+            desc = names.resolve(self._attrs.tag)
+            self._renew(desc)
+            return read_current(self._layout, desc)
         except NotFound:
             return Current()
 
@@ -78,6 +82,7 @@ class LocalTarget:
         desc = cache.wrapped.descriptor
         if not self._layout.holds(desc):
             raise FailedPrecondition(f"{desc.digest} is not in {self._layout.directory} yet")
+        self._renew(desc)
         self._ingester.sync()
         version = None if replacing is None else replacing.version
         Names(self._layout).publish(self._attrs.tag, desc, replacing=version)
@@ -92,6 +97,12 @@ class LocalTarget:
                 self._reset()
         finally:
             self._ingester.close()
+
+    def _renew(self, desc: Descriptor) -> None:
+        """Have the age of the manifest, which is the name's, begin anew: it is still in use."""
+        # Where users share a directory the file may be another one's.
+        with suppress(CachexportError):
+            self._layout.renew(desc.digest)
 
     def _reset(self) -> None:
         started = self._ingester.begin().started

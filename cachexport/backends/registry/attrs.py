@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from cachexport.errors import InvalidAttr, InvalidReference
 from cachexport.oci.reference import Reference
 from cachexport.spec import CommonExport, attribute
 from cachexport.spec.attributes import flag, integer
+from cachexport.spec.units import duration
 
 
 def _reference(text: str) -> Reference:
+    if _HOST_AND_PORT.fullmatch(text):
+        raise ValueError(f"it names a registry and no repository; add one, as in {text}/app:cache")
     try:
         return Reference.parse(text)
     except InvalidReference as error:
@@ -33,12 +37,14 @@ def _count(text: str) -> int:
 
 
 def _seconds(text: str) -> float:
-    number = integer(text.removesuffix("s"))
+    number = float(text) if text.isdecimal() else duration(text)
     if number <= 0:
-        raise ValueError("wants seconds, as in 30s")
-    return float(number)
+        raise ValueError("wants a time, as in 30s or 1m")
+    return number
 
 
+_HOST_AND_PORT = re.compile(r"(localhost|[0-9.]+|\[[0-9a-fA-F:]+\]|.*\.[^:/]*):[0-9]+")
+"""What looks like one, though docker takes it for an image of its hub with a number for a tag."""
 _MOST = 256
 _HUB = "docker.io"
 _HUB_NAMES = ("docker.io/", "index.docker.io/")
@@ -60,7 +66,10 @@ class Connection:
         "parallelism", _count, default=32, summary="how many requests run at once"
     )
     timeout: float = attribute(
-        "timeout", _seconds, default=60.0, summary="seconds without an answer before giving up"
+        "timeout",
+        _seconds,
+        default=60.0,
+        summary="how long to wait for an answer, as in 90s or 2m",
     )
     retries: int = attribute(
         "retries", _count, default=5, summary="how often something temporary is tried"

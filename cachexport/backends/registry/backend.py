@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING
 
 from cachexport.backends.registry.attrs import RegistryExport, RegistryImport
 from cachexport.backends.registry.client import Client
-from cachexport.backends.registry.credentials import find_login
+from cachexport.backends.registry.pools import Pools
 from cachexport.backends.registry.proxies import Proxies
 from cachexport.backends.registry.repository import Repository
-from cachexport.backends.registry.source import RegistrySource
-from cachexport.backends.registry.target import RegistryTarget
 from cachexport.backends.registry.tokens import Authorizer
 from cachexport.errors import InvalidAttr
 from cachexport.spec import Spec, known_attributes, read_attributes
@@ -21,8 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cachexport.backends.registry.attrs import Connection
+    from cachexport.backends.registry.credentials import Login
     from cachexport.backends.registry.place import RegistryPlace
     from cachexport.backends.registry.probe import RegistryProbe
+    from cachexport.backends.registry.source import RegistrySource
+    from cachexport.backends.registry.target import RegistryTarget
     from cachexport.oci.reference import Reference
 
 
@@ -34,11 +35,15 @@ class RegistryBackend:
 
     def source(self, spec: Spec, /) -> RegistrySource:
         """See Backend."""
+        from cachexport.backends.registry.source import RegistrySource
+
         attrs = read_attributes(RegistryImport, spec, ignored=known_attributes(RegistryExport))
         return RegistrySource(attrs.ref, self._repository(attrs.ref, attrs, "pull"))
 
     def target(self, spec: Spec, /) -> RegistryTarget:
         """See Backend."""
+        from cachexport.backends.registry.target import RegistryTarget
+
         attrs = read_attributes(RegistryExport, spec, ignored=known_attributes(RegistryImport))
         if attrs.ref.digest is not None:
             message = f"a cache cannot be written to a digest: {attrs.ref}; name a tag"
@@ -53,16 +58,10 @@ class RegistryBackend:
         actions: str,
         mount_from: tuple[str, ...] = (),
     ) -> Repository:
-        proxies = Proxies(self._env)
-        authorizer = Authorizer(
-            ref.host,
-            partial(find_login, ref.host, self._env),
-            timeout=connection.timeout,
-            verify=not connection.insecure,
-            proxies=proxies,
-        )
+        pools = Pools(connection, Proxies(self._env))
+        authorizer = Authorizer(ref.host, partial(_find_login, ref.host, self._env), pools)
         scope = f"repository:{ref.repository}:{actions}"
-        client = Client(ref.host, scope, connection, authorizer, proxies)
+        client = Client(ref.host, scope, connection, authorizer, pools)
         return Repository(client, ref.repository, connection.parallelism, mount_from)
 
     def place(self, spec: Spec, /) -> RegistryPlace:
@@ -102,6 +101,13 @@ def _split_tag(spec: Spec) -> tuple[str, str, str]:
     folder, slash, last = named.rpartition("/")
     last, _, tag = last.partition(":")
     return folder + slash + last, tag, digest
+
+
+def _find_login(host: str, env: Mapping[str, str]) -> Login | None:
+    # Most never ask who is asking.
+    from cachexport.backends.registry.credentials import find_login
+
+    return find_login(host, env)
 
 
 backend = RegistryBackend()

@@ -23,7 +23,7 @@ from cachexport.errors import BackendError, CachexportError
 from cachexport.transfer.parallel import map_parallel
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from urllib3.response import BaseHTTPResponse
 
@@ -48,7 +48,7 @@ _log = logging.getLogger(__name__)
 class Client:
     """Sends requests for one repository of a registry. Threads may share it.
 
-    Without `proxies` none is used.
+    Without `pools` it has its own, and no proxy is used.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Client:
         scope: str,
         connection: Connection,
         authorizer: Authorizer,
-        proxies: Proxies | None = None,
+        pools: Pools | None = None,
     ) -> None:
         self.host = host
         self.retries = connection.retries
@@ -65,7 +65,7 @@ class Client:
         self._scope = scope
         self._connection = connection
         self._authorizer = authorizer
-        self._pools = Pools(connection, proxies or Proxies({}))
+        self._pools = pools or Pools(connection, Proxies({}))
         self._guard = threading.Lock()
         self._base = ""
 
@@ -87,6 +87,7 @@ class Client:
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
         scope: str | None = None,
+        before_retry: Callable[[], object] | None = None,
     ) -> BaseHTTPResponse:
         """Send a request, again after a temporary failure, and give the response.
 
@@ -94,6 +95,7 @@ class Client:
         Raises Auth, NotFound, RegistryError or BackendError for anything but the expected
         statuses, none of them temporary, since it was tried often enough; `op` says what was
         tried. `scope` is what a token has to be good for, if for more than the repository.
+        `before_retry` is called right before each further try, and what it raises is raised.
         """
         attempt = 1
         while True:
@@ -111,6 +113,8 @@ class Client:
             else:
                 return response
             pause(attempt, retry_after)
+            if before_retry is not None:
+                before_retry()
             attempt += 1
 
     def send(
@@ -195,8 +199,8 @@ class Client:
         with suppress(urllib3.exceptions.HTTPError):
             body = response.read(_MAX_ANSWER)
             response.drain_conn()
-            return refusal(op, self.host, response.status, body)
-        return refusal(op, self.host, response.status, b"")
+            return refusal(op, self.host, response.status, body, self._authorizer.origin)
+        return refusal(op, self.host, response.status, b"", self._authorizer.origin)
 
     def _find_base(self) -> str:
         endpoint = _ENDPOINTS.get(self.host, self.host)

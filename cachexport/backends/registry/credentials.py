@@ -23,6 +23,8 @@ class Login:
     username: str = ""
     password: str = field(default="", repr=False)
     identity_token: str = field(default="", repr=False)
+    origin: str = field(default="", compare=False)
+    """Where it was found, for messages."""
 
 
 def find_login(host: str, env: Mapping[str, str]) -> Login | None:
@@ -60,7 +62,7 @@ def _from_variable(text: str, host: str, env: Mapping[str, str]) -> Login | None
     if not text.strip():
         return None
     try:
-        return _read(text.encode(), host, env)
+        return _read(text.encode(), host, env, "$DOCKER_AUTH_CONFIG")
     except _Unreadable:
         problem = "it is no config.json with logins, or the helper that it names fails"
     # Outside the block, so that no traceback shows what is in the variable.
@@ -70,7 +72,7 @@ def _from_variable(text: str, host: str, env: Mapping[str, str]) -> Login | None
 
 def _from_file(path: Path, host: str, env: Mapping[str, str]) -> Login | None:
     try:
-        return _read(path.read_bytes(), host, env)
+        return _read(path.read_bytes(), host, env, str(path))
     except (OSError, _Unreadable) as error:
         raise Auth(f"cannot read a login for {host} from {path}: {error}", op="log in") from error
 
@@ -79,14 +81,15 @@ class _Unreadable(Exception):
     """A config.json that cannot be made out; the text says why."""
 
 
-def _read(raw: bytes, host: str, env: Mapping[str, str]) -> Login | None:
-    """Find the login for a host in the content of a config.json. Raises _Unreadable."""
+def _read(raw: bytes, host: str, env: Mapping[str, str], place: str) -> Login | None:
+    """Find the login for a host in a config.json, which is at `place`. Raises _Unreadable."""
     from docker.errors import DockerException
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a helper that is not installed is an error below
-            found = _load(raw, env).resolve_authconfig(host) or {}
+            config = _load(raw, env)
+            found = config.resolve_authconfig(host) or {}
     except (OSError, ValueError) as error:
         raise _Unreadable(str(error)) from error
     except DockerException as error:
@@ -99,6 +102,9 @@ def _read(raw: bytes, host: str, env: Mapping[str, str]) -> Login | None:
         # docker's library does not look at the types of what it reads.
         raise _Unreadable("something in it is not of the right type") from error
     # docker's library gives the keys of a helper's answer in another case than those of a file.
+    if found.keys() & {"Username", "IdentityToken"}:
+        helper = f"docker-credential-{config.get_credential_store(host)}"
+        place = f"the credential helper {helper} that {place} names"
     values = {key.lower(): value for key, value in found.items() if value}
     if not values.keys() & {"username", "identitytoken"}:
         return None
@@ -106,6 +112,7 @@ def _read(raw: bytes, host: str, env: Mapping[str, str]) -> Login | None:
         username=values.get("username", ""),
         password=values.get("password", ""),
         identity_token=values.get("identitytoken", ""),
+        origin=place,
     )
 
 

@@ -31,11 +31,12 @@ class Broken(BackendError):
     """A connection could not be made, or ended before the answer."""
 
 
-def refusal(op: str, place: str, status: int, body: bytes) -> CachexportError:
+def refusal(op: str, place: str, status: int, body: bytes, login: str = "") -> CachexportError:
     """Give the error for a response that was not the expected one.
 
-    `op` and `place` say what was tried and where. Of the body only the code and message of each
-    of the specification's errors is told: nothing else of a stranger's answer gets into a log.
+    `op` and `place` say what was tried and where, `login` where the login came from. Of the body
+    only the code and message of each of the specification's errors is told: nothing else of a
+    stranger's answer gets into a log.
     """
     diagnostics = _diagnostics(body)
     said = "; ".join(diagnostics[:_MAX_DIAGNOSTICS]) or _HINTS.get(status, "no reason given")
@@ -43,8 +44,8 @@ def refusal(op: str, place: str, status: int, body: bytes) -> CachexportError:
         said = "it speaks TLS; set registry.insecure=false"
     message = f"{place}: cannot {op}: the registry answered {status} ({said})"
     if status in (401, 403):
-        hint = "log in with `docker login`, or check that the account may do this"
-        return Auth(f"{message}; {hint}", op=op)
+        hint = f"check the login from {login}" if login else "log in with `docker login`"
+        return Auth(f"{message}; {hint}, or check that the account may do this", op=op)
     if status == 404:
         return NotFound(message)
     return RegistryError(
@@ -62,7 +63,7 @@ def network(op: str, place: str) -> Iterator[None]:
     try:
         yield
     except urllib3.exceptions.HTTPError as error:
-        message = f"{place}: cannot {op}: {_reason(error)}"
+        message = f"{place}: cannot {op}: {reason(error)}"
         raise Broken(message, op=op, temporary=not _is_tls(error)) from error
 
 
@@ -79,7 +80,8 @@ def _is_tls(error: BaseException) -> bool:
     return isinstance(error, kind) and not isinstance(error.args[0], _TLS_BROKE)
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
+    """Say what went wrong in the network, and what helps."""
     if _is_tls(error) and "WRONG_VERSION_NUMBER" in str(error):
         return "what answers there does not speak TLS; set registry.insecure=true for plain HTTP"
     if _is_tls(error) and "mismatch" in str(error):
@@ -97,7 +99,7 @@ def _reason(error: BaseException) -> str:
         return "nothing answers there (connection refused)"
     if isinstance(error, urllib3.exceptions.TimeoutError):
         return "no answer in time; a longer timeout= may help"
-    return f"the connection broke ({type(error).__name__})"
+    return "the connection broke"
 
 
 def _proxys_reason(error: urllib3.exceptions.ProxyError) -> str:

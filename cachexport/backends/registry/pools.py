@@ -7,6 +7,9 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import urllib3
+from urllib3.util.ssl_ import create_urllib3_context
+
+from cachexport.backends.registry.hosts import origin
 
 if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
@@ -22,7 +25,7 @@ class Pools:
         self._connection = connection
         self._proxies = proxies
         self._guard = threading.Lock()
-        self._managers: dict[Proxy | None, urllib3.PoolManager] = {}
+        self._managers: dict[tuple[Proxy | None, bool], urllib3.PoolManager] = {}
         if connection.insecure:
             # Somebody asked for it; saying so at each request helps nobody.
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
@@ -45,14 +48,26 @@ class Pools:
                 manager.clear()
 
     def _manager(self, url: str) -> urllib3.PoolManager:
-        proxy = self._proxies.find(url)
+        proxy, is_encrypted = self._proxies.find(url), origin(url)[0] == "https"
         with self._guard:
-            if proxy not in self._managers:
-                self._managers[proxy] = _manager(self._connection, proxy)
-            return self._managers[proxy]
+            if (proxy, is_encrypted) not in self._managers:
+                context = _tls(self._connection) if is_encrypted else None
+                self._managers[proxy, is_encrypted] = _manager(self._connection, proxy, context)
+            return self._managers[proxy, is_encrypted]
 
 
-def _manager(connection: Connection, proxy: Proxy | None) -> urllib3.PoolManager:
+def _tls(connection: Connection) -> ssl.SSLContext:
+    """Give what all connections share: else each of them would read all certificates anew."""
+    if connection.insecure:
+        return create_urllib3_context(cert_reqs=ssl.CERT_NONE)
+    context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
+    context.load_default_certs()
+    return context
+
+
+def _manager(
+    connection: Connection, proxy: Proxy | None, context: ssl.SSLContext | None
+) -> urllib3.PoolManager:
     settings: dict[str, Any] = {
         "num_pools": 4,
         "maxsize": connection.parallelism,
@@ -60,6 +75,7 @@ def _manager(connection: Connection, proxy: Proxy | None) -> urllib3.PoolManager
         "retries": False,
         "timeout": urllib3.Timeout(connect=connection.timeout, read=connection.timeout),
         "cert_reqs": "CERT_NONE" if connection.insecure else "CERT_REQUIRED",
+        "ssl_context": context,
     }
     if proxy is None:
         return urllib3.PoolManager(**settings)

@@ -21,10 +21,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """A proxy: `url` has no login in it, `full_url` may. Its text shows none."""
+    """A proxy: `url` has no login in it. Its text shows none."""
 
     url: str
-    full_url: str = field(repr=False)
     authorization: str = field(default="", repr=False)
     """The value of Proxy-Authorization, which only the proxy gets."""
 
@@ -43,7 +42,7 @@ class Proxy:
             raise ValueError("only http:// and https:// proxies can be used")
         login = "" if url.auth is None else "Basic " + _encoded(url.auth)
         bare = f"{url.scheme}://{url.host}" + (f":{url.port}" if url.port else "")
-        return cls(bare, full, login)
+        return cls(bare, login)
 
 
 class Proxies:
@@ -69,12 +68,6 @@ class Proxies:
         # The function of the requests library for this changes the process's environment while
         # it looks, and threads of ours may look at the same time.
         return None if any(_is_about(entry, host, port) for entry in self._left_out) else proxy
-
-    def for_requests(self, url: str) -> dict[str, str | None]:
-        """Say the same as the requests library wants it, so that it looks no further."""
-        proxy = self.find(url)
-        full = None if proxy is None else proxy.full_url
-        return {"http": full, "https": full, "all": None}
 
 
 def _variable(name: str, env: Mapping[str, str]) -> str:

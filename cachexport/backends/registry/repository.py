@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode, urljoin
@@ -18,6 +19,7 @@ from cachexport.errors import (
     BackendError,
     FailedPrecondition,
     Integrity,
+    InvalidDigest,
     NotFound,
     RegistryError,
 )
@@ -27,7 +29,7 @@ from cachexport.oci.digest import Digest
 from cachexport.transfer.parallel import map_parallel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from urllib3.response import BaseHTTPResponse
 
@@ -63,6 +65,7 @@ class Repository:
         self._parallelism = parallelism
         self._mount_from = mount_from
         self._closed_to_us: set[str] = set()
+        self._explained: set[str] = set()
         self._is_registry = False
         self._uploads = Uploads(client, self._path, self.place, self._holds)
 
@@ -80,12 +83,10 @@ class Repository:
                 self._is_registry = True
             raise
         response.drain_conn()
-        digest = response.headers.get("Docker-Content-Digest", "")
+        digest = _told_digest(response)
         size = response.headers.get("Content-Length", "")
         if digest and size.isdigit():
-            return Descriptor(
-                media_type=_media_type(response), digest=Digest.parse(digest), size=int(size)
-            )
+            return Descriptor(media_type=_media_type(response), digest=digest, size=int(size))
         # The answer to a HEAD need not tell all.
         response = self._ask_manifest("GET", target)
         with network(f"ask for {self._named(target)}", self.host):
@@ -155,8 +156,14 @@ class Repository:
         else:
             self._uploads.put(desc, reader)
 
-    def put_manifest(self, target: str, raw: bytes, media_type: str) -> None:
-        """Store a manifest under a tag or digest."""
+    def put_manifest(
+        self,
+        target: str,
+        raw: bytes,
+        media_type: str,
+        before_retry: Callable[[], object] | None = None,
+    ) -> None:
+        """Store a manifest under a tag or digest; `before_retry` is as in `Client.call`."""
         response = self._client.call(
             "PUT",
             f"{self._path}/manifests/{quote(target, safe=':')}",
@@ -164,6 +171,7 @@ class Repository:
             headers={"Content-Type": media_type},
             body=raw,
             expect=(201,),
+            before_retry=before_retry,
         )
         response.drain_conn()
         told = response.headers.get("Docker-Content-Digest")
@@ -219,7 +227,29 @@ class Repository:
         mounted = map_parallel(mount, descs, self._parallelism)
         told = (self.place, sum(mounted), len(descs), repository_name)
         _log.info("%s took over %d of %d missing blobs from %s", *told)
+        if descs and not any(mounted):
+            self._explain(repository_name)
         return [desc for desc, done in zip(descs, mounted, strict=True) if not done]
+
+    def _explain(self, repository_name: str) -> None:
+        """Warn once of a repository that has nothing because it is not there."""
+        if repository_name in self._explained:
+            return
+        self._explained.add(repository_name)
+        try:
+            self._client.call(
+                "GET",
+                f"/v2/{repository_name}/tags/list",
+                op=f"look for {self.host}/{repository_name}",
+                expect=(200,),
+                scope=f"repository:{repository_name}:pull",
+            ).drain_conn()
+        except NotFound:
+            _log.warning("mount-from: there is no %s/%s", self.host, repository_name)
+        except Auth:
+            _log.warning("mount-from: %s/%s may not be read", self.host, repository_name)
+        except BackendError as error:
+            _log.info("%s", error)
 
     def _ask_mount(self, desc: Descriptor, repository_name: str) -> BaseHTTPResponse:
         query = urlencode({"mount": str(desc.digest), "from": repository_name})
@@ -275,6 +305,12 @@ def _tags(raw: bytes, place: str) -> list[str]:
 def _next_page(response: BaseHTTPResponse) -> str | None:
     found = _NEXT.search(response.headers.get("Link", ""))
     return found[1] if found else None
+
+
+def _told_digest(response: BaseHTTPResponse) -> Digest | None:
+    with suppress(InvalidDigest):
+        return Digest.parse(response.headers.get("Docker-Content-Digest", ""))
+    return None
 
 
 def _media_type(response: BaseHTTPResponse) -> str:

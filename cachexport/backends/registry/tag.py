@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cachexport.envelope.form import Form
@@ -55,13 +56,7 @@ class Tag:
 
         Raises RegistryError when the registry refuses the manifest.
         """
-        try:
-            self._put(cache)
-        except RegistryError as error:
-            if error.status not in _FORM_REFUSED or not in_any_form:
-                raise
-            return self._put_in_other_form(cache, error)
-        return cache
+        return self._put_over(None, cache, in_any_form=in_any_form)
 
     def replace(self, version: str, cache: WrappedCache, *, in_any_form: bool) -> WrappedCache:
         """Do as `put` if it names the digest `version` still, or nothing if that is empty.
@@ -72,7 +67,7 @@ class Tag:
         """
         started = time.monotonic()
         self._expect(version)
-        published = self.put(cache, in_any_form=in_any_form)
+        published = self._put_over(version, cache, in_any_form=in_any_form)
         written = published.wrapped.descriptor.digest
         self._expect(written)
         doubt = 3 * (time.monotonic() - started)
@@ -86,17 +81,37 @@ class Tag:
         except NotFound:
             return None
 
-    def _put(self, cache: WrappedCache) -> None:
-        wrapped = cache.wrapped
+    def _put_over(
+        self, version: str | None, cache: WrappedCache, *, in_any_form: bool
+    ) -> WrappedCache:
+        """Do as `put`, and do not try again once it names something else than `version`."""
         try:
-            self._repository.put_manifest(self._name, wrapped.manifest, wrapped.form.media_type)
+            self._put(cache, version)
+        except RegistryError as error:
+            if error.status not in _FORM_REFUSED or not in_any_form:
+                raise
+            return self._put_in_other_form(cache, version, error)
+        return cache
+
+    def _put(self, cache: WrappedCache, version: str | None) -> None:
+        wrapped = cache.wrapped
+        # Who waited before it tries again would write over all that came meanwhile. An answer may
+        # have been lost, so it may name what we wrote.
+        ours = wrapped.descriptor.digest
+        look = None if version is None else partial(self._expect, version, ours)
+        try:
+            self._repository.put_manifest(
+                self._name, wrapped.manifest, wrapped.form.media_type, look
+            )
         except NotFound as error:
             # To a caller NotFound means that there is no cache to read.
             raise BackendError(str(error), op="write the manifest") from error
 
-    def _put_in_other_form(self, cache: WrappedCache, refusal: RegistryError) -> WrappedCache:
+    def _put_in_other_form(
+        self, cache: WrappedCache, version: str | None, refusal: RegistryError
+    ) -> WrappedCache:
         other = cache.in_form(_other(cache.wrapped.form))
-        self._put(other)
+        self._put(other, version)
         _log.warning(
             "%s refused the form %s and took %s instead: %s",
             self._repository.place,
@@ -106,9 +121,9 @@ class Tag:
         )
         return other
 
-    def _expect(self, version: str) -> None:
+    def _expect(self, *versions: str) -> None:
         found = self.ask()
-        if version != (found.digest if found else ""):
+        if (found.digest if found else "") not in versions:
             raise Outdated(f"somebody else wrote {self} meanwhile")
 
 

@@ -17,7 +17,7 @@ from cachexport.envelope.size import IMPORT_LIMIT
 from cachexport.errors import AlreadyExists, NotFound, Outdated, RegistryError, WireFormat
 from cachexport.oci import mediatype
 from cachexport.transfer.current import Current, read_current
-from cachexport.transfer.parallel import map_parallel
+from cachexport.transfer.parallel import map_parallel, soon
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -78,6 +78,7 @@ class RegistryTarget:
     def current(self) -> Current:
         """See Target. Raises AlreadyExists when the reference names what is no cache."""
         desc = self._tag.ask()
+        self._looked = False  # it may be an image by now
         self._look()
         return Current() if desc is None else read_current(self._repository, desc)
 
@@ -87,12 +88,14 @@ class RegistryTarget:
         A registry that refuses manifests of missing blobs has those of one that it takes. With
         `trust-existing` it is enough that it took it once.
         """
+        form = cache.wrapped.form
+        # Far away two questions at once take as long as one.
+        refuses = soon(partial(self._refuses, form)) if self._trusting else None
         known = self._tag.known()
         if known is None or known.digest != cache.wrapped.descriptor.digest:
             return False
-        form = cache.wrapped.form
-        if self._trusting:
-            return self._refuses(form)
+        if refuses is not None:
+            return refuses()
         # The one with the long question first, on the connection that is there.
         questions = (partial(self._takes, cache), partial(self._refuses, form))
         return all(map_parallel(_ask, questions, len(questions)))

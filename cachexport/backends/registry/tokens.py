@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode, urlsplit
 
-from cachexport.backends.registry.hosts import domain, is_loopback, origin
-from cachexport.backends.registry.proxies import Proxies
+from urllib3.exceptions import HTTPError
+
+from cachexport.backends.registry.errors import reason
+from cachexport.backends.registry.hosts import PORTS, domain, is_loopback, origin
 from cachexport.errors import Auth, BackendError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from urllib3.response import BaseHTTPResponse
+
     from cachexport.backends.registry.credentials import Login
+    from cachexport.backends.registry.pools import Pools
 
 _PARAMETER = re.compile(r'(\w+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
 _DEFAULT_LIFE = 60.0
 """Seconds that a token lives where the answer does not say, by the specification."""
+_MAX_ANSWER = 1 << 20
+"""Bytes of an answer that are read."""
+_OK = 200
 _MARGIN = 0.9
 """Part of its life after which a token is taken for expired."""
 
@@ -61,21 +71,18 @@ class Authorizer:
         self,
         host: str,
         login: Callable[[], Login | None],
-        *,
-        timeout: float,
-        verify: bool = True,
-        proxies: Proxies | None = None,
+        pools: Pools,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._host = host
         self._login = login
-        self._timeout = timeout
-        self._verify = verify
-        self._proxies = proxies or Proxies({})
+        self._pools = pools
         self._now = now
         self._lock = threading.Lock()
         self._tokens: dict[str, _Token] = {}
         self._challenge: Challenge | None = None
+        self.origin = ""
+        """Where the login that was sent came from; empty as long as none was."""
 
     def header(self, scope: str) -> str | None:
         """Give the header to send; None as long as nothing was asked for."""
@@ -101,6 +108,7 @@ class Authorizer:
 
     def _fetch(self, challenge: Challenge, scope: str) -> _Token:
         login = self._login()
+        self.origin = login.origin if login else ""
         if challenge.scheme == "basic":
             if login is None:
                 message = f"{self._host} wants a login and none is stored; use `docker login`"
@@ -129,32 +137,26 @@ class Authorizer:
         return _Token(f"Bearer {token}", start + seconds * _MARGIN)
 
     def _ask(self, realm: str, fields: dict[str, str], login: Login | None) -> dict[str, Any]:
-        import requests
-
+        if origin(realm)[0] not in PORTS:
+            message = f"{self._host} says that its token service is at {realm!r}, which is no URL"
+            raise BackendError(message, op="log in")
         try:
-            with requests.Session() as session:
-                response = self._send(session, realm, fields, login)
-        except requests.RequestException as error:
-            message = f"the token service of {self._host} cannot be reached: {type(error).__name__}"
+            response = self._send(realm, fields, login)
+            body = response.read(_MAX_ANSWER)
+            response.drain_conn()
+        except HTTPError as error:
+            message = f"the token service of {self._host} cannot be asked: {reason(error)}"
             raise BackendError(message, op="log in", temporary=True) from error
-        if response.status_code != requests.codes.ok:
-            raise _refused(self._host, response.status_code)
+        if response.status != _OK:
+            raise _refused(self._host, response.status, self.origin)
         try:
-            answer = response.json()
+            answer = json.loads(body)
         except ValueError as error:
             message = f"the token service of {self._host} did not answer in JSON"
             raise Auth(message, op="log in") from error
         return answer if isinstance(answer, dict) else {}
 
-    def _send(self, session: Any, realm: str, fields: dict[str, str], login: Login | None) -> Any:
-        # Without this requests would look for a login in ~/.netrc.
-        session.auth = lambda request: request
-        settings = {
-            "timeout": self._timeout,
-            "verify": self._verify,
-            "proxies": self._proxies.for_requests(realm),
-            "allow_redirects": False,
-        }
+    def _send(self, realm: str, fields: dict[str, str], login: Login | None) -> BaseHTTPResponse:
         if login is not None and login.identity_token:
             form = {
                 "grant_type": "refresh_token",
@@ -162,11 +164,13 @@ class Authorizer:
                 "client_id": "cachexport",
                 **fields,
             }
-            return session.post(realm, data=form, **settings)
+            headers = {"Content-Type": "application/x-www-form-urlencoded"}
+            return self._pools.request("POST", realm, headers, body=urlencode(form))
         headers = {} if login is None else {"Authorization": _basic(login)}
         # A form has several scopes in one field; a query has a field for each.
-        query = {**fields, "scope": fields["scope"].split()}
-        return session.get(realm, params=query, headers=headers, **settings)
+        query = urlencode({**fields, "scope": fields["scope"].split()}, doseq=True)
+        joint = "&" if urlsplit(realm).query else "?"
+        return self._pools.request("GET", f"{realm}{joint}{query}", headers)
 
 
 def may_have_login(host: str, realm: str) -> bool:
@@ -189,8 +193,9 @@ def _basic(login: Login) -> str:
     return "Basic " + base64.b64encode(pair).decode()
 
 
-def _refused(host: str, status: int) -> BackendError:
+def _refused(host: str, status: int, login: str) -> BackendError:
     message = f"the token service of {host} answered {status}"
     if status in (400, 401, 403, 404):
-        return Auth(f"{message}; check the login with `docker login`", op="log in")
+        hint = f"check the login from {login}; `docker login {host}` renews it"
+        return Auth(f"{message}; {hint if login else 'log in with `docker login`'}", op="log in")
     return BackendError(message, op="log in", temporary=status == 429 or status >= 500)

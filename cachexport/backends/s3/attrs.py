@@ -17,6 +17,19 @@ MIN_PART = 5 << 20
 MAX_PART = 5 << 30
 
 
+def _key(text: str) -> str:
+    """Read what is a part of keys, which S3 wants in UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("wants valid UTF-8") from error
+    return text
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return names(_key(text))
+
+
 def _part_size(text: str) -> int:
     number = size(text)
     if not MIN_PART <= number <= MAX_PART:
@@ -50,13 +63,17 @@ class Connection:
 
     bucket: str = attribute("bucket", _bucket, default="", summary="the bucket; else $AWS_BUCKET")
     region: str = attribute("region", default="", summary="its region; else $AWS_REGION")
-    prefix: str = attribute("prefix", default="", summary="what all keys begin with, as in team/")
-    blobs_prefix: str = attribute("blobs_prefix", default="blobs/", summary="then those of blobs")
+    prefix: str = attribute(
+        "prefix", _key, default="", summary="what all keys begin with, as in team/"
+    )
+    blobs_prefix: str = attribute(
+        "blobs_prefix", _key, default="blobs/", summary="then those of blobs"
+    )
     manifests_prefix: str = attribute(
-        "manifests_prefix", default="manifests/", summary="then those of names"
+        "manifests_prefix", _key, default="manifests/", summary="then those of names"
     )
     name: tuple[str, ...] = attribute(
-        "name", names, default=("buildkit",), summary="the cache's name; several joined by ;"
+        "name", _names, default=("buildkit",), summary="the cache's name; several joined by ;"
     )
     endpoint_url: str = attribute(
         "endpoint_url", _url, default="", summary="the URL of a server that is not Amazon's"

@@ -142,7 +142,9 @@ def _writing(attrs: S3Export) -> Writing:
         "Tagging": urlencode(attrs.tags or {}),
     }
     return Writing(
-        part_size=attrs.part_size, extras={name: value for name, value in extras.items() if value}
+        part_size=attrs.part_size,
+        extras={name: value for name, value in extras.items() if value},
+        checksums=attrs.checksum == "when_supported",
     )
 
 

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 from cachexport.content.resume import ResumingReader
 from cachexport.content.retry import persistently
 from cachexport.envelope.read import METADATA_LIMIT
-from cachexport.errors import BackendError, Integrity, NotFound, Outdated, S3Error
+from cachexport.errors import (
+    BackendError,
+    CachexportError,
+    Integrity,
+    NotFound,
+    Outdated,
+    S3Error,
+)
 from cachexport.objectlayout.client import ABSENT, Page, Stored
 from cachexport.transfer.parallel import map_parallel
 
@@ -74,19 +81,13 @@ class S3Client:
         self, key: str, raw: bytes, metadata: Mapping[str, str], /, *, version: str | None
     ) -> str:
         """See ObjectClient."""
-
-        def attempt() -> str:
-            try:
-                return self._replace(key, raw, metadata, _conditions(version))
-            except BackendError as error:
-                if not error.temporary:
-                    raise
-                return self._landed(key, raw, metadata, error)
-            except Outdated as error:
-                # It may be ourselves who wrote it: boto3 tries again when an answer is lost.
-                return self._landed(key, raw, metadata, error)
-
-        return persistently(attempt, self._attempts)
+        try:
+            return self._replace(key, raw, metadata, _conditions(version))
+        except (BackendError, Outdated) as error:
+            if isinstance(error, BackendError) and not error.temporary:
+                raise
+            # It may be ourselves who wrote it: boto3 tries again when an answer is lost.
+            return self._landed(key, raw, metadata, error)
 
     def touch(self, stored: Stored, /) -> None:
         """See ObjectClient."""
@@ -153,7 +154,7 @@ class S3Client:
         wanted = {"Range": f"bytes={start}-"} if start else {}
         with self._translated("read", key):
             answer = self._s3.get_object(Bucket=self._bucket, Key=key, **wanted)
-        return _Body(answer["Body"], lambda: self._translated("read", key))
+        return _Body(answer["Body"], lambda: self._translated("read", key, retried=False))
 
     def _load(self, key: str) -> tuple[bytes, Stored]:
         with self._translated("read", key):
@@ -163,6 +164,7 @@ class S3Client:
                 answer["Body"].close()
                 message = f"{self.place}/{key} is too large ({stored.size} > {METADATA_LIMIT})"
                 raise Integrity(message)
+        with self._translated("read", key, retried=False):
             return answer["Body"].read(), stored
 
     def _replace(
@@ -170,7 +172,7 @@ class S3Client:
     ) -> str:
         settings = {**self._writing.extras, "Metadata": dict(metadata)}
         try:
-            with self._translated("write", key):
+            with self._translated("write", key, retried=False):
                 answer = self._s3.put_object(
                     Bucket=self._bucket, Key=key, Body=raw, **settings, **conditions
                 )
@@ -188,16 +190,16 @@ class S3Client:
         """Give the version if what is there is what we wrote, else raise what happened to us."""
         try:
             found, stored = self.load(key)
-        except NotFound:
+        except CachexportError:
             raise error from None
         if found == raw and stored.metadata == metadata:
             return stored.version
         raise error
 
-    def _translated(self, op: str, key: str) -> Any:
+    def _translated(self, op: str, key: str, *, retried: bool = True) -> Any:
         from cachexport.backends.s3.errors import translated
 
-        return translated(op, f"{self.place}/{key}")
+        return translated(op, f"{self.place}/{key}", retried=retried)
 
 
 class _Body:

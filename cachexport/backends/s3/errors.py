@@ -89,17 +89,22 @@ _PERMISSIONS = {
 
 
 @contextmanager
-def translated(op: str, where: str) -> Iterator[None]:
+def translated(op: str, where: str, *, retried: bool = True) -> Iterator[None]:
     """Turn failures of boto3 in a block into ours; `op` and `where` say what was tried with what.
+
+    Of what is `retried` by boto3 itself, what it has tried as often as it was told is not temporary
+    any more: nobody is to multiply that.
 
     No text of the server gets into a message but its code: it may repeat what it was asked with.
     """
     try:
         yield
     except boto.ClientError as error:
-        raise refusal(op, where, error.response) from error
+        ours = refusal(op, where, error.response)
+        raise _spent(ours) if retried and _was_last(error.response) else ours from error
     except boto.BotoCoreError as error:
-        raise _failure(op, where, error) from error
+        ours = _failure(op, where, error)
+        raise _spent(ours) if retried else ours from error
     except urllib3.exceptions.HTTPError as error:
         # boto3 reads the body of a refusal outside of its own net.
         message = f"{where}: cannot {op}: the connection broke ({type(error).__name__})"
@@ -109,6 +114,18 @@ def translated(op: str, where: str) -> Iterator[None]:
     except (ResponseParserError, KeyError, RecursionError, ValueError) as error:
         message = f"{where}: cannot {op}: what answers does not speak S3; check endpoint_url="
         raise BackendError(message, op=op) from error
+
+
+def _was_last(response: Any) -> bool:
+    told = response.get("ResponseMetadata", {})
+    return bool(told.get("MaxAttemptsReached") or told.get("RetryQuotaReached"))
+
+
+def _spent(error: CachexportError) -> CachexportError:
+    """Have an error say that it was tried often enough."""
+    if isinstance(error, BackendError):
+        error.temporary = False
+    return error
 
 
 def refusal(op: str, where: str, response: Any) -> CachexportError:

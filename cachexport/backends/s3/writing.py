@@ -19,6 +19,21 @@ _MOST_PARTS = 10_000
 _LARGEST_COPY = 5 << 30
 """Bytes of an object that S3 copies with one request."""
 _COPIED_PART = 1 << 30
+_TOLD = ("ETag", "ChecksumCRC32")
+"""What S3 says of a part and wants to hear again."""
+_KEPT = (
+    "Metadata",
+    "CacheControl",
+    "ContentDisposition",
+    "ContentEncoding",
+    "ContentLanguage",
+    "ContentType",
+    "StorageClass",
+    "ServerSideEncryption",
+    "SSEKMSKeyId",
+    "BucketKeyEnabled",
+)
+"""What a copy would lose of an object, unless it is said again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +42,8 @@ class Writing:
 
     part_size: int = 8 << 20
     extras: Mapping[str, str] = field(default_factory=dict)
+    checksums: bool = False
+    """Whether boto3 sends a checksum with every part. S3 has to hear of it beforehand."""
 
     def write(self, s3: Any, bucket: str, key: str, reader: Reader, size: int) -> None:
         """Write `size` bytes. Raises what the reader raises, and boto3's errors."""
@@ -37,17 +54,24 @@ class Writing:
             return
         part_size = max(self.part_size, -(-size // _MOST_PARTS))
 
-        def parts(upload: Mapping[str, str]) -> Iterator[str]:
+        def parts(upload: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
             buffer = bytearray(part_size)
             for number in range(1, -(-size // part_size) + 1):
                 body = _fill(buffer, reader)
-                yield s3.upload_part(**upload, PartNumber=number, Body=body)["ETag"]
+                yield s3.upload_part(**upload, PartNumber=number, Body=body)
 
-        self._in_parts(s3, bucket, key, parts)
+        self._in_parts(s3, bucket, key, parts, self.extras)
 
     def touch(self, s3: Any, bucket: str, stored: Stored) -> None:
         """Copy an object onto itself, which makes it young."""
         source = {"Bucket": bucket, "Key": stored.key}
+        described = s3.head_object(Bucket=bucket, Key=stored.key)
+        kept = {name: described[name] for name in _KEPT if described.get(name)}
+        # Tags stay with a copy unless something else is asked for.
+        extras = {name: value for name, value in self.extras.items() if name != "Tagging"}
+        settings = {**kept, **extras}
+        if extras.get("ServerSideEncryption", "aws:kms") != "aws:kms":
+            settings.pop("SSEKMSKeyId", None)
         if stored.size <= _LARGEST_COPY:
             s3.copy_object(
                 Bucket=bucket,
@@ -55,12 +79,11 @@ class Writing:
                 CopySource=source,
                 CopySourceIfMatch=stored.version,
                 MetadataDirective="REPLACE",
-                Metadata=dict(stored.metadata),
-                **self._extras_of_copies(),
+                **settings,
             )
             return
 
-        def parts(upload: Mapping[str, str]) -> Iterator[str]:
+        def parts(upload: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
             for number, start in enumerate(range(0, stored.size, _COPIED_PART), 1):
                 end = min(start + _COPIED_PART, stored.size) - 1
                 answer = s3.upload_part_copy(
@@ -70,22 +93,21 @@ class Writing:
                     CopySourceIfMatch=stored.version,
                     CopySourceRange=f"bytes={start}-{end}",
                 )
-                yield answer["CopyPartResult"]["ETag"]
+                yield answer["CopyPartResult"]
 
-        self._in_parts(s3, bucket, stored.key, parts)
+        self._in_parts(s3, bucket, stored.key, parts, settings)
 
-    def _extras_of_copies(self) -> dict[str, str]:
-        # Tags stay with a copy unless something else is asked for.
-        return {name: value for name, value in self.extras.items() if name != "Tagging"}
-
-    def _in_parts(self, s3: Any, bucket: str, key: str, parts: Any) -> None:
+    def _in_parts(
+        self, s3: Any, bucket: str, key: str, parts: Any, settings: Mapping[str, Any]
+    ) -> None:
         """Put an object together of parts; if that fails nothing is left of them."""
-        begun = s3.create_multipart_upload(Bucket=bucket, Key=key, **self.extras)
+        checksums = {"ChecksumAlgorithm": "CRC32"} if self.checksums else {}
+        begun = s3.create_multipart_upload(Bucket=bucket, Key=key, **settings, **checksums)
         upload = {"Bucket": bucket, "Key": key, "UploadId": begun["UploadId"]}
         try:
             done = [
-                {"ETag": version, "PartNumber": number}
-                for number, version in enumerate(parts(upload), 1)
+                {"PartNumber": number} | {name: part[name] for name in _TOLD if part.get(name)}
+                for number, part in enumerate(parts(upload), 1)
             ]
             s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": done})
         except BaseException:

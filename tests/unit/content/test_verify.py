@@ -120,3 +120,10 @@ def test_what_is_not_there_is_not_found():
 def test_something_too_large_is_not_read():
     with pytest.raises(Integrity, match=r"too large \(5 > 4\)"):
         read_blob(MemoryContent([b"12345"]), describe(b"12345"), limit=4)
+
+
+def test_a_corrupt_blob_is_told_with_where_it_was_read():
+    source = Lying(b"wrong")
+    source.place = "/caches/a"
+    with pytest.raises(Integrity, match=r"is corrupt: it has .* \(read from /caches/a\)"):
+        copy_blob(source, MemoryContent(), describe(b"right"))

@@ -197,3 +197,15 @@ def test_a_file_that_cannot_be_read_is_told(env, tmp_path, text):
     write(path, text)
     with pytest.raises(Auth, match=str(path)):
         find_login(HOST, env)
+
+
+def test_a_login_tells_where_it_was_found(env, tmp_path):
+    path = tmp_path / ".docker/config.json"
+    write(path, auths(HOST))
+    assert find_login(HOST, env).origin == str(path)
+    helper(tmp_path, "x", {HOST: ["u", "secret"]})
+    write(path, {"credsStore": "x"})
+    told = find_login(HOST, env).origin
+    assert told == f"the credential helper docker-credential-x that {path} names"
+    env["DOCKER_AUTH_CONFIG"] = json.dumps(auths(HOST))
+    assert find_login(HOST, env).origin == "$DOCKER_AUTH_CONFIG"

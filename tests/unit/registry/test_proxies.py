@@ -89,13 +89,6 @@ def test_a_login_is_for_the_proxy_alone():
     assert proxy.authorization not in repr(proxy)
 
 
-def test_requests_is_told_the_same():
-    env = {**PROXY, "no_proxy": "direct.test"}
-    proxies = Proxies(env)
-    assert proxies.for_requests("https://a.test")["https"] == "http://secure.test:2"
-    assert set(proxies.for_requests("https://direct.test").values()) == {None}
-
-
 @pytest.mark.parametrize(
     "text",
     ["socks5://u:secret@proxy.test", "http://u:secret@", "http://u:secret@[bad", "://secret"],

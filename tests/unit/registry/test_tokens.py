@@ -1,9 +1,17 @@
+import re
+from urllib.parse import parse_qs, urlsplit
+
 import pytest
 
+from cachexport.backends.registry.attrs import RegistryImport
 from cachexport.backends.registry.credentials import Login
+from cachexport.backends.registry.pools import Pools
+from cachexport.backends.registry.proxies import Proxies
 from cachexport.backends.registry.tokens import Authorizer, Challenge, may_have_login
-from cachexport.errors import Auth
+from cachexport.errors import Auth, BackendError
+from cachexport.oci.reference import Reference
 
+POOLS = Pools(RegistryImport(ref=Reference.parse("registry.example/app")), Proxies({}))
 BEARER = 'Bearer realm="https://auth.example/token",service="registry.example",scope="x"'
 
 
@@ -70,7 +78,7 @@ class Service(Authorizer):
         self.time = 0.0
         self.asked = []
         self.life = life
-        super().__init__("registry.example", lambda: login, timeout=1, now=lambda: self.time)
+        super().__init__("registry.example", lambda: login, POOLS, now=lambda: self.time)
 
     def _ask(self, realm, fields, login):
         self.asked.append((realm, fields, login))
@@ -111,18 +119,17 @@ def test_tokens_are_kept_per_scope_until_shortly_before_they_expire():
 def test_several_scopes_are_one_field_of_a_form_and_several_of_a_query():
     sent = []
 
-    class Session:
-        def get(self, realm, params, **_):
-            sent.append(params)
-
-        def post(self, realm, data, **_):
-            sent.append(data)
+    class Sent:
+        def request(self, method, url, headers, body=""):
+            sent.append(parse_qs(body or urlsplit(url).query))
 
     fields = {"service": "s", "scope": "repository:a:pull repository:b:pull"}
     for login in (Login("u", "p"), Login(identity_token="t")):
-        Service(login)._send(Session(), "https://registry.example/token", fields, login)
+        service = Authorizer("registry.example", lambda login=login: login, Sent())
+        service._send("https://registry.example/token?account=x", fields, login)
+    assert sent[0]["account"] == ["x"]
     assert sent[0]["scope"] == ["repository:a:pull", "repository:b:pull"]
-    assert sent[1]["scope"] == "repository:a:pull repository:b:pull"
+    assert sent[1]["scope"] == ["repository:a:pull repository:b:pull"]
 
 
 def test_a_token_that_is_refused_is_fetched_anew_once():
@@ -146,3 +153,22 @@ def test_a_login_is_not_sent_to_a_stranger():
 
 def test_an_unknown_scheme_is_not_answered():
     assert not Service().refused("Negotiate", "s", None)
+
+
+@pytest.mark.parametrize(
+    ("realm", "words", "temporary"),
+    [
+        ("http://127.0.0.1:1/token", "nothing answers there", True),
+        ("http://name.invalid/token", "the host's name is not known", True),
+        ("ftp://registry.example/token", "no URL", False),
+        ("nonsense", "no URL", False),
+        ("", "no URL", False),
+    ],
+)
+def test_a_token_service_that_cannot_be_asked(realm, words, temporary):
+    asking = Authorizer("registry.example", lambda: None, POOLS)
+    with pytest.raises(BackendError, match=words) as raised:
+        asking.refused(f'Bearer realm="{realm}"', "s", None)
+        asking.header("s")
+    assert raised.value.temporary is temporary
+    assert not re.search("[a-z]Error|Exception", str(raised.value))

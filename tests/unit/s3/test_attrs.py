@@ -7,7 +7,7 @@ import pytest
 from cachexport.backends.s3.attrs import S3Export, S3Import
 from cachexport.backends.s3.backend import S3Backend
 from cachexport.errors import InvalidAttr
-from cachexport.spec import known_attributes, parse_spec, read_attributes
+from cachexport.spec import Spec, known_attributes, parse_spec, read_attributes
 from cachexport.spec.units import duration, names, size
 
 BUILDKITS = {
@@ -118,3 +118,10 @@ def test_names():
     assert names("a;b;;a") == ("a", "b")
     with pytest.raises(ValueError, match="wants a name"):
         names(";")
+
+
+@pytest.mark.parametrize("name", ["name", "prefix", "blobs_prefix", "manifests_prefix"])
+def test_keys_have_to_be_text(name: str) -> None:
+    spec = Spec("s3", {"bucket": "b", name: "a\udcff"})
+    with pytest.raises(InvalidAttr, match=f"{name}: wants valid UTF-8"):
+        read_attributes(S3Export, spec)

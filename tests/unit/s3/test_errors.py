@@ -144,7 +144,10 @@ def test_who_is_denied_hears_which_permission(op: str, permission: str) -> None:
 def test_a_failure(
     raised: boto.BotoCoreError, kind: type[BackendError], temporary: bool, said: str
 ) -> None:
-    with pytest.raises(kind, match=said) as caught, translated("write", WHERE):
+    with pytest.raises(kind) as spent, translated("write", WHERE):
+        raise raised
+    assert not spent.value.temporary  # boto3 has tried as often as it was told
+    with pytest.raises(kind, match=said) as caught, translated("write", WHERE, retried=False):
         raise raised
     assert type(caught.value) is kind
     assert caught.value.temporary is temporary

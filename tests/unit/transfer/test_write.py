@@ -62,6 +62,19 @@ def test_layers_come_first_then_config_manifest_and_name(threads):
     assert merge_caches([cache]).marshal()[0].encode() == cache.wrapped.config
 
 
+def test_layers_that_are_there_are_not_said_to_be_written():
+    target = Recorder()
+    cache = prepare_chains(graph(), CommonExport())
+    write(cache, target)
+    events: list[Event] = []
+    write(cache, target, events.append)
+    assert [event.step for event in events if event.state == "done"] == [
+        f"skipping {len(LAYERS)} of {len(LAYERS)} layers, which are there already",
+        f"writing config {cache.wrapped.config_descriptor.digest}",
+        f"writing cache image manifest {cache.wrapped.descriptor.digest}",
+    ]
+
+
 def test_messages_are_buildkits():
     events: list[Event] = []
     cache = prepare_chains(graph(), CommonExport())

@@ -13,6 +13,7 @@ from urllib.parse import urlencode, urljoin, urlsplit
 from cachexport.backends.registry.client import Client
 from cachexport.backends.registry.credentials import find_login
 from cachexport.backends.registry.errors import TEMPORARY, network, refusal
+from cachexport.backends.registry.pools import Pools
 from cachexport.backends.registry.proxies import Proxies
 from cachexport.backends.registry.repository import Repository
 from cachexport.backends.registry.tokens import Authorizer
@@ -207,16 +208,10 @@ class Desk:
     def _client(self, repository: str, role: Role) -> Client:
         scope = f"repository:{repository}:{role}"
         if scope not in self._clients:
-            host, proxies = self.reference.host, Proxies(self._env)
+            host, pools = self.reference.host, Pools(self.attrs, Proxies(self._env))
             kind = _Nobody if role is Role.STRANGER else Authorizer
-            authorizer = kind(
-                host,
-                self.find_login,
-                timeout=self.attrs.timeout,
-                verify=not self.attrs.insecure,
-                proxies=proxies,
-            )
-            self._clients[scope] = Client(host, scope, self.attrs, authorizer, proxies)
+            authorizer = kind(host, self.find_login, pools)
+            self._clients[scope] = Client(host, scope, self.attrs, authorizer, pools)
         return self._clients[scope]
 
 

@@ -152,7 +152,11 @@ class Writing:
     def _ingest(self, desc: Descriptor, raw: bytes) -> None:
         self._desk.blobs.append(desc.digest)
         repository = self._desk.repository(Role.WRITER)
-        persistently(lambda: repository.ingest(desc, io.BytesIO(raw)), self._desk.attrs.retries)
+        try:
+            persistently(lambda: repository.ingest(desc, io.BytesIO(raw)), self._desk.attrs.retries)
+        except Auth:
+            self._desk.blobs.remove(desc.digest)
+            raise
 
     def _not_written(self, error: BackendError | NotFound) -> Finding:
         reference = self._desk.reference
