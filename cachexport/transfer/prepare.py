@@ -58,6 +58,13 @@ def prepare(caches: Sequence[Cache], common: CommonExport) -> WrappedCache:
     return minimal or cache.in_form(form)
 
 
+def prepare_merged(caches: Sequence[Cache], common: CommonExport) -> WrappedCache:
+    """Prepare the union of caches; a single one is marshalled too, as if it had been merged."""
+    chains = merge_caches(caches)
+    chains.merged = True
+    return prepare_chains(chains, common)
+
+
 def _checked(cache: Cache) -> CacheChains:
     """Give the graph of a cache: bytes are not passed on that nobody could import."""
     described = {str(desc.digest) for desc in cache.layers}
