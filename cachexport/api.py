@@ -25,6 +25,8 @@ from cachexport.transfer.ends import Eager, ManyNamed
 from cachexport.transfer.expiry import Expiring
 from cachexport.transfer.importer import load_caches, load_named, numbered
 from cachexport.transfer.prepare import merge_caches, prepare, prepare_chains
+from cachexport.transfer.importer import load_caches
+from cachexport.transfer.prepare import merge_caches, prepare, prepare_chains, prepare_merged
 from cachexport.transfer.progress import silent, step
 from cachexport.transfer.write import write
 
@@ -109,6 +111,34 @@ def copy_cache(
     not keep the others from being written; in the end its error is raised, or an ExceptionGroup
     of several. `answered` hears each answer as it comes, those of failures too.
     """
+    return _transfer(prepare, sources, targets, progress, threads, answered)
+
+
+def merge_cache(
+    sources: Sequence[str],
+    targets: Sequence[str],
+    *,
+    progress: Progress = silent,
+    threads: int | None = None,
+    answered: Callable[[Answer], None] | None = None,
+) -> list[Answer]:
+    """Write the union of caches to every target; see `copy_cache`, which copies a single one.
+
+    Here one source is marshalled as several are, so that merging is idempotent: the same caches
+    in any order, merged at once or one after another, give the same bytes. See
+    `CacheChains.marshal` for the graphs of which that holds.
+    """
+    return _transfer(prepare_merged, sources, targets, progress, threads, answered)
+
+
+def _transfer(
+    prepared: Callable[[Sequence[Cache], CommonExport], WrappedCache],
+    sources: Sequence[str],
+    targets: Sequence[str],
+    progress: Progress,
+    threads: int | None,
+    answered: Callable[[Answer], None] | None,
+) -> list[Answer]:
     if isinstance(sources, str) or isinstance(targets, str):
         raise InvalidInputError("sources and targets are lists of specifications")
     with ExitStack() as stack:
@@ -119,6 +149,9 @@ def copy_cache(
             if isinstance(target, Eager):
                 target.begin()
         make = partial(prepare, load_caches(_opened(stack, sources), progress))
+        expanded = [spec for text in sources for spec in expand(text)]
+        opened = [named(str(spec), open_source(spec)) for spec in expanded]
+        make = partial(prepared, load_caches(opened, progress))
         answers = []
         for name, target in ends:
             answers.append(_export(name, target, make, progress, threads))

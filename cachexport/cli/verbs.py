@@ -33,6 +33,7 @@ class Verb:
 
 _TABLE = (
     Verb("export", "Move", "Read caches and write them, merged if several, to every target."),
+    Verb("merge", "Move", "Write the union of caches: the newest result of each record."),
     Verb("tag", "Move", "Give a cache further names in the place where it is."),
     Verb("ls", "Look", "List the names in a directory, a bucket or a repository."),
     Verb("inspect", "Look", "Show what is in a cache."),
