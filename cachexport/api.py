@@ -115,8 +115,8 @@ def copy_cache(
 
 
 def merge_cache(
-    sources: Sequence[str],
-    targets: Sequence[str],
+    sources: Sequence[str | Spec],
+    targets: Sequence[str | Spec],
     *,
     progress: Progress = silent,
     threads: int | None = None,
@@ -133,8 +133,8 @@ def merge_cache(
 
 def _transfer(
     prepared: Callable[[Sequence[Cache], CommonExport], WrappedCache],
-    sources: Sequence[str],
-    targets: Sequence[str],
+    sources: Sequence[str | Spec],
+    targets: Sequence[str | Spec],
     progress: Progress,
     threads: int | None,
     answered: Callable[[Answer], None] | None,

@@ -142,7 +142,7 @@ class CacheChains:
         if not inputs:
             return self._roots.get(digest)
         candidates = graph.matching(digest, inputs)
-        return graph.join(candidates) if candidates else None
+        return graph.join(candidates, moving=not self.merged) if candidates else None
 
     def _new(self, digest: str) -> CacheRecord:
         record = CacheRecord(digest=digest, owner=self, sequence=len(self._records))

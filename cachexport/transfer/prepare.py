@@ -60,9 +60,7 @@ def prepare(caches: Sequence[Cache], common: CommonExport) -> WrappedCache:
 
 def prepare_merged(caches: Sequence[Cache], common: CommonExport) -> WrappedCache:
     """Prepare the union of caches; a single one is marshalled too, as if it had been merged."""
-    chains = merge_caches(caches)
-    chains.merged = True
-    return prepare_chains(chains, common)
+    return prepare_chains(merge_caches(caches, as_merged=True), common)
 
 
 def _checked(cache: Cache) -> CacheChains:
@@ -104,9 +102,13 @@ def marshalled(
     )
 
 
-def merge_caches(caches: Sequence[Cache]) -> CacheChains:
-    """Give one graph of all that the caches have, in their order."""
+def merge_caches(caches: Sequence[Cache], *, as_merged: bool = False) -> CacheChains:
+    """Give one graph of all that the caches have, in their order.
+
+    With `as_merged` a single one counts as merged too.
+    """
     chains = CacheChains()
+    chains.merged = as_merged or len(caches) > 1
     for cache in caches:
         chains.merge(cache.config, cache.layers, cache.provider)
     return chains
