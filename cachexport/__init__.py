@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from cachexport.api import (
         Answer,
         cache_usage,
+        compact_cache,
         copy_cache,
         copy_names,
         export_cache,
@@ -66,6 +67,7 @@ _HOMES = {
     "Remote": "cachexport.chains",
     "Timestamp": "cachexport.oci.timestamp",
     "cache_usage": "cachexport.api",
+    "compact_cache": "cachexport.api",
     "copy_cache": "cachexport.api",
     "copy_names": "cachexport.api",
     "encode_inline": "cachexport.envelope.inline",
@@ -104,6 +106,7 @@ __all__ = [
     "Remote",
     "Timestamp",
     "cache_usage",
+    "compact_cache",
     "copy_cache",
     "copy_names",
     "encode_inline",

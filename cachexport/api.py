@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from cachexport.errors import CachexportError, InvalidInputError, NotFound, PluginError
 from cachexport.maintenance import names, repair
+from cachexport.maintenance.compact import compact_caches, compact_in_place
 from cachexport.maintenance.places import expand, name_of, open_place
 from cachexport.maintenance.prune import prune_places
 from cachexport.maintenance.repair import RepairPlan
@@ -23,9 +24,8 @@ from cachexport.plugins import find_backend
 from cachexport.spec import parse_spec
 from cachexport.transfer.ends import Eager, ManyNamed
 from cachexport.transfer.expiry import Expiring
+from cachexport.transfer.fit import Limits
 from cachexport.transfer.importer import load_caches, load_named, numbered
-from cachexport.transfer.prepare import merge_caches, prepare, prepare_chains
-from cachexport.transfer.importer import load_caches
 from cachexport.transfer.prepare import merge_caches, prepare, prepare_chains, prepare_merged
 from cachexport.transfer.progress import silent, step
 from cachexport.transfer.write import write
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from cachexport.chains import CacheChains
     from cachexport.envelope.cache import Cache, WrappedCache
+    from cachexport.maintenance.compact import Compacted
     from cachexport.maintenance.names import NamedCache
     from cachexport.maintenance.prune import Plan, Pruning
     from cachexport.maintenance.repair import Repair
@@ -148,10 +149,7 @@ def _transfer(
         for _, target in ends:
             if isinstance(target, Eager):
                 target.begin()
-        make = partial(prepare, load_caches(_opened(stack, sources), progress))
-        expanded = [spec for text in sources for spec in expand(text)]
-        opened = [named(str(spec), open_source(spec)) for spec in expanded]
-        make = partial(prepared, load_caches(opened, progress))
+        make = partial(prepared, load_caches(_opened(stack, sources), progress))
         answers = []
         for name, target in ends:
             answers.append(_export(name, target, make, progress, threads))
@@ -230,6 +228,49 @@ def repair_names(
         return repair.repair_names(
             place, name_of(spec) if pattern is None else pattern, plan, progress
         )
+
+
+def compact_cache(
+    spec: str,
+    to: str | None = None,
+    *,
+    max_config_bytes: int | None = None,
+    max_layers: int | None = None,
+    dry_run: bool = False,
+    progress: Progress = silent,
+    threads: int | None = None,
+) -> Compacted:
+    """Make a cache smaller, in place or, with `to`, in a copy; see `maintenance.compact`.
+
+    Config and manifest get `max_config_bytes` at most, by default as many as BuildKit imports
+    from where the cache is to be: any number from a bucket. With `dry_run` nothing is written.
+    """
+    with ExitStack() as stack:
+        ends = [_named(stack, *end) for end in open_targets(to or _own_target(spec))]
+        limits = [Limits(size=end.import_limit, layers=max_layers) for _, end in ends]
+        if max_config_bytes is not None:
+            limits = [Limits(size=max_config_bytes, layers=max_layers)]
+        if to is None and not dry_run:
+            [(_, target)] = ends
+            return compact_in_place(target, limits[0], progress)
+        _, source = _named(stack, spec, open_source(spec if to else _own_source(spec)))
+        caches = load_caches([(str(parse_spec(spec)), source)], progress)
+        compacted = compact_caches(caches, limits[0])
+        for _, target in () if dry_run else ends:
+            write(compacted.cache, target, progress, threads)
+    return compacted
+
+
+def _own_target(text: str) -> Spec:
+    """Give the specification that writes what another one reads."""
+    with closing(open_place(text)) as place:
+        return place.target(name_of(text))
+
+
+def _own_source(text: str) -> Spec:
+    """Give the specification that reads what another one writes."""
+    with closing(open_place(text)) as place:
+        return place.source(name_of(text))
 
 
 def list_names(spec: str, pattern: str = "*") -> list[NamedCache]:

@@ -41,6 +41,7 @@ _TABLE = (
     Verb("report", "Look", "Write a page that shows caches: bytes, graph, ages and faults."),
     Verb("verify", "Keep", "Check that all of a cache is there, and is what it should be."),
     Verb("repair", "Keep", "Rewrite names without what is gone or damaged."),
+    Verb("compact", "Keep", "Make a cache small enough to import: drop its oldest parts."),
     Verb("touch", "Keep", "Make all that a cache needs as young as if it was just written."),
     Verb("rm", "Keep", "Take a name away, or all that match its pattern."),
     Verb("prune", "Keep", "Remove old names, and the blobs that no name needs."),

@@ -40,7 +40,8 @@ class LayerProvider:
         source = self.sources.get(desc.digest)
         if source is None or source.provider is None:
             raise NotFound(f"no provider was given for blob {desc.digest}")
-        return source.provider
+        provider = source.provider
+        return provider.origin(desc) if isinstance(provider, LayerProvider) else provider
 
 
 def prepare(caches: Sequence[Cache], common: CommonExport) -> WrappedCache:
