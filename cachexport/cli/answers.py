@@ -34,7 +34,8 @@ threads_option = click.option(
 def answering(metadata_file: Path | None, *, is_one: bool) -> Iterator[Callable[[Answer], None]]:
     """Collect answers in the block and tell them when it ends, on stdout and in the file.
 
-    They are told as an array unless only one can be. What was written was written, whatever became of the other targets.
+    They are told as an array unless only one can be. What was written was written, whatever
+    became of the other targets.
     """
     if metadata_file is not None:
         check_writable(metadata_file)
