@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from cachexport.errors import CachexportError, InvalidInputError, NotFound, PluginError
-from cachexport.maintenance import names, repair
+from cachexport.maintenance import diff, names, repair
 from cachexport.maintenance.compact import compact_caches, compact_in_place
 from cachexport.maintenance.places import expand, name_of, open_place
 from cachexport.maintenance.prune import prune_places
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from cachexport.chains import CacheChains
     from cachexport.envelope.cache import Cache, WrappedCache
     from cachexport.maintenance.compact import Compacted
+    from cachexport.maintenance.diff import Difference
     from cachexport.maintenance.names import NamedCache
     from cachexport.maintenance.prune import Plan, Pruning
     from cachexport.maintenance.repair import Repair
@@ -96,6 +97,11 @@ def import_cache(source: str) -> CacheChains:
     cache.
     """
     return merge_caches(load_cache(source))
+
+
+def diff_caches(a: str, b: str) -> Difference:
+    """Compare the caches of two sources; see `maintenance.diff`."""
+    return diff.diff_caches(load_cache(a), load_cache(b))
 
 
 def copy_cache(

@@ -58,19 +58,31 @@ class CacheChains:
         config: bytes | CacheConfig,
         descriptors: Mapping[Digest, BlobSource] | Iterable[Descriptor],
         provider: Provider | None = None,
-    ) -> None:
+    ) -> list[tuple[CacheRecord, Sequence[CacheResult]]]:
         """Add everything that a cache config describes.
 
         `descriptors` are those of the layers: as `marshal` gives them, or alone, with the
         `provider` that has the blobs. A result with a layer that has no descriptor is left out.
+        Gives the record that each one of the config became, with the results that it came with.
         Raises WireFormat or Loop, and has then added nothing or a part.
         """
+        became: list[tuple[CacheRecord, Sequence[CacheResult]]] = []
+
+        def add(
+            digest: str, inputs: graph.Inputs, results: Sequence[CacheResult]
+        ) -> CacheRecord | None:
+            record = self._add(digest, inputs, results)
+            if record is not None:
+                became.append((record, results))
+            return record
+
         with without_collections():
             model = cacheconfig.decode(config) if isinstance(config, bytes) else config
             self.merged = self.merged or bool(self._records) or is_tied(model)
             sources = _sources(descriptors, provider)
             self._blobs.add(sources.values())
-            parse.parse(model, sources, self._add)
+            parse.parse(model, sources, add)
+        return became
 
     def add(
         self,

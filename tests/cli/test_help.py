@@ -37,7 +37,6 @@ def test_no_arguments_show_the_help_on_stderr(run: InProcess) -> None:
     [
         (["exprt"], "did you mean 'export'?", "Try 'cachexport --help'."),
         (["zzz"], "known: export, ", "Try 'cachexport --help'."),
-        (["zzz"], "known: export, ", "Try 'cachexport --help'."),
         (["--what"], "--what", "Try 'cachexport --help'."),
         (["export", "--what"], "--what", "Try 'cachexport export --help'."),
         (["export"], "--cache-from", "Try 'cachexport export --help'."),
