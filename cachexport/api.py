@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from cachexport.errors import CachexportError, InvalidInputError, NotFound, PluginError
-from cachexport.maintenance import diff, names, repair
+from cachexport.maintenance import diff, explain, names, repair
 from cachexport.maintenance.compact import compact_caches, compact_in_place
 from cachexport.maintenance.places import expand, name_of, open_place
 from cachexport.maintenance.prune import prune_places
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from cachexport.envelope.cache import Cache, WrappedCache
     from cachexport.maintenance.compact import Compacted
     from cachexport.maintenance.diff import Difference
+    from cachexport.maintenance.explain import Explanation
     from cachexport.maintenance.names import NamedCache
     from cachexport.maintenance.prune import Plan, Pruning
     from cachexport.maintenance.repair import Repair
@@ -102,6 +103,12 @@ def import_cache(source: str) -> CacheChains:
 def diff_caches(a: str, b: str) -> Difference:
     """Compare the caches of two sources; see `maintenance.diff`."""
     return diff.diff_caches(load_cache(a), load_cache(b))
+
+
+def explain_record(source: str, digest: str) -> list[Explanation]:
+    """Explain the records of a digest, or of the one that begins so; see `maintenance.explain`."""
+    with closing(open_source(source)) as opened:
+        return explain.explain_record(load_caches([(source, opened)]), digest)
 
 
 def copy_cache(

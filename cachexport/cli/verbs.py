@@ -40,6 +40,7 @@ _TABLE = (
     Verb("du", "Look", "Show how many bytes caches need, shared and unique."),
     Verb("report", "Look", "Write a page that shows caches: bytes, graph, ages and faults."),
     Verb("diff", "Look", "Show what one cache has and another has not, and why."),
+    Verb("explain", "Look", "Show one record: what leads to it, what it gives, what hinders."),
     Verb("verify", "Keep", "Check that all of a cache is there, and is what it should be."),
     Verb("repair", "Keep", "Rewrite names without what is gone or damaged."),
     Verb("compact", "Keep", "Make a cache small enough to import: drop its oldest parts."),
