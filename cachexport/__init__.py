@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from cachexport.api import (
         Answer,
         cache_usage,
+        check_cache,
         compact_cache,
         copy_cache,
         copy_names,
@@ -69,6 +70,7 @@ _HOMES = {
     "Remote": "cachexport.chains",
     "Timestamp": "cachexport.oci.timestamp",
     "cache_usage": "cachexport.api",
+    "check_cache": "cachexport.api",
     "compact_cache": "cachexport.api",
     "copy_cache": "cachexport.api",
     "copy_names": "cachexport.api",
@@ -110,6 +112,7 @@ __all__ = [
     "Remote",
     "Timestamp",
     "cache_usage",
+    "check_cache",
     "compact_cache",
     "copy_cache",
     "copy_names",

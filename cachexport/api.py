@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import partial
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from cachexport.errors import CachexportError, InvalidInputError, NotFound, PluginError
 from cachexport.maintenance import diff, explain, names, repair
 from cachexport.maintenance.compact import compact_caches, compact_in_place
+from cachexport.maintenance.gate import check_caches
 from cachexport.maintenance.places import expand, name_of, open_place
 from cachexport.maintenance.prune import prune_places
 from cachexport.maintenance.repair import RepairPlan
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from cachexport.maintenance.compact import Compacted
     from cachexport.maintenance.diff import Difference
     from cachexport.maintenance.explain import Explanation
+    from cachexport.maintenance.gate import Check, Demands
     from cachexport.maintenance.names import NamedCache
     from cachexport.maintenance.prune import Plan, Pruning
     from cachexport.maintenance.repair import Repair
@@ -109,6 +111,19 @@ def explain_record(source: str, digest: str) -> list[Explanation]:
     """Explain the records of a digest, or of the one that begins so; see `maintenance.explain`."""
     with closing(open_source(source)) as opened:
         return explain.explain_record(load_caches([(source, opened)]), digest)
+
+
+def check_cache(source: str, demands: Demands, before: str | None = None) -> list[Check]:
+    """Check that a source's caches are as large as they should be; see `maintenance.gate`.
+
+    `before` is a source to compare with; one that is not there is as good as none.
+    """
+    caches = load_cache(source)
+    old: list[Cache] | None = None
+    if before is not None:
+        with suppress(NotFound):
+            old = load_cache(before)
+    return check_caches(caches, demands, old)
 
 
 def copy_cache(

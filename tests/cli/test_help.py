@@ -66,7 +66,7 @@ def test_completion_scripts_ask_this_program(run: InProcess, shell: str) -> None
     ("words", "cword", "completions"),
     [
         ("cachexport ", "1", list(VERBS)),
-        ("cachexport exp", "1", ["export"]),
+        ("cachexport expo", "1", ["export"]),
         ("cachexport inspect --format ", "3", ["table", "json", "tree", "dot"]),
         ("cachexport inspect ty", "2", ["type=local", "type=registry", "type=s3"]),
         ("cachexport export --cache-to ", "3", ["type=local", "type=registry", "type=s3"]),
