@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from cachexport import cacheconfig
 from cachexport.chains import graph, marshal, parse
+from cachexport.chains.blobs import MergedBlobs
 from cachexport.chains.collector import without_collections
 from cachexport.chains.record import CacheLink, CacheRecord, CacheResult
 from cachexport.chains.remote import BlobSource
@@ -33,8 +34,12 @@ class CacheChains:
     def __init__(self) -> None:
         self._roots: dict[str, CacheRecord] = {}
         self._records: list[CacheRecord] = []
+        self._blobs = MergedBlobs()
         self.merged = False
-        """Whether this was merged from several caches, by us now or by whoever wrote them."""
+        """Whether this was merged from several caches, by us now or by whoever wrote them.
+
+        May be set, so that one cache is written as if it had been merged; see `marshal`.
+        """
 
     @classmethod
     def parse(
@@ -53,17 +58,31 @@ class CacheChains:
         config: bytes | CacheConfig,
         descriptors: Mapping[Digest, BlobSource] | Iterable[Descriptor],
         provider: Provider | None = None,
-    ) -> None:
+    ) -> list[tuple[CacheRecord, Sequence[CacheResult]]]:
         """Add everything that a cache config describes.
 
         `descriptors` are those of the layers: as `marshal` gives them, or alone, with the
         `provider` that has the blobs. A result with a layer that has no descriptor is left out.
+        Gives the record that each one of the config became, with the results that it came with.
         Raises WireFormat or Loop, and has then added nothing or a part.
         """
+        became: list[tuple[CacheRecord, Sequence[CacheResult]]] = []
+
+        def add(
+            digest: str, inputs: graph.Inputs, results: Sequence[CacheResult]
+        ) -> CacheRecord | None:
+            record = self._add(digest, inputs, results)
+            if record is not None:
+                became.append((record, results))
+            return record
+
         with without_collections():
             model = cacheconfig.decode(config) if isinstance(config, bytes) else config
             self.merged = self.merged or bool(self._records) or is_tied(model)
-            parse.parse(model, _sources(descriptors, provider), self._add)
+            sources = _sources(descriptors, provider)
+            self._blobs.add(sources.values())
+            parse.parse(model, sources, add)
+        return became
 
     def add(
         self,
@@ -98,12 +117,25 @@ class CacheChains:
         The same graph gives the same bytes always: for one order of `add` calls in any case,
         for any order where no record was joined from several and no two results of a record
         share an instant.
+
+        In a merged graph the order never decides between results of one instant nor between
+        descriptors of one blob, a blob is there if any source has it, and of a record whose newest
+        result is not there an older one is written. So merging is associative, commutative and
+        idempotent, to the byte, where no record was joined from several; see `chains.blobs` for
+        the one exception, in the manifest.
         """
         with without_collections():
-            return marshal.marshal(self._records, mode)
+            return marshal.marshal(self._records, mode, self._merged_blobs())
 
     def __len__(self) -> int:
         return len(self._records)
+
+    def _merged_blobs(self) -> MergedBlobs | None:
+        if not self.merged:
+            return None
+        results = (result for record in self._records for result in record.results.values())
+        self._blobs.add_remotes(result.remote for result in results)
+        return self._blobs
 
     def _add(
         self, digest: str, inputs: graph.Inputs, results: Sequence[CacheResult]
@@ -122,7 +154,7 @@ class CacheChains:
         if not inputs:
             return self._roots.get(digest)
         candidates = graph.matching(digest, inputs)
-        return graph.join(candidates) if candidates else None
+        return graph.join(candidates, moving=not self.merged) if candidates else None
 
     def _new(self, digest: str) -> CacheRecord:
         record = CacheRecord(digest=digest, owner=self, sequence=len(self._records))

@@ -36,34 +36,34 @@ def matching(digest: str, inputs: Inputs) -> list[CacheRecord]:
     ]
 
 
-def join(records: Sequence[CacheRecord]) -> CacheRecord:
+def join(records: Sequence[CacheRecord], *, moving: bool = True) -> CacheRecord:
     """Make one record of several: their children and results move to it.
 
     The others keep their own parents, so one without children stays a record. BuildKit joins
-    them to any of them; to the lowest, a loop can never arise.
+    them to any of them; to the lowest, a loop can never arise. Without `moving` the others keep
+    their children too: a build can still find them by what only the others depend on.
     """
     main, *others = sorted(records, key=lambda record: (record.level, record.sequence))
     for other in others:
-        _move_children(other, main)
+        _give_children(other, main, moving)
         for result in other.results.values():
             main.add_result(result)
     return main
 
 
-def _move_children(source: CacheRecord, target: CacheRecord) -> None:
+def _give_children(source: CacheRecord, target: CacheRecord, moving: bool) -> None:
     # The source keeps its own list of children, as in BuildKit: it is no leaf because of this.
     for edge, children in source.children.items():
         target.children.setdefault(edge, {}).update(children)
         for child in children:
-            _replace_parent(child, source, target)
+            _give_parent(child, source, target, moving)
 
 
-def _replace_parent(child: CacheRecord, old: CacheRecord, new: CacheRecord) -> None:
+def _give_parent(child: CacheRecord, old: CacheRecord, new: CacheRecord, moving: bool) -> None:
     for index, links in enumerate(child.parents):
         if any(src is old for src, _ in links):
-            child.parents[index] = {
-                (new if src is old else src, selector): None for src, selector in links
-            }
+            given = {(new if src is old else src, selector): None for src, selector in links}
+            child.parents[index] = given if moving else {**links, **given}
 
 
 def hang(record: CacheRecord, inputs: Inputs) -> None:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cachexport.cacheconfig.model import NO_PARENT
+from cachexport.chains.blobs import has_blob, in_oci_spelling
 from cachexport.chains.remote import BlobSource, Remote
-from cachexport.content.protocols import InfoProvider
-from cachexport.errors import NotFound
-from cachexport.oci import mediatype
 
 if TYPE_CHECKING:
+    from cachexport.chains.blobs import MergedBlobs
     from cachexport.oci.digest import Digest
 
 
@@ -21,32 +18,46 @@ Layer = tuple[str, int]
 
 
 class LayerTable:
-    """Numbers the layers of results in the order in which they are added."""
+    """Numbers the layers of results in the order in which they are added.
 
-    def __init__(self) -> None:
+    In a merged graph `merged` knows where blobs are and what describes them, else each layer does.
+    """
+
+    def __init__(self, merged: MergedBlobs | None = None) -> None:
         self.layers: list[Layer] = []
-        self._numbers: dict[tuple[str, int], int] = {}
-        self._by_remote: dict[Remote, int | None] = {}
-        self._added: list[Remote] = []
         self.gone: dict[Digest, None] = {}
-        """The blobs that a provider no longer has."""
+        """The blobs that no provider has any longer."""
+        self._merged = merged
+        self._numbers: dict[tuple[str, int], int] = {}
+        self._by_remote: dict[Remote, int] = {}
+        self._whole: dict[Remote, bool] = {}
+        self._added: list[Remote] = []
 
-    def number(self, remote: Remote) -> int | None:
-        """Give the top layer's number; None if a provider no longer has one of the blobs.
-
-        Any other failure of a provider is raised.
-        """
+    def is_whole(self, remote: Remote) -> bool:
+        """Say whether all blobs of a result are there. A provider's failure is raised."""
         unknown = []
-        below: int | None = NO_PARENT
+        whole = True
+        for layer in remote.down():
+            if layer in self._whole:
+                whole = self._whole[layer]
+                break
+            unknown.append(layer)
+        for layer in reversed(unknown):
+            whole = whole and self._exists(layer)
+            self._whole[layer] = whole
+        return whole
+
+    def number(self, remote: Remote) -> int:
+        """Give the top layer's number."""
+        unknown = []
+        below = NO_PARENT
         for layer in remote.down():
             if layer in self._by_remote:
                 below = self._by_remote[layer]
                 break
             unknown.append(layer)
-        if below is not None and not all(map(self._exists, reversed(unknown))):
-            below = None
         for layer in reversed(unknown):
-            below = None if below is None else self._number(layer, below)
+            below = self._number(layer, below)
             self._by_remote[layer] = below
         self._added.append(remote)
         return below
@@ -54,7 +65,8 @@ class LayerTable:
     def descriptors(self) -> dict[Digest, BlobSource]:
         """Give descriptor and provider of every numbered layer's blob.
 
-        Of several that a blob was given with, the last one in the walk counts, as in BuildKit.
+        Of several that a blob was given with, the last one in the walk counts, as in BuildKit, or
+        what `merged` says.
         """
         found: dict[Digest, BlobSource] = {}
         seen: set[Remote] = set()
@@ -63,20 +75,23 @@ class LayerTable:
                 if layer in seen:
                     break
                 seen.add(layer)
-                if self._by_remote[layer] is not None:
-                    found.setdefault(layer.descriptor.digest, _source(layer))
+                if layer.descriptor.digest not in found:
+                    found[layer.descriptor.digest] = self._source(layer)
         return found
 
     def _exists(self, layer: Remote) -> bool:
-        provider: Any = layer.provider
-        if not _can_tell(provider.__class__):
-            return True
-        try:
-            provider.info(layer.descriptor.digest)
-        except NotFound:
-            self.gone[layer.descriptor.digest] = None
-            return False
-        return True
+        digest = layer.descriptor.digest
+        if self._merged is not None:
+            exists = self._merged.find(digest) is not None
+        else:
+            exists = has_blob(layer.provider, digest)
+        if not exists:
+            self.gone[digest] = None
+        return exists
+
+    def _source(self, layer: Remote) -> BlobSource:
+        merged = self._merged.find(layer.descriptor.digest) if self._merged is not None else None
+        return merged or BlobSource(in_oci_spelling(layer.descriptor), layer.provider)
 
     def _number(self, layer: Remote, below: int) -> int:
         key = (str(layer.descriptor.digest), below)
@@ -84,17 +99,3 @@ class LayerTable:
         if number == len(self.layers):
             self.layers.append(key)
         return number
-
-
-@cache
-def _can_tell(kind: Any) -> bool:
-    # Asking a protocol costs more than all else that is done for a layer.
-    return issubclass(kind, InfoProvider)
-
-
-def _source(layer: Remote) -> BlobSource:
-    descriptor = layer.descriptor
-    spelled = mediatype.to_oci(descriptor.media_type)
-    if spelled != descriptor.media_type:
-        descriptor = replace(descriptor, media_type=spelled)
-    return BlobSource(descriptor, layer.provider)

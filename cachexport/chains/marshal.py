@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from cachexport.chains import record
+    from cachexport.chains.blobs import MergedBlobs
     from cachexport.chains.layers import Layer
     from cachexport.chains.remote import BlobSource, Remote
     from cachexport.chains.walk import Link
@@ -36,17 +37,22 @@ _NAMED = 3
 
 
 def marshal(
-    records: Sequence[record.CacheRecord], mode: Literal["min", "max"] = "max"
+    records: Sequence[record.CacheRecord],
+    mode: Literal["min", "max"] = "max",
+    merged: MergedBlobs | None = None,
 ) -> tuple[CacheConfig, dict[Digest, BlobSource]]:
     """Write down all records that lead to a leaf, each with its newest result.
 
-    A result of which a provider no longer has a blob is left out; with mode `min` also one that
-    does not lead to the result of a leaf. Gives the config and the blobs of its layers.
+    A result of which no provider has a blob any longer is left out; with mode `min` also one that
+    does not lead to the result of a leaf. In a merged graph, where `merged` knows of the blobs,
+    an older result counts then, and what was added first has no precedence. Gives the config and
+    the blobs of its layers.
     """
     order = walk(records)
-    keep = leading_to_leaves(order) if mode == "min" else lambda _: True
-    table = LayerTable()
-    results = [_result(item, table, keep) for item in order]
+    table = LayerTable(merged)
+    chosen = {item: _chosen(item, table, merged is not None) for item in order}
+    keep = leading_to_leaves(chosen) if mode == "min" else lambda _: True
+    results = [_numbered(result, table, keep) for result in chosen.values()]
     _tell_of(table.gone)
     layers, layer_numbers = _sorted_layers(table.layers)
     record_order = _order([_record_key(item, inputs) for item, inputs in order.items()])
@@ -63,14 +69,18 @@ def marshal(
     return CacheConfig(layers=layers, records=tuple(written)), table.descriptors()
 
 
-def _result(
-    item: record.CacheRecord, table: LayerTable, keep: Callable[[Remote], bool]
+def _chosen(
+    item: record.CacheRecord, table: LayerTable, is_merged: bool
+) -> record.CacheResult | None:
+    return item.newest_whole(table.is_whole) if is_merged else item.newest_result()
+
+
+def _numbered(
+    result: record.CacheResult | None, table: LayerTable, keep: Callable[[Remote], bool]
 ) -> Result | None:
-    newest = item.newest_result()
-    if newest is None or not keep(newest.remote):
+    if result is None or not keep(result.remote) or not table.is_whole(result.remote):
         return None
-    number = table.number(newest.remote)
-    return None if number is None else (number, newest.created_at)
+    return table.number(result.remote), result.created_at
 
 
 def _tell_of(gone: Collection[Digest]) -> None:

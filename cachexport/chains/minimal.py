@@ -6,25 +6,26 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Mapping
 
-    from cachexport.chains.record import CacheRecord
+    from cachexport.chains.record import CacheRecord, CacheResult
     from cachexport.chains.remote import Remote
 
 _SIZE = 16
 
 
-def leading_to_leaves(records: Iterable[CacheRecord]) -> Callable[[Remote], bool]:
+def leading_to_leaves(
+    results: Mapping[CacheRecord, CacheResult | None],
+) -> Callable[[Remote], bool]:
     """Give a test for the stacks of layers that a leaf's result has, or begins with.
 
     Layers are compared by diff ID: a leaf's stack can hold another compression of a layer.
     """
     stacks = _Stacks()
     wanted: set[bytes] = set()
-    for record in records:
-        newest = None if record.children else record.newest_result()
-        if newest is not None:
-            _add_all(newest.remote, stacks, wanted)
+    for record, result in results.items():
+        if result is not None and not record.children:
+            _add_all(result.remote, stacks, wanted)
     return lambda remote: stacks.key(remote) in wanted
 
 

@@ -9,11 +9,14 @@ from cachexport.oci.timestamp import Timestamp
 
 if TYPE_CHECKING:
     import datetime as dt
+    from collections.abc import Callable
 
     from cachexport.chains.remote import Remote
 
 Edge = tuple[str, int, str]
 """What a child hangs under: the selector, the number of its input, its digest."""
+ResultKey = tuple[Timestamp, int, bytes]
+"""What tells a result from others: its instant, the zone in which that is written, its layers."""
 
 
 class CacheResult:
@@ -57,8 +60,8 @@ class CacheRecord:
     parents: list[dict[tuple[CacheRecord, str], None]] = field(default_factory=list, repr=False)
     """For each input the alternatives, each a record and a selector."""
     children: dict[Edge, dict[CacheRecord, None]] = field(default_factory=dict, repr=False)
-    results: dict[tuple[Timestamp, bytes], CacheResult] = field(default_factory=dict, repr=False)
-    """By instant and layers, in the order in which they were added."""
+    results: dict[ResultKey, CacheResult] = field(default_factory=dict, repr=False)
+    """In the order in which they were added."""
 
     def add_result(self, result: CacheResult) -> None:
         """Add a result unless the same is there.
@@ -66,8 +69,26 @@ class CacheRecord:
         BuildKit takes two results of one instant and as many layers for the same; we compare
         the blobs too.
         """
-        self.results.setdefault((result.created_at, result.remote.key), result)
+        key = (result.created_at, result.created_at.offset, result.remote.key)
+        self.results.setdefault(key, result)
 
     def newest_result(self) -> CacheResult | None:
         """Give the result that counts: the newest, of two with equal instants the first added."""
         return max(self.results.values(), key=lambda result: result.created_at, default=None)
+
+    def newest_whole(self, is_whole: Callable[[Remote], bool]) -> CacheResult | None:
+        """Give the result that counts in a merged graph, in whatever order they were added.
+
+        It is the newest of which all layers are there, of several with equal instants the one
+        with the smaller list of blobs.
+        """
+        whole = [result for result in self.results.values() if is_whole(result.remote)]
+        if len(whole) < 2:
+            return whole[0] if whole else None
+        newest = max(result.created_at for result in whole)
+        return min((result for result in whole if result.created_at == newest), key=_rank)
+
+
+def _rank(result: CacheResult) -> tuple[list[str], int]:
+    blobs = [str(desc.digest) for desc in result.remote.descriptors]
+    return blobs, result.created_at.offset

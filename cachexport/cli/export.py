@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from cachexport.cli.answers import answering, metadata_option, threads_option
 from cachexport.cli.layout import verbatim
 from cachexport.cli.options import names_option, progress_option, reporting
-from cachexport.cli.output import answer, check_writable, write_file
 from cachexport.cli.specs import complete_spec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
+    from pathlib import Path
 
-    from cachexport.api import Answer
+    from cachexport.api.answers import Answer
 
 
 @click.command(
@@ -55,18 +54,8 @@ if TYPE_CHECKING:
     help="Where to write it; may be given several times.",
 )
 @progress_option
-@click.option(
-    "--metadata-file",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write the answer to this file too.",
-)
-@click.option(
-    "--threads",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="How many layers to move at once; by default what suits the target.",
-)
+@metadata_option
+@threads_option
 @click.option(
     "--all-names",
     is_flag=True,
@@ -94,38 +83,14 @@ def command(
     """
     if (all_names or pattern) and (len(sources), len(targets)) != (1, 1):
         raise click.UsageError("--all-names takes one --cache-from and one --cache-to")
-    if metadata_file is not None:
-        check_writable(metadata_file)
-    from cachexport.api import copy_cache, copy_names
+    is_one = len(targets) == 1 and not (all_names or pattern)
+    with answering(metadata_file, is_one=is_one) as answered:
+        from cachexport.api.moving import copy_cache, copy_names
 
-    answers: list[Answer] = []
-    copy: Callable[..., list[Answer]]
-    try:
+        copy: Callable[..., list[Answer]]
         with reporting(mode, [*sources, *targets]) as progress:
             if all_names or pattern:
                 copy = partial(copy_names, sources[0], targets[0], pattern or "*")
             else:
                 copy = partial(copy_cache, sources, targets)
-            copy(progress=progress, threads=threads, answered=answers.append)
-    finally:
-        # What was written was written, whatever became of the other targets.
-        if answers:
-            is_one = len(targets) == 1 and not (all_names or pattern)
-            _tell(_encode(answers, is_one), metadata_file)
-
-
-def _tell(text: str, metadata_file: Path | None) -> None:
-    if metadata_file is not None:
-        write_file(metadata_file, text)
-    answer([text])
-
-
-def _encode(answers: Sequence[Answer], is_one: bool) -> str:
-    objects = [_object(item) for item in answers]
-    return json.dumps(objects[0] if is_one else objects, separators=(",", ":"))
-
-
-def _object(item: Answer) -> dict[str, Any]:
-    if item.error is None:
-        return dict(item.response)
-    return {"error": str(item.error), "exit_code": item.error.exit_code}
+            copy(progress=progress, threads=threads, answered=answered)

@@ -71,7 +71,7 @@ def command(spec: str, form: str, limit: int) -> None:
 def _inspect(spec: str) -> list[Inspection]:
     from contextlib import closing
 
-    from cachexport.api import open_source
+    from cachexport.api.ends import open_source
     from cachexport.errors import NotFound
     from cachexport.maintenance.inspect import inspect_cache
 

@@ -82,7 +82,7 @@ def command(
     Of each SPEC the whole directory, bucket prefix or repository is meant, whatever name it has.
     Nothing is deleted without --yes: it is told what would be.
     """
-    from cachexport.api import prune_caches
+    from cachexport.api.keeping import prune_caches
     from cachexport.cli.views.pruning import document_lines, table_lines
     from cachexport.maintenance.prune import Plan
     from cachexport.maintenance.retention import Retention

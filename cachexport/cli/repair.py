@@ -70,7 +70,7 @@ def command(
     builds work again. What somebody else writes meanwhile is not overwritten. The exit code is 65
     when a name is left damaged, else 0.
     """
-    from cachexport.api import repair_names
+    from cachexport.api.keeping import repair_names
     from cachexport.cli.views.repairs import document_lines, table_lines
 
     with reporting(mode, [spec, *origins]) as progress:

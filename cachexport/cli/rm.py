@@ -29,7 +29,7 @@ def command(spec: str, force: bool) -> None:
     itself. A registry deletes a manifest with all of its tags, so a tag that shares its manifest
     with another one stays. The exit code is 66 when there is no such name.
     """
-    from cachexport.api import remove_names
+    from cachexport.api.keeping import remove_names
 
     with hinting_at_paths([spec]):
         removed = remove_names(spec, force=force)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """A command in the module of its name, where it is called `command`.
+    """A command in the module of its name, or another one, where it is called `command`.
 
     `summary` is the first line of the command's help, known without importing it.
     """
@@ -25,21 +25,34 @@ class Verb:
     """The heading that it stands under in the help."""
     summary: str
 
+    module: str = ""
+    """For a name that no module can have."""
+
     def load(self) -> click.Command:
         """Import the command."""
-        module = import_module(f"cachexport.cli.{self.name.replace('-', '_')}")
+        module = import_module(f"cachexport.cli.{self.module or self.name.replace('-', '_')}")
         return cast("click.Command", module.command)
 
 
 _TABLE = (
     Verb("export", "Move", "Read caches and write them, merged if several, to every target."),
+    Verb("merge", "Move", "Write the union of caches: the newest result of each record."),
     Verb("tag", "Move", "Give a cache further names in the place where it is."),
     Verb("ls", "Look", "List the names in a directory, a bucket or a repository."),
     Verb("inspect", "Look", "Show what is in a cache."),
     Verb("du", "Look", "Show how many bytes caches need, shared and unique."),
     Verb("report", "Look", "Write a page that shows caches: bytes, graph, ages and faults."),
+    Verb("diff", "Look", "Show what one cache has and another has not, and why."),
+    Verb("explain", "Look", "Show one record: what leads to it, what it gives, what hinders."),
     Verb("verify", "Keep", "Check that all of a cache is there, and is what it should be."),
+    Verb(
+        "assert",
+        "Keep",
+        "Check that a cache is as large as it should be: a CI gate.",
+        "assert_",
+    ),
     Verb("repair", "Keep", "Rewrite names without what is gone or damaged."),
+    Verb("compact", "Keep", "Make a cache small enough to import: drop its oldest parts."),
     Verb("touch", "Keep", "Make all that a cache needs as young as if it was just written."),
     Verb("rm", "Keep", "Take a name away, or all that match its pattern."),
     Verb("prune", "Keep", "Remove old names, and the blobs that no name needs."),

@@ -17,8 +17,10 @@ from cachexport.transfer.prepare import marshalled
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from cachexport.cacheconfig import CacheConfig
     from cachexport.content.protocols import Ingester
     from cachexport.envelope.form import Form
+    from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
     from cachexport.spec import CommonExport
     from cachexport.transfer.current import Current
@@ -58,17 +60,23 @@ def merge_into(
     if gone:
         _log.warning("left out the results that need %d blobs which are gone", len(gone))
     chains = CacheChains()
+    chains.merged = True
     for old in current.caches:
         kept = [desc for desc in old.layers if desc.digest not in gone]
         chains.merge(old.config, kept, old.provider)
-    before, _ = chains.marshal()
+    before = _meaning(chains)
     chains.merge(cache.config, cache.layers, cache.provider)
     form = _form(current, cache, common)
     there = frozenset(desc.digest for desc in descs) - gone
     [*_, last] = current.caches
-    if isinstance(last, WrappedCache) and not gone and chains.marshal()[0] == before:
+    if isinstance(last, WrappedCache) and not gone and _meaning(chains) == before:
         return Merged(cache=last.in_form(form), there=there, is_news=last.wrapped.form is not form)
     return Merged(cache=marshalled(chains, form), there=there)
+
+
+def _meaning(chains: CacheChains) -> tuple[CacheConfig, dict[Digest, Descriptor]]:
+    config, sources = chains.marshal()
+    return config, {digest: source.descriptor for digest, source in sources.items()}
 
 
 def _form(current: Current, cache: WrappedCache, common: CommonExport) -> Form:

@@ -40,7 +40,8 @@ class LayerProvider:
         source = self.sources.get(desc.digest)
         if source is None or source.provider is None:
             raise NotFound(f"no provider was given for blob {desc.digest}")
-        return source.provider
+        provider = source.provider
+        return provider.origin(desc) if isinstance(provider, LayerProvider) else provider
 
 
 def prepare(caches: Sequence[Cache], common: CommonExport) -> WrappedCache:
@@ -56,6 +57,11 @@ def prepare(caches: Sequence[Cache], common: CommonExport) -> WrappedCache:
     form = requested_form(common.image_manifest, common.oci_mediatypes, cache.wrapped.form)
     minimal = _minimal(chains, form) if common.mode == "min" else None
     return minimal or cache.in_form(form)
+
+
+def prepare_merged(caches: Sequence[Cache], common: CommonExport) -> WrappedCache:
+    """Prepare the union of caches; a single one is marshalled too, as if it had been merged."""
+    return prepare_chains(merge_caches(caches, as_merged=True), common)
 
 
 def _checked(cache: Cache) -> CacheChains:
@@ -97,9 +103,13 @@ def marshalled(
     )
 
 
-def merge_caches(caches: Sequence[Cache]) -> CacheChains:
-    """Give one graph of all that the caches have, in their order."""
+def merge_caches(caches: Sequence[Cache], *, as_merged: bool = False) -> CacheChains:
+    """Give one graph of all that the caches have, in their order.
+
+    With `as_merged` a single one counts as merged too.
+    """
     chains = CacheChains()
+    chains.merged = as_merged or len(caches) > 1
     for cache in caches:
         chains.merge(cache.config, cache.layers, cache.provider)
     return chains

@@ -13,7 +13,7 @@ from cachexport.envelope.form import Form
 from cachexport.errors import Integrity, NotFound
 from cachexport.oci.compression import Compression
 from cachexport.transfer.merge import Merged, merge_into, until_current
-from cachexport.transfer.oversize import check_size
+from cachexport.transfer.oversize import fit_size
 from cachexport.transfer.parallel import DEFAULT_THREADS, map_parallel
 from cachexport.transfer.prepare import LayerProvider
 from cachexport.transfer.progress import Event, silent, step
@@ -65,6 +65,13 @@ def rewrite(
     _Writing(target, progress, target.parallelism).put(cache, replacing)
 
 
+def republish(
+    cache: WrappedCache, target: Target, replacing: Current, progress: Progress = silent
+) -> None:
+    """Write a cache whose layers the target has; see `rewrite`."""
+    target.publish(_Writing(target, progress, target.parallelism).keep(cache), replacing=replacing)
+
+
 def _recompressed(
     cache: WrappedCache, target: Target, progress: Progress, threads: int
 ) -> WrappedCache:
@@ -98,15 +105,19 @@ class _Writing:
         merged = Merged(cache=cache)
         if current is not None:
             merged = merge_into(current, cache, self.target.ingester, self.target.common)
-        check_size(merged.cache, self.target.common, self.target.import_limit)
+        cache = fit_size(merged.cache, self.target.common, self.target.import_limit)
         if not merged.is_news:
-            wrapped = merged.cache.wrapped
-            envelope = (wrapped.config_descriptor, wrapped.descriptor)
-            self._write_envelope(merged.cache, self.target.ingester.missing(envelope))
-            return merged.cache
-        if current is None and self._is_there(merged.cache):
-            return merged.cache
-        return self.put(merged.cache, current, merged.there)
+            return self.keep(cache)
+        if current is None and self._is_there(cache):
+            return cache
+        return self.put(cache, current, merged.there)
+
+    def keep(self, cache: WrappedCache) -> WrappedCache:
+        """Write config and manifest where they are not there; the layers are."""
+        wrapped = cache.wrapped
+        envelope = (wrapped.config_descriptor, wrapped.descriptor)
+        self._write_envelope(cache, self.target.ingester.missing(envelope))
+        return cache
 
     def put(
         self,

@@ -265,7 +265,7 @@ def test_letters_that_stdout_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_wide_stdout_is_not_cut_but_a_terminal_is() -> None:
-    from cachexport.api import load_cache
+    from cachexport.api.moving import load_cache
     from cachexport.cli.views.table import table_lines
     from cachexport.maintenance.inspect import inspect_cache
 

@@ -16,7 +16,7 @@ from cachexport.cli.progress import clock, open_renderer
 from cachexport.cli.progress.plain import PlainRenderer
 from cachexport.cli.progress.rawjson import RawJsonRenderer
 from cachexport.cli.progress.renderer import Renderer
-from cachexport.cli.sizes import readable
+from cachexport.spec.sizes import readable
 from cachexport.transfer.progress import Event
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from cachexport.cli.amounts import readable_span
 from cachexport.cli.console import printable
-from cachexport.cli.sizes import readable
 from cachexport.cli.views.columns import aligned
+from cachexport.spec.sizes import readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

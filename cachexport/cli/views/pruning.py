@@ -6,10 +6,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from cachexport.cli.console import printable
-from cachexport.cli.sizes import readable
 from cachexport.cli.views.columns import aligned
 from cachexport.cli.views.listing import age
 from cachexport.cli.views.names import counted
+from cachexport.spec.sizes import readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

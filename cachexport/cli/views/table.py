@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from cachexport.cli.console import printable
-from cachexport.cli.sizes import readable
 from cachexport.cli.views.columns import aligned
 from cachexport.cli.views.names import counted, form_of, instant, short, title
 from cachexport.envelope.size import IMPORT_LIMIT
 from cachexport.oci.timestamp import Timestamp
+from cachexport.spec.sizes import readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

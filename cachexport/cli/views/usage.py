@@ -6,9 +6,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from cachexport.cli.console import printable
-from cachexport.cli.sizes import readable
 from cachexport.cli.views.columns import aligned
 from cachexport.cli.views.names import counted, short
+from cachexport.spec.sizes import readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

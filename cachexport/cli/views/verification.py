@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cachexport.cli.console import printable
-from cachexport.cli.sizes import readable
 from cachexport.cli.views.names import counted, title
+from cachexport.spec.sizes import readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cachexport.maintenance.report.lanes import lay_out
 from cachexport.maintenance.report.words import age, counted, instant, short
-from cachexport.maintenance.sizes import readable
+from cachexport.spec.sizes import readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

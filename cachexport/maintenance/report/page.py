@@ -19,7 +19,7 @@ from cachexport.maintenance.report import words
 from cachexport.maintenance.report.ages import count_ages
 from cachexport.maintenance.report.graph import graph_data
 from cachexport.maintenance.report.treemap import kind_of, treemap_data
-from cachexport.maintenance.sizes import readable
+from cachexport.spec.sizes import readable
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cachexport.maintenance.report.words import counted, short
-from cachexport.maintenance.sizes import readable
+from cachexport.spec.sizes import readable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,0 +1,128 @@
+"""What is known of each blob of a merged graph: one descriptor, and who has it.
+
+Sources may describe one blob differently: each build notes its own time, and some note the step.
+The descriptor that counts is the one that tells most, of those the one whose text is smallest:
+so it does not depend on the order of the sources. Each descriptor that a source gave counts, even
+of a result that is not the newest. For a blob that is in the merged cache once, any way to merge
+the sources gives the same; one that was dropped from a merge and comes back with a later source
+has that source's descriptor. No choice can do better: it would have to remember what was dropped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from cachexport.chains.remote import BlobSource
+from cachexport.content.protocols import InfoProvider
+from cachexport.errors import NotFound
+from cachexport.oci import mediatype
+from cachexport.oci.descriptor import UNCOMPRESSED, Descriptor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from cachexport.chains.remote import Remote
+    from cachexport.content.protocols import Provider
+    from cachexport.oci.digest import Digest
+
+
+@dataclass(slots=True)
+class _Told:
+    given: Descriptor
+    """The last one that was given: mostly the next is the same."""
+    best: Descriptor
+    diff_id: str
+    """Empty while nobody tells."""
+    providers: dict[int, Provider | None]
+    """By identity, in the order of the sources."""
+
+
+class MergedBlobs:
+    """What all sources of a graph say of their blobs."""
+
+    def __init__(self) -> None:
+        self._told: dict[Digest, _Told] = {}
+        self._found: dict[Digest, BlobSource | None] = {}
+
+    def add(self, sources: Iterable[BlobSource]) -> None:
+        """Take in what a source says."""
+        self._found.clear()
+        for source in sources:
+            self._tell(source.descriptor, source.provider)
+
+    def add_remotes(self, remotes: Iterable[Remote]) -> None:
+        """Take in what results say of their layers, each layer looked at once."""
+        seen: set[Remote] = set()
+        for remote in remotes:
+            for layer in remote.down():
+                if layer in seen:
+                    break
+                seen.add(layer)
+                self._tell(layer.descriptor, layer.provider)
+
+    def find(self, digest: Digest) -> BlobSource | None:
+        """Give descriptor and provider of a blob; None if nobody has it any longer.
+
+        Any other failure of a provider is raised.
+        """
+        if digest not in self._found:
+            self._found[digest] = self._find(self._told[digest])
+        return self._found[digest]
+
+    def _tell(self, desc: Descriptor, provider: Provider | None) -> None:
+        told = self._told.get(desc.digest)
+        if told is None:
+            diff_id = desc.annotations.get(UNCOMPRESSED, "")
+            self._told[desc.digest] = _Told(
+                desc, in_oci_spelling(desc), diff_id, {id(provider): provider}
+            )
+            return
+        told.providers[id(provider)] = provider
+        if desc is not told.given and desc != told.given:
+            told.given = desc
+            told.best = min(told.best, in_oci_spelling(desc), key=_rank)
+            told.diff_id = told.diff_id or desc.annotations.get(UNCOMPRESSED, "")
+
+    def _find(self, told: _Told) -> BlobSource | None:
+        for provider in told.providers.values():
+            if has_blob(provider, told.best.digest):
+                return BlobSource(_with_diff_id(told.best, told.diff_id), provider)
+        return None
+
+
+def has_blob(provider: Provider | None, digest: Digest) -> bool:
+    """Say whether a provider has a blob; one that cannot tell cheaply is believed to."""
+    asked: Any = provider
+    if not _can_tell(asked.__class__):
+        return True
+    try:
+        asked.info(digest)
+    except NotFound:
+        return False
+    return True
+
+
+def in_oci_spelling(desc: Descriptor) -> Descriptor:
+    """Give the descriptor with OCI's spelling of its media type."""
+    spelled = mediatype.to_oci(desc.media_type)
+    return desc if spelled == desc.media_type else replace(desc, media_type=spelled)
+
+
+@cache
+def _can_tell(kind: Any) -> bool:
+    # Asking a protocol costs more than all else that is done for a layer.
+    return issubclass(kind, InfoProvider)
+
+
+def _rank(desc: Descriptor) -> tuple[int, str]:
+    # The diff ID is the same whoever tells it, or nobody tells it yet.
+    told = {key: text for key, text in desc.annotations.items() if key != UNCOMPRESSED}
+    return -len(told), replace(desc, annotations=told).encode()
+
+
+def _with_diff_id(desc: Descriptor, diff_id: str) -> Descriptor:
+    if not diff_id or desc.annotations.get(UNCOMPRESSED):
+        return desc
+    return replace(desc, annotations={**desc.annotations, UNCOMPRESSED: diff_id})

@@ -1,0 +1,171 @@
+"""Making a written graph smaller: first what costs nothing, then what is oldest.
+
+All of this works on configs as `marshal` writes them: one result a record at most.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from cachexport.cacheconfig.model import NO_PARENT, CacheConfig, CacheRecord
+from cachexport.chains.covered import covered_records
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from cachexport.oci.timestamp import Timestamp
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compaction:
+    """A smaller config, and how many records were dropped though no other stands in for them."""
+
+    config: CacheConfig
+    dead: int = 0
+    """Neither they nor anything that depends on them has a result."""
+    old: int = 0
+    """They were in the oldest branches."""
+
+
+def tidy(config: CacheConfig) -> Compaction:
+    """Drop the records that no build can miss: those that others stand in for, and dead ones."""
+    covered = covered_records(config)
+    lean = _without(config, covered)
+    alive = _alive(lean, range(len(lean.records)))
+    return Compaction(config=_only(lean, alive), dead=len(lean.records) - len(alive))
+
+
+def shrink(config: CacheConfig, fits: Callable[[CacheConfig], bool]) -> Compaction:
+    """Drop what no build can miss, then as few of the oldest records as make the rest fit.
+
+    A record is as old as the newest result of it and of all that depends on it; of equally old
+    ones the deepest goes first. So with a record there is always all that it depends on, and what
+    is left answers as it did before. If nothing fits, nothing is left.
+    """
+    tidied = tidy(config)
+    lean = tidied.config
+    if fits(lean):
+        return tidied
+    order = _oldest_first(lean)
+
+    def rest(dropped: int) -> CacheConfig:
+        return _only(lean, _alive(lean, order[dropped:]))
+
+    too_few, enough = 0, len(order)
+    while enough - too_few > 1:
+        middle = (too_few + enough) // 2
+        if fits(rest(middle)):
+            enough = middle
+        else:
+            too_few = middle
+    left = rest(enough)
+    return replace(tidied, config=left, old=len(lean.records) - len(left.records))
+
+
+def _oldest_first(config: CacheConfig) -> list[int]:
+    """Give the numbers of the records; each has a result or leads to one."""
+    newest: dict[int, Timestamp] = {}
+    depth = [0] * len(config.records)
+    order = _parents_first(config)
+    for number in order:
+        links = _parents(config.records[number])
+        depth[number] = 1 + max((depth[link] for link in links), default=-1)
+    for number in reversed(order):
+        record = config.records[number]
+        times = [result.created_at for result in record.results]
+        if number in newest:
+            times.append(newest[number])
+        newest[number] = max(times)
+        for link in _parents(record):
+            newest[link] = max(newest.get(link, newest[number]), newest[number])
+    return sorted(order, key=lambda number: (newest[number], -depth[number], number))
+
+
+def _alive(config: CacheConfig, numbers: Collection[int]) -> list[int]:
+    """Give those of the records from which a result can be reached, one of them too."""
+    records = config.records
+    alive: set[int] = set()
+    pending = [number for number in numbers if records[number].results]
+    while pending:
+        number = pending.pop()
+        if number not in alive:
+            alive.add(number)
+            pending += _parents(records[number])
+    return sorted(alive)
+
+
+def _only(config: CacheConfig, numbers: Sequence[int]) -> CacheConfig:
+    """Give the config with these records, in their order, and with the layers that they need."""
+    if len(numbers) == len(config.records):
+        return config
+    layers = sorted(_needed_layers(config, numbers))
+    new_layer = {old: new for new, old in enumerate(layers)} | {NO_PARENT: NO_PARENT}
+    new_record = {old: new for new, old in enumerate(numbers)}
+    return CacheConfig(
+        layers=tuple(
+            replace(config.layers[old], parent=new_layer[config.layers[old].parent])
+            for old in layers
+        ),
+        records=tuple(_renumbered(config.records[old], new_record, new_layer) for old in numbers),
+    )
+
+
+def _needed_layers(config: CacheConfig, numbers: Sequence[int]) -> set[int]:
+    needed: set[int] = set()
+    for number in numbers:
+        for result in config.records[number].results:
+            layer = result.layer
+            while layer != NO_PARENT and layer not in needed:
+                needed.add(layer)
+                layer = config.layers[layer].parent
+    return needed
+
+
+def _renumbered(
+    record: CacheRecord, new_record: dict[int, int], new_layer: dict[int, int]
+) -> CacheRecord:
+    return replace(
+        record,
+        results=tuple(replace(item, layer=new_layer[item.layer]) for item in record.results),
+        inputs=tuple(
+            tuple(replace(link, link=new_record[link.link]) for link in links)
+            for links in record.inputs
+        ),
+    )
+
+
+def _without(config: CacheConfig, covered: Collection[int]) -> CacheConfig:
+    """Give the config without these records and without links to them."""
+    if not covered:
+        return config
+    records = tuple(
+        replace(
+            record,
+            inputs=tuple(
+                tuple(link for link in links if link.link not in covered) for links in record.inputs
+            ),
+        )
+        for record in config.records
+    )
+    kept = [number for number in range(len(records)) if number not in covered]
+    return _only(replace(config, records=records), kept)
+
+
+def _parents(record: CacheRecord) -> list[int]:
+    return [link.link for links in record.inputs for link in links]
+
+
+def _parents_first(config: CacheConfig) -> list[int]:
+    waiting = [len(set(_parents(record))) for record in config.records]
+    children: list[list[int]] = [[] for _ in config.records]
+    for number, record in enumerate(config.records):
+        for link in set(_parents(record)):
+            children[link].append(number)
+    order = [number for number, count in enumerate(waiting) if not count]
+    for number in order:
+        for child in children[number]:
+            waiting[child] -= 1
+            if not waiting[child]:
+                order.append(child)
+    return order

@@ -1,0 +1,89 @@
+"""`cachexport compact`."""
+
+from __future__ import annotations
+
+import click
+
+from cachexport.cli.amounts import amount
+from cachexport.cli.layout import verbatim
+from cachexport.cli.options import format_option, progress_option, reporting
+from cachexport.cli.output import answer
+from cachexport.cli.specs import complete_spec
+
+
+@click.command(
+    "compact",
+    epilog=verbatim(
+        """
+        What is dropped, in this order:
+          covered  records that another one stands in for, older results of a
+                   record, results whose layers are gone
+          dead     records from which no result can be reached
+          old      the oldest branches, as few as make the rest fit; a record is
+                   as old as the newest result of it and of all that depends on
+                   it, so nothing is kept without what it depends on
+
+        Fields of the JSON:
+          manifest (digest), written, before, after, dropped
+          before, after  records, results, layers, size, config, manifest
+          dropped        covered, dead, old, results, layers, size, oldest,
+                         newest (null or times)
+          "size" is the bytes of all blobs, "config" and "manifest" are bytes.
+
+        Examples:
+          cachexport compact type=local,src=cache --dry-run
+          cachexport compact registry.example/app:cache
+          cachexport compact type=s3,bucket=caches --max-config-bytes 4MiB
+          cachexport compact type=local,src=cache --max-layers 500 \\
+              --to type=local,dest=small
+        """
+    ),
+)
+@click.argument("spec", shell_complete=complete_spec)
+@click.option(
+    "--to",
+    metavar="SPEC",
+    shell_complete=complete_spec,
+    help="Write it there; by default SPEC itself is replaced.",
+)
+@click.option(
+    "--max-config-bytes",
+    type=amount,
+    metavar="SIZE",
+    help="Bytes of config and manifest; by default what BuildKit imports from there: 1MiB, and "
+    "any number from a bucket.",
+)
+@click.option(
+    "--max-layers", type=click.IntRange(min=1), metavar="N", help="How many layers; any by default."
+)
+@click.option("--dry-run", is_flag=True, help="Write nothing; tell what would be dropped.")
+@format_option("table", "json")
+@progress_option
+def command(
+    spec: str,
+    to: str | None,
+    max_config_bytes: int | None,
+    max_layers: int | None,
+    dry_run: bool,
+    form: str,
+    mode: str,
+) -> None:
+    """Make a cache small enough to import: drop its oldest parts.
+
+    What others write meanwhile is not lost: then it begins again. The blobs of what was dropped
+    stay where they are until `cachexport prune`. If nothing fits, nothing is written and the exit
+    code is 70.
+    """
+    from cachexport.api.keeping import compact_cache
+    from cachexport.cli.views.compaction import document_lines, table_lines
+
+    with reporting(mode, [spec, to] if to else [spec]) as progress:
+        found = compact_cache(
+            spec,
+            to,
+            max_config_bytes=max_config_bytes,
+            max_layers=max_layers,
+            dry_run=dry_run,
+            progress=progress,
+        )
+    answer(document_lines(found, dry_run) if form == "json" else table_lines(found, dry_run))

@@ -1,0 +1,77 @@
+"""`cachexport diff`."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+
+import click
+
+from cachexport.cli.layout import verbatim
+from cachexport.cli.options import format_option
+from cachexport.cli.output import answer
+from cachexport.cli.specs import complete_spec, hinting_at_paths
+
+DIFFERENT = 70
+
+
+@click.command(
+    "diff",
+    epilog=verbatim(
+        """
+        Reasons of a first change:
+          digest    something else is done at the same place
+          input     the same is done, but on something else
+          selector  the same is done, but on another part of the same
+          new       nothing that went had its place
+          gone      nothing that came has its place
+        Inputs count from 0.
+
+        Fields of the JSON:
+          a, b       records, results, blobs, size
+          common (records that both have), first[], gained[], lost[], changed[],
+          gained_blobs, lost_blobs (count, size)
+          first[]    reason, digest, was (null or a digest), input (null or a
+                     number), before[], after[], description
+          gained[], lost[], changed[]
+                     digest, before, after (null or created_at, layer, size,
+                     depth), description
+          "before" and "after" of a first change are digests of the records that
+          stand at the input, or selectors. Sizes are in bytes.
+
+        Examples:
+          cachexport diff type=local,src=yesterday type=local,src=today
+          cachexport diff registry.example/app:main registry.example/app:pr-7
+          cachexport diff type=local,src=a type=local,src=b --exit-code
+        """
+    ),
+)
+@click.argument("a", shell_complete=complete_spec)
+@click.argument("b", shell_complete=complete_spec)
+@format_option("table", "json")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    metavar="N",
+    default=20,
+    show_default=True,
+    help="How many records of each kind the table shows; 0 for all.",
+)
+@click.option("--exit-code", is_flag=True, help=f"End with {DIFFERENT} if there is a difference.")
+@click.pass_context
+def command(ctx: click.Context, a: str, b: str, form: str, limit: int, exit_code: bool) -> None:
+    """Show what one cache has and another has not, and why.
+
+    A build that misses has other records from some point on; the first of them are told with what
+    is different: their own digest, an input or its selector. A digest cannot be turned back into
+    a line of a Dockerfile; where layers tell which step made them, that is shown as a hint.
+    """
+    from cachexport.api.looking import diff_caches
+    from cachexport.cli.views.difference import document_lines, table_lines
+
+    with hinting_at_paths([a, b]):
+        found = diff_caches(a, b)
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    answer(document_lines(found) if form == "json" else table_lines(found, limit, width))
+    if exit_code and not found.is_empty:
+        ctx.exit(DIFFERENT)

@@ -1,5 +1,0 @@
-"""Sizes as the command shows them."""
-
-from cachexport.maintenance.sizes import readable
-
-__all__ = ["readable"]

@@ -1,0 +1,160 @@
+"""How two caches differ, as lines for people and as JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cachexport.cli.console import printable
+from cachexport.cli.views.columns import aligned
+from cachexport.cli.views.names import counted, instant, short
+from cachexport.maintenance.diff import Reason
+from cachexport.spec.sizes import readable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from cachexport.chains import CacheResult
+    from cachexport.maintenance.diff import Difference, FirstChange, RecordChange, Side
+
+_RECORDS = ("", "RECORD", "MADE IN A", "MADE IN B", "TOP LAYER", "STEP")
+
+
+def table_lines(found: Difference, limit: int, width: int | None) -> Iterator[str]:
+    """Give sums, the first changes, then the records; `limit` of each kind, 0 for all."""
+    rows = [("", "A", "B"), *_sums(found.a, found.b)]
+    yield from aligned(rows, {"A", "B"})
+    yield ""
+    gained, lost = found.gained_blobs, found.lost_blobs
+    yield f"{counted(found.common, 'record')} in both"
+    yield f"{counted(gained.count, 'blob')} gained, {readable(gained.size)}"
+    yield f"{counted(lost.count, 'blob')} lost, {readable(lost.size)}"
+    if found.is_empty:
+        yield "no difference"
+    if found.first:
+        yield ""
+        yield _bold("First changes:")
+        shown = found.first[: limit or None]
+        yield from (f"  {_first(change)}" for change in shown)
+        yield from _more(len(found.first) - len(shown), "  ")
+    yield from _records(found, limit, width)
+
+
+def document_lines(found: Difference) -> Iterator[str]:
+    """Give everything, as JSON."""
+    document = {
+        "a": asdict(found.a),
+        "b": asdict(found.b),
+        "common": found.common,
+        "first": [_first_object(change) for change in found.first],
+        "gained": [_record_object(change) for change in found.gained],
+        "lost": [_record_object(change) for change in found.lost],
+        "changed": [_record_object(change) for change in found.changed],
+        "gained_blobs": asdict(found.gained_blobs),
+        "lost_blobs": asdict(found.lost_blobs),
+    }
+    yield json.dumps(document, indent=2)
+
+
+def _sums(a: Side, b: Side) -> Iterator[tuple[str, str, str]]:
+    yield "records", f"{a.records:,}", f"{b.records:,}"
+    yield "results", f"{a.results:,}", f"{b.results:,}"
+    yield "blobs", f"{a.blobs:,}", f"{b.blobs:,}"
+    yield "size", readable(a.size), readable(b.size)
+
+
+def _first(change: FirstChange) -> str:
+    name = short(change.digest)
+    match change.reason:
+        case Reason.DIGEST:
+            text = f"digest: {name} in place of {short(change.was)}"
+        case Reason.INPUT | Reason.SELECTOR:
+            what = "input" if change.reason is Reason.INPUT else "selector of input"
+            was, now = _listed(change.before), _listed(change.after)
+            text = f"{name}: {what} {change.index} was {was}, is {now}"
+        case Reason.NEW:
+            text = f"new: {name}"
+        case Reason.GONE:
+            text = f"gone: {name}"
+    return text + (f"  ({_line(change.description)})" if change.description else "")
+
+
+def _listed(items: Sequence[str]) -> str:
+    names = [short(item) or "empty" for item in items[:2]]
+    more = f" and {len(items) - 2} more" if len(items) > 2 else ""
+    return " or ".join(names) + more
+
+
+def _records(found: Difference, limit: int, width: int | None) -> Iterator[str]:
+    kinds = (("+", found.gained), ("-", found.lost), ("~", found.changed))
+    rows = [_row(mark, item) for mark, items in kinds for item in items[: limit or None]]
+    if rows:
+        yield ""
+        yield from aligned([_RECORDS, *rows], {"TOP LAYER"}, width)
+    hidden = sum(max(len(items) - limit, 0) for _, items in kinds) if limit else 0
+    yield from _more(hidden, "")
+
+
+def _more(hidden: int, indent: str) -> Iterator[str]:
+    if hidden > 0:
+        yield f"{indent}and {hidden:,} more (--limit 0 shows all)"
+
+
+def _row(mark: str, item: RecordChange) -> tuple[str, ...]:
+    result = item.after or item.before
+    return (
+        mark,
+        short(item.digest),
+        _made(item.before),
+        _made(item.after),
+        readable(result.remote.descriptor.size) if result else "-",
+        _line(item.description),
+    )
+
+
+def _made(result: CacheResult | None) -> str:
+    return instant(None if result is None else result.created_at)
+
+
+def _line(text: str) -> str:
+    return printable(text).replace("\n", " ")
+
+
+def _bold(text: str) -> str:
+    return click.style(text, bold=True)
+
+
+def _first_object(change: FirstChange) -> dict[str, Any]:
+    return {
+        "reason": change.reason,
+        "digest": change.digest,
+        "was": change.was or None,
+        "input": change.index,
+        "before": change.before,
+        "after": change.after,
+        "description": change.description or None,
+    }
+
+
+def _record_object(change: RecordChange) -> dict[str, Any]:
+    return {
+        "digest": change.digest,
+        "before": _result_object(change.before),
+        "after": _result_object(change.after),
+        "description": change.description or None,
+    }
+
+
+def _result_object(result: CacheResult | None) -> dict[str, Any] | None:
+    if result is None:
+        return None
+    top = result.remote.descriptor
+    return {
+        "created_at": str(result.created_at),
+        "layer": top.digest,
+        "size": top.size,
+        "depth": sum(1 for _ in result.remote.down()),
+    }

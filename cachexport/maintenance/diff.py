@@ -1,0 +1,219 @@
+"""What one cache has and another has not, and where two builds parted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from cachexport.chains import CacheChains, CacheRecord, CacheResult
+from cachexport.maintenance.pairing import Pairing
+from cachexport.oci.descriptor import DESCRIPTION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from cachexport.envelope.cache import Cache
+
+    Newest = dict[CacheRecord, CacheResult | None]
+
+
+class Reason(StrEnum):
+    """Why a build did not find what it had before."""
+
+    DIGEST = "digest"
+    """Something else was done at the same place."""
+    INPUT = "input"
+    """The same was done on something else."""
+    SELECTOR = "selector"
+    """The same was done on another part of the same."""
+    NEW = "new"
+    """Nothing that went had its place."""
+    GONE = "gone"
+    """Nothing that came has its place."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstChange:
+    """A record that changed though nothing that it depends on did."""
+
+    reason: Reason
+    digest: str
+    was: str = ""
+    """The digest before, if it is the digest that changed."""
+    index: int | None = None
+    """The input that is another one, counted from 0."""
+    before: tuple[str, ...] = ()
+    """What stood at the input: digests of records, or selectors."""
+    after: tuple[str, ...] = ()
+    description: str = ""
+    """The build step, where a layer tells."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordChange:
+    """A record and its newest results; a side that has none has None."""
+
+    digest: str
+    before: CacheResult | None
+    after: CacheResult | None
+
+    @property
+    def description(self) -> str:
+        """The build step that made the layer, where one tells."""
+        return _description(self.after) or _description(self.before)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """What one of the two has in all; `size` is the bytes of its distinct blobs."""
+
+    records: int
+    results: int
+    blobs: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blobs:
+    """Distinct blobs and their bytes."""
+
+    count: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """How B differs from A."""
+
+    a: Side
+    b: Side
+    common: int
+    """Records that both have."""
+    gained: tuple[RecordChange, ...]
+    lost: tuple[RecordChange, ...]
+    changed: tuple[RecordChange, ...]
+    """Records that both have with other newest results, or that one has without."""
+    first: tuple[FirstChange, ...]
+    gained_blobs: Blobs
+    lost_blobs: Blobs
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether both answer alike."""
+        return not (self.gained or self.lost or self.changed)
+
+
+def diff_caches(a: Sequence[Cache], b: Sequence[Cache]) -> Difference:
+    """Compare two caches, each as the union of what its source has.
+
+    Raises WireFormat or Loop for what is no graph.
+    """
+    chains = CacheChains()
+    chains.merged = True
+    for caches in (a, b):
+        _added(chains, caches)
+    # Now that all links are known, each record is found as the one that it became in the end.
+    before, after = _added(chains, a), _added(chains, b)
+    gained = [record for record in after if record not in before]
+    lost = [record for record in before if record not in after]
+    changed = [r for r in before if r in after and not _is_same(before[r], after[r])]
+    old_blobs, new_blobs = _blobs(a), _blobs(b)
+    return Difference(
+        a=_side(before, old_blobs),
+        b=_side(after, new_blobs),
+        common=len(before) - len(lost),
+        gained=tuple(_change(record, before, after) for record in gained),
+        lost=tuple(_change(record, before, after) for record in lost),
+        changed=tuple(_change(record, before, after) for record in changed),
+        first=tuple(_first_changes(before, after)),
+        gained_blobs=_without(new_blobs, old_blobs),
+        lost_blobs=_without(old_blobs, new_blobs),
+    )
+
+
+def _added(chains: CacheChains, caches: Iterable[Cache]) -> Newest:
+    """Add caches to a graph, and give the records that theirs became, each with its newest."""
+    newest: Newest = {}
+    for cache in caches:
+        for record, results in chains.merge(cache.config, cache.layers, cache.provider):
+            both = [result for result in (newest.get(record), *results) if result is not None]
+            newest[record] = max(both, key=lambda result: result.created_at, default=None)
+    return newest
+
+
+def _is_same(one: CacheResult | None, other: CacheResult | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return one.created_at == other.created_at and one.remote.key == other.remote.key
+
+
+def _change(record: CacheRecord, before: Newest, after: Newest) -> RecordChange:
+    return RecordChange(digest=record.digest, before=before.get(record), after=after.get(record))
+
+
+def _first_changes(before: Newest, after: Newest) -> Iterator[FirstChange]:
+    # A build that did not find a record has often kept it, without the result.
+    gone = [r for r in before if r not in after or (before[r] and not after[r])]
+    come = [r for r in after if r not in before or (after[r] and not before[r])]
+    pairing = Pairing(gone)
+    pairing.pair(come)
+    told: set[str] = set()
+    changes = []
+    for record in sorted(pairing.old, key=lambda record: (record.level, record.sequence)):
+        for change in _changes(pairing, record, after[record]):
+            changes.append(change)
+            told.update((*change.before, *change.after))
+    yield from changes
+    lone = [(Reason.NEW, r, after[r]) for r in come if r not in pairing.old and r not in before]
+    paired = set(pairing.old.values())
+    lone += [(Reason.GONE, r, before[r]) for r in gone if r not in paired and r not in after]
+    for reason, record, result in lone:
+        parents = {src for links in record.parents for src, _ in links}
+        if record.digest not in told and all(src in before and src in after for src in parents):
+            yield FirstChange(reason=reason, digest=record.digest, description=_description(result))
+
+
+def _changes(
+    pairing: Pairing, record: CacheRecord, result: CacheResult | None
+) -> Iterator[FirstChange]:
+    old, description = pairing.old[record], _description(result)
+    if old.digest != record.digest:
+        yield FirstChange(
+            reason=Reason.DIGEST, digest=record.digest, was=old.digest, description=description
+        )
+    for index in pairing.changed_inputs(record):
+        was, now = old.parents[index], record.parents[index]
+        sources = {pairing.old.get(src, src) for src, _ in now} & {src for src, _ in was}
+        reason = Reason.SELECTOR if sources else Reason.INPUT
+        part = 1 if sources else 0
+        yield FirstChange(
+            reason=reason,
+            digest=record.digest,
+            index=index,
+            before=_texts(link[part] for link in was),
+            after=_texts(link[part] for link in now),
+            description=description,
+        )
+
+
+def _texts(items: Iterable[CacheRecord | str]) -> tuple[str, ...]:
+    return tuple(sorted({item.digest if isinstance(item, CacheRecord) else item for item in items}))
+
+
+def _description(result: CacheResult | None) -> str:
+    return "" if result is None else result.remote.descriptor.annotations.get(DESCRIPTION, "")
+
+
+def _blobs(caches: Iterable[Cache]) -> dict[str, int]:
+    return {str(desc.digest): desc.size for cache in caches for desc in cache.layers}
+
+
+def _side(newest: Newest, blobs: Mapping[str, int]) -> Side:
+    results = sum(result is not None for result in newest.values())
+    return Side(records=len(newest), results=results, blobs=len(blobs), size=sum(blobs.values()))
+
+
+def _without(some: Mapping[str, int], others: Mapping[str, int]) -> Blobs:
+    sizes = [size for digest, size in some.items() if digest not in others]
+    return Blobs(count=len(sizes), size=sum(sizes))
