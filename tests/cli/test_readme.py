@@ -12,6 +12,7 @@ from cachexport.cli.verbs import VERBS
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+BACKENDS = (ROOT / "docs" / "backends.md").read_text(encoding="utf-8")
 REFERENCE = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
 
 
@@ -52,7 +53,7 @@ def test_the_test_command_is_what_ci_runs():
 
 
 def listed_attributes(kind):
-    section = README.split(f"## `type={kind}`")[1].split("\n## ")[0]
+    section = BACKENDS.split(f"## `type={kind}`")[1].split("\n## ")[0]
     rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
     return {name for row in rows for name in re.findall(r"`([\w.-]+)`", row)}
 
@@ -85,5 +86,6 @@ def test_every_exit_code_is_in_the_table():
 
 
 def test_links_lead_somewhere():
-    for link in re.findall(r"\]\(([^)#:]+)\)", README):
-        assert (ROOT / link).exists(), link
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / link).exists(), (page, link)
