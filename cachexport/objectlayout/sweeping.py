@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from cachexport.errors import Outdated, Unavailable
 from cachexport.objectlayout.listing import find_stored
+from cachexport.transfer.parallel import map_parallel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 AT_MOST = 2.0
 SETTLED = 5.0
 _BATCH = 100
-"""How many blobs are deleted between two looks at the clock."""
+"""How many blobs one request deletes; as many requests as go best lie between two looks at the
+clock."""
 _IN_VAIN = 30
 """How often a page is listed before the sweep is given up: each time some of it goes."""
 
@@ -94,9 +96,13 @@ class Sweep:
 
     def _delete(self, doomed: list[Stored], deadline: float) -> list[Stored]:
         """Delete as many as can be until the deadline, and give those."""
-        for start in range(0, len(doomed), _BATCH):
+        client = self._blobs.client
+        keys = [stored.key for stored in doomed]
+        at_once = _BATCH * client.parallelism
+        for start in range(0, len(keys), at_once):
             if self._blobs.monotonic() > deadline:
                 return doomed[:start]
-            keys = [stored.key for stored in doomed[start : start + _BATCH]]
-            self._blobs.client.delete_all(keys)
+            end = min(start + at_once, len(keys))
+            batches = [keys[at : min(at + _BATCH, end)] for at in range(start, end, _BATCH)]
+            map_parallel(client.delete_all, batches, client.parallelism)
         return doomed
