@@ -133,7 +133,7 @@ def _prune(
     if not plan.dry_run:
         with step(progress, "removing names"):
             verdicts |= _withdraw(places, verdicts)
-    names.marks = [item for item, verdict in verdicts.items() if verdict.stays]
+    names.keep([item for item, verdict in verdicts.items() if verdict.stays])
     kept, tally = Bytes(), None
     if isinstance(first, Sweepable):
         tally = _sweep(first, names, now - plan.grace, plan.dry_run, progress)
@@ -181,6 +181,12 @@ class _Names:
         fresh = [item for place in self.places for item in self._read(place)]
         self.marks += fresh
         return fresh
+
+    def keep(self, marks: Sequence[Mark]) -> None:
+        """Forget all other names: one that was removed and written again is news, even the same."""
+        self.marks = list(marks)
+        kept = {(item.place.title, item.entry.name) for item in marks}
+        self._versions = {key: told for key, told in self._versions.items() if key in kept}
 
     def _read(self, place: Place) -> list[Mark]:
         changed = [entry for entry in place.entries() if self._is_news(place, entry)]
