@@ -22,13 +22,13 @@ _BEGINNINGS = (b'{"layers"', b'{"record')
 _BLOB = "sha256:"
 
 
-def other_names(content: Blobs, root: str) -> Iterator[Mapping[Digest, int]]:
-    """Give the blobs that each cache below `root` needs, but for those that are names of ours.
+def other_names(content: Blobs, root: str, known: frozenset[str]) -> Iterator[Mapping[Digest, int]]:
+    """Give the blobs that each cache below `root` needs, but for those that are `known` names.
 
-    Raises FailedPrecondition when there is too much else to look into, WireFormat for what begins
-    as a cache does and is none.
+    `known` are what the keys of these begin with. Raises FailedPrecondition when there is too much
+    else to look into, WireFormat for what begins as a cache does and is none.
     """
-    for number, stored in enumerate(_others(content, root)):
+    for number, stored in enumerate(_others(content, root, tuple(known))):
         if number >= _MOST:
             raise FailedPrecondition(
                 f"{content.client.place}/{root} has over {_MOST:,} objects that are neither blobs "
@@ -39,7 +39,7 @@ def other_names(content: Blobs, root: str) -> Iterator[Mapping[Digest, int]]:
             yield load_needs(content, stored.key).sizes
 
 
-def _others(content: Blobs, root: str) -> Iterator[Stored]:
+def _others(content: Blobs, root: str, known: tuple[str, ...]) -> Iterator[Stored]:
     """List what is neither a blob nor a name, leaping over blobs, however many there are."""
     after = ""
     while True:
@@ -50,7 +50,7 @@ def _others(content: Blobs, root: str) -> Iterator[Stored]:
             if is_blob:
                 after = folder + _BLOB[:-1] + chr(ord(_BLOB[-1]) + 1)  # what follows all of them
                 break
-            if not stored.key.startswith(content.keys.names):
+            if not stored.key.startswith(known):
                 yield stored
         else:
             if page.is_last or not page.objects:

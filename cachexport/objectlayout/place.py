@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from cachexport.objectlayout.keys import Keys
     from cachexport.oci.digest import Digest
     from cachexport.spec import Spec
-    from cachexport.transfer.place import Written
+    from cachexport.transfer.place import Place, Written
 
 _AT_ONCE = 1000
 """How many objects a store deletes with one request."""
@@ -87,7 +87,7 @@ class ObjectPlace:
         """See Sweepable."""
         return self._client.now()
 
-    def strays(self) -> Iterable[Mapping[Digest, int]]:
+    def strays(self, beside: Sequence[Place], /) -> Iterable[Mapping[Digest, int]]:
         """See Sweepable: caches elsewhere below the same root, which may use the same blobs.
 
         Raises FailedPrecondition where it cannot be told what is whose.
@@ -98,7 +98,8 @@ class ObjectPlace:
                 f"{self.title} has no prefix of their own for blobs and for names, so what else "
                 "is there cannot be told from them; nothing is deleted there"
             )
-        yield from other_names(self.content, self.root)
+        known = {place.content.keys.names for place in beside if isinstance(place, ObjectPlace)}
+        yield from other_names(self.content, self.root, frozenset({keys.names, *known}))
 
     @contextmanager
     def alone(self) -> Iterator[None]:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from cachexport.envelope.cache import Cache
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
-    from cachexport.transfer.place import Written
+    from cachexport.transfer.place import Place, Written
 
 _SECOND = 1e-9
 
@@ -64,7 +64,7 @@ class LocalPlace:
     @property
     def storage(self) -> str:
         """See Sweepable."""
-        return os.path.realpath(self._layout.directory)
+        return os.path.realpath(self._layout.blobs)  # a link, where layouts share them
 
     def entries(self) -> list[Entry]:
         """See Place. A name is as old as the file of its manifest."""
@@ -114,7 +114,7 @@ class LocalPlace:
         except BackendError:
             return time.time()
 
-    def strays(self) -> Iterable[Mapping[Digest, int]]:
+    def strays(self, beside: Sequence[Place], /) -> Iterable[Mapping[Digest, int]]:
         """See Sweepable: entries of the index that have no name, and what it is about."""
         index = self._names.index()
         subject = [index.subject] if index.subject else []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
+import re
 from typing import TYPE_CHECKING
 
 from support.small import small_chains
@@ -50,3 +50,33 @@ def test_a_name_that_comes_back_as_it_was_keeps_its_blobs(tmp_path: Path) -> Non
     prune_places([place], plan, 0)
     assert [entry.name for entry in place.entries()] == ["pr-1"]
     assert are_whole(tmp_path)
+
+
+def test_directories_that_share_their_blobs_are_seen_as_one(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    put(first, "main", 1)
+    second.mkdir()
+    (second / "blobs").symlink_to(first / "blobs")
+    put(second, "main", 2)
+    grow_old(first)
+    places = [open_place(f"type=local,src={folder}") for folder in (first, second)]
+    [done] = prune_places(places, Plan(dry_run=False), 0)
+    assert done.freed is not None
+    assert (len(done.names), done.freed.blobs) == (2, 0)
+    assert are_whole(first)
+    assert are_whole(second)
+
+
+def test_what_has_no_name_beside_any_of_them_stays(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    put(first, "main", 1)
+    second.mkdir()
+    (second / "blobs").symlink_to(first / "blobs")
+    put(second, "main", 2)
+    index = second / "index.json"
+    index.write_text(re.sub(r',"annotations":\{[^}]*\}', "", index.read_text()))
+    grow_old(first)
+    places = [open_place(f"type=local,src={folder}") for folder in (first, second)]
+    [done] = prune_places(places, Plan(dry_run=False), 0)
+    assert done.freed is not None
+    assert (len(done.names), done.freed.blobs) == (1, 0)

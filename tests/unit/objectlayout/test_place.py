@@ -106,6 +106,24 @@ def test_caches_under_another_prefix_for_names_keep_their_blobs() -> None:
     assert has(client, 1) != has(client, 2)
 
 
+def test_what_would_go_is_told_of_places_that_share_their_blobs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(others, "_MOST", 3)  # their names are known, so none counts as strange
+    client = MemoryObjects()
+    theirs = Keys(blobs=KEYS.blobs, names="app/branches/")
+    put(client, "main", 1)
+    for number in range(2, 7):
+        put(client, f"pr-{number}", number, keys=theirs)
+    client.time += 100 * HOUR
+    both = [place(client), place(client, theirs)]
+    rules = Retention(max_age=50 * HOUR)
+    [told] = prune_places(both, Plan(retention=rules), 0)
+    [done] = prune_places(both, Plan(retention=rules, dry_run=False), 0)
+    assert told.freed == done.freed
+    assert not client.objects
+
+
 def test_a_bucket_that_is_used_for_much_else_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(others, "_MOST", 3)
     client = MemoryObjects()
@@ -123,7 +141,7 @@ def test_blobs_of_others_are_leapt_over() -> None:
         key = f"other/blobs/{Digest.of(str(number).encode())}"
         client.replace(key, b"", {}, version=None)
     client.asked.clear()
-    list(others.other_names(content(client), ""))
+    list(others.other_names(content(client), "", frozenset({KEYS.names})))
     assert client.asked["list"] < 10
 
 
