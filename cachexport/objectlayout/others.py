@@ -6,15 +6,15 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from cachexport.envelope.read import METADATA_LIMIT
-from cachexport.errors import FailedPrecondition, NotFound
+from cachexport.errors import FailedPrecondition, InvalidDigest, NotFound
 from cachexport.objectlayout.load import load_needs
+from cachexport.oci.digest import Digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from cachexport.objectlayout.blobs import Blobs
     from cachexport.objectlayout.client import Stored
-    from cachexport.oci.digest import Digest
 
 _MOST = 1000
 """How many objects that are neither blobs nor names are looked into."""
@@ -41,20 +41,30 @@ def other_names(content: Blobs, root: str, known: frozenset[str]) -> Iterator[Ma
 
 def _others(content: Blobs, root: str, known: tuple[str, ...]) -> Iterator[Stored]:
     """List what is neither a blob nor a name, leaping over blobs, however many there are."""
-    after = ""
+    after = following = ""
     while True:
-        page = content.client.list_page(root, after=after)
+        page = content.client.list_page(root, after=after, following=following)
+        following = page.following
         for stored in page.objects:
-            after = stored.key
-            folder, is_blob, _ = stored.key.rpartition(_BLOB)
-            if is_blob:
-                after = folder + _BLOB[:-1] + chr(ord(_BLOB[-1]) + 1)  # what follows all of them
+            behind = _behind_blobs(stored.key)
+            if behind > after:
+                after, following = behind, ""
                 break
-            if not stored.key.startswith(known):
+            if not behind and not stored.key.startswith(known):
                 yield stored
         else:
-            if page.is_last or not page.objects:
+            if page.is_last:
                 return
+
+
+def _behind_blobs(key: str) -> str:
+    """Give what comes after all blobs that are where this one is; empty if it is none."""
+    folder, prefix, encoded = key.rpartition(_BLOB)
+    try:
+        Digest.parse(prefix + encoded)
+    except InvalidDigest:
+        return ""
+    return folder + _BLOB[:-1] + chr(ord(_BLOB[-1]) + 1)
 
 
 def _may_be_cache(content: Blobs, stored: Stored) -> bool:

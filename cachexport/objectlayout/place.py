@@ -56,7 +56,7 @@ class ObjectPlace:
     def entries(self) -> list[Entry]:
         """See Place."""
         listed = [stored for page in pages(self._client, self._keys.names) for stored in page]
-        return [self._entry(stored) for stored in listed if self._is_name(stored.key)]
+        return [self._entry(stored) for stored in listed if self._is_name(stored)]
 
     def needs(self, entry: Entry, /) -> Needs:
         """See Place. An empty cache, as BuildKit may write one over a good one, is none."""
@@ -169,9 +169,10 @@ class ObjectPlace:
             return error
         return None
 
-    def _is_name(self, key: str) -> bool:
+    def _is_name(self, stored: Stored) -> bool:
         # Some tools leave an empty object in place of a folder.
-        return not key.endswith("/") and self._keys.digest(key) is None
+        is_folder = stored.key.endswith("/") and not stored.size
+        return not is_folder and self._keys.digest(stored.key) is None
 
     def _entry(self, stored: Stored) -> Entry:
         name = stored.key.removeprefix(self._keys.names)
