@@ -160,7 +160,7 @@ def _described(entry: Entry, contents: Contents) -> NamedCache:
     size = sum(contents.sizes.values())
     if not contents.caches:
         return NamedCache(name=entry.name, time=entry.modified, kind=NO_CACHE, size=size)
-    cache = contents.caches[-1]
+    cache = contents.caches[0]
     made = newest_result(cache.config)
     wrapped = cache.wrapped if isinstance(cache, WrappedCache) else None
     return NamedCache(

@@ -160,7 +160,9 @@ class ObjectPlace:
         """Delete a name. A store may not know conditions, so it is looked at right before."""
         client, key = self._client, self._keys.name(entry.name)
         try:
-            if client.head(key).version != entry.version:
+            now = client.head(key)
+            was = now.modified if entry.modified is None else entry.modified
+            if now.version != entry.version or now.modified >= was + 1:  # in whole seconds
                 return Outdated(f"somebody else wrote {client.place}/{key} meanwhile")
             client.delete(key, version=entry.version)
         except NotFound:

@@ -209,6 +209,17 @@ def test_a_name_that_somebody_else_wrote_stays() -> None:
     assert place(client).withdraw([gone]) == {}
 
 
+def test_a_name_that_is_written_again_as_it_was_stays() -> None:
+    client = MemoryObjects()
+    put(client, "main", 1)
+    [entry] = place(client).entries()
+    client.time += 2
+    put(client, "main", 1)
+    [error] = place(client).withdraw([entry]).values()
+    assert isinstance(error, Outdated)
+    assert place(client).withdraw(place(client).entries()) == {}
+
+
 @dataclass
 class Slow(MemoryObjects):
     """A store whose listings take their time."""
