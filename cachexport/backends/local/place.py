@@ -54,6 +54,7 @@ class LocalPlace:
     def __init__(self, layout: Layout, source: Callable[[str], Spec], target: Written) -> None:
         self._layout = layout
         self._names = Names(layout)
+        self._listed: Mapping[str, Sequence[Descriptor]] = {}
         self.source = source
         self.target = target
         self.patience = lock.PATIENCE
@@ -72,7 +73,7 @@ class LocalPlace:
     def entries(self) -> list[Entry]:
         """See Place. A name is as old as the file of its manifest."""
         check_source(self._layout)
-        named = self._names.index().by_name()
+        self._listed = named = self._names.index().by_name()
         return [self._entry(name, named[name]) for name in sorted(named)]
 
     def needs(self, entry: Entry, /) -> Needs:
@@ -190,7 +191,14 @@ class LocalPlace:
             return None
         return Outdated(f"somebody else wrote {entry.name!r} in {self.title} meanwhile")
 
-    def _named(self, entry: Entry) -> tuple[Descriptor, ...]:
+    def _named(self, entry: Entry) -> Sequence[Descriptor]:
+        # To read the index for each of its names takes long where there are many.
+        listed = self._listed.get(entry.name, ())
+        if version(listed) == entry.version:
+            return listed
+        return self._named_now(entry)
+
+    def _named_now(self, entry: Entry) -> Sequence[Descriptor]:
         named = self._names.index().named(entry.name)
         if not named:
             raise NotFound(f"there is no {entry.name!r} in {self.title}")
@@ -201,6 +209,8 @@ class LocalPlace:
         try:
             yield
         except NotFound as error:
+            if version(self._named_now(entry)) != entry.version:
+                raise NotFound(f"{entry.name!r} in {self.title} is another one now") from error
             raise Integrity(f"{entry.name!r} in {self.title} leads nowhere: {error}") from error
 
     def _caches(self, desc: Descriptor) -> Sequence[Cache]:

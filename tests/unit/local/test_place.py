@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from support.small import layer, small_chains
@@ -19,11 +20,15 @@ from cachexport import (
     repair_names,
     verify_names,
 )
-from cachexport.errors import FailedPrecondition, Outdated
+from cachexport.backends.local.names import Names
+from cachexport.errors import FailedPrecondition, NotFound, Outdated
 from cachexport.maintenance.places import open_place
 from cachexport.maintenance.prune import Plan
 from cachexport.maintenance.retention import Retention
 from cachexport.oci import mediatype
+
+if TYPE_CHECKING:
+    from cachexport.backends.local.index import Index
 
 HOUR = 3600.0
 REF_NAME = "org.opencontainers.image.ref.name"
@@ -135,3 +140,30 @@ def test_a_name_that_is_written_again_as_it_was_stays(spec: str) -> None:
     assert isinstance(error, Outdated)
     assert place.withdraw(place.entries()) == {}
     assert place.withdraw([entry]) == {}
+
+
+def test_the_index_is_not_read_for_each_of_its_names(
+    spec: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        put(folder(spec), f"pr-{number}", number)
+    reads = 0
+    read = Names.index
+
+    def counted(self: Names) -> Index:
+        nonlocal reads
+        reads += 1
+        return read(self)
+
+    monkeypatch.setattr(Names, "index", counted)
+    assert len(list_names(spec)) == 6
+    assert reads == 1
+
+
+def test_what_goes_while_it_is_looked_at_is_not_damaged(spec: str) -> None:
+    place = open_place(spec)
+    [entry] = place.entries()
+    remove_names(f"{spec},tag=main")
+    prune_caches([spec], ALL_GO)
+    with pytest.raises(NotFound):
+        place.contents(entry)
