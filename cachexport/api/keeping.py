@@ -148,7 +148,7 @@ def lifecycle_rules(spec: str, days: int, *, apply: bool = False) -> Rules:
     with closing(backend.expiry(parsed)) as expiry:
         rules = expiry.rules(days)
         if apply:
-            expiry.apply(rules)
+            rules = expiry.apply(rules)
     return rules
 
 
