@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cachexport.chains.tie import untied
 from cachexport.errors import ChainError, ContentError, NotFound, WireFormat
-from cachexport.maintenance.mending import Mended, Mending
+from cachexport.maintenance.mending import Mended, Mending, is_spoiled
 from cachexport.maintenance.restoring import Origins, restore_envelope
 from cachexport.maintenance.verify import verify_cache
 from cachexport.plugins import find_backend
@@ -174,8 +174,11 @@ class _Repairing:
         if not self.plan.dry_run:
             rewrite(mended.cache, target, Current(version=entry.version), self.progress)
             if isinstance(self.place, Sweepable):
-                # They would be taken for good by whoever asks only whether they are there.
-                self.place.delete(mended.spoiled)
+                # They would be taken for good by whoever asks only whether they are there. But
+                # somebody else may have written one anew, and counts on it.
+                provider = cache.provider
+                bad = [digest for digest in mended.spoiled if is_spoiled(provider, digest)]
+                self.place.delete(bad)
         return Outcome.REPAIRED
 
 
