@@ -39,9 +39,9 @@ def repair_names(
     """Rewrite names without the results whose blobs are gone or wrong; see `maintenance.repair`.
 
     Without a pattern the name of the specification is meant. `origins` are sources that may have
-    the blobs.
+    the blobs. Raises NotFound when there is no such name.
     """
-    from cachexport.maintenance import repair
+    from cachexport.maintenance import names, repair
 
     with ExitStack() as stack:
         place = stack.enter_context(closing(open_place(spec)))
@@ -52,9 +52,11 @@ def repair_names(
             drop_damaged=drop_damaged,
             dry_run=dry_run,
         )
-        return repair.repair_names(
-            place, name_of(spec) if pattern is None else pattern, plan, progress
-        )
+        if pattern is None:
+            entries = names.meant(place, name_of(spec))
+        else:
+            entries = names.matching(place, pattern)
+        return repair.repair_names(place, entries, plan, progress)
 
 
 def compact_cache(
@@ -146,7 +148,7 @@ def lifecycle_rules(spec: str, days: int, *, apply: bool = False) -> Rules:
     with closing(backend.expiry(parsed)) as expiry:
         rules = expiry.rules(days)
         if apply:
-            expiry.apply(rules)
+            rules = expiry.apply(rules)
     return rules
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from cachexport.api.ends import open_source, opened
@@ -127,20 +126,18 @@ def verify_names(
 
     What is no cache is left out. No blob is read twice. Raises NotFound when nothing matches.
     """
+    from cachexport.maintenance import names
     from cachexport.maintenance.verify import damage_of
 
     known: Contents = {}
     verified = []
     with closing(open_place(spec)) as place:
-        found = [entry for entry in place.entries() if fnmatchcase(entry.name, pattern)]
-        for entry in found:
+        for entry in names.matching(place, pattern):
             try:
                 items = _verify(place.source(entry.name), deep, progress, known)
             except NotFound:
                 items = damage_of(place, entry)
             verified += [replace(item, name=entry.name) for item in items]
-    if not found:
-        raise NotFound(f"no name in {place.title} matches {pattern!r}")
     return verified
 
 

@@ -30,9 +30,11 @@ def reached_sizes(provider: Provider, roots: Iterable[Descriptor]) -> dict[Diges
     """
     pending = [_known(root) for root in roots]
     reached: dict[Digest, int] = {}
+    followed: set[Digest] = set()
     while pending:
         desc = pending.pop()
-        if desc.digest not in reached and desc.media_type in _READABLE:
+        if desc.digest not in followed and desc.media_type in _READABLE:
+            followed.add(desc.digest)
             pending += _children(provider, desc)
         reached[desc.digest] = desc.size
     return reached

@@ -12,7 +12,7 @@ from cachexport.content.verify import BLOCK, open_verified
 from cachexport.errors import Integrity, NotFound, TransferError
 from cachexport.layer.convert import diff_id
 from cachexport.maintenance.verify import FaultKind, stored_sizes
-from cachexport.oci.descriptor import UNCOMPRESSED
+from cachexport.oci.descriptor import UNCOMPRESSED, Descriptor
 from cachexport.transfer.prepare import marshalled
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from cachexport.envelope.cache import WrappedCache
     from cachexport.maintenance.restoring import Origins
     from cachexport.maintenance.verify import Fault
-    from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
 
 _SPOILED = frozenset({FaultKind.WRONG_SIZE, FaultKind.CORRUPT})
@@ -101,9 +100,7 @@ class Mending:
             return None
         candidate = replace(desc, size=size)
         try:
-            with closing(open_verified(self.cache.provider, candidate)) as reader:
-                while reader.read(BLOCK):
-                    pass
+            _read(self.cache.provider, candidate)
         except (Integrity, NotFound, TransferError):
             return None
         return candidate
@@ -114,3 +111,24 @@ class Mending:
     def _marshalled(self, config: CacheConfig, descs: Sequence[Descriptor]) -> WrappedCache:
         chains = CacheChains.parse(config, descs, _Certain(self.cache.provider))
         return marshalled(chains, self.cache.wrapped.form)
+
+
+def is_spoiled(provider: Provider, digest: Digest) -> bool:
+    """Say whether a blob is there and surely not what its digest says."""
+    size = stored_sizes(provider, [digest]).get(digest)
+    if size is None:
+        return False
+    try:
+        _read(provider, Descriptor(digest=digest, size=size))
+    except Integrity:
+        return True
+    except (NotFound, TransferError):
+        return False
+    return False
+
+
+def _read(provider: Provider, desc: Descriptor) -> None:
+    """Read all of a blob. Raises what makes it unusable."""
+    with closing(open_verified(provider, desc)) as reader:
+        while reader.read(BLOCK):
+            pass

@@ -22,6 +22,8 @@ from cachexport.transfer.parallel import map_parallel
 from cachexport.transfer.place import Sweepable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from cachexport.oci.digest import Digest
     from cachexport.transfer.place import Contents, Entry, Place
 
@@ -59,26 +61,46 @@ def list_names(place: Place, pattern: str = "*") -> list[NamedCache]:
     return sorted((item for item in found if item is not None), key=_newest_first)
 
 
-def matching(place: Place, pattern: str, newest: int | None = None) -> list[str]:
-    """Give the names that match a pattern and are caches, newest first; `newest` is how many.
+def meant(place: Place, name: str) -> list[Entry]:
+    """Give the entry that has just this name, else those that it matches as a pattern.
 
-    Raises FailedPrecondition when one that matches cannot be understood.
+    Raises NotFound when there is none.
     """
-    entries = [entry for entry in place.entries() if fnmatchcase(entry.name, pattern)]
+    entries = place.entries()
+    found = [entry for entry in entries if entry.name == name]
+    return found or _some(entries, name, place)
+
+
+def matching(place: Place, pattern: str) -> list[Entry]:
+    """Give the entries whose names match a pattern. Raises NotFound when there is none."""
+    return _some(place.entries(), pattern, place)
+
+
+def _some(entries: Iterable[Entry], pattern: str, place: Place) -> list[Entry]:
+    found = [entry for entry in entries if fnmatchcase(entry.name, pattern)]
+    if not found:
+        raise NotFound(f"there is no name {pattern!r} in {place.title}")
+    return found
+
+
+def pool(place: Place, name: str, newest: int | None = None) -> list[str]:
+    """Give the names of the caches that are meant, newest first; `newest` is how many.
+
+    Raises as `meant` does, and FailedPrecondition when one cannot be understood.
+    """
+    entries = meant(place, name)
     marks = [item for item in mark(place, entries, BlobTable()) if item.is_cache]
     ordered = sorted(marks, key=_mark_order)
     return [item.entry.name for item in ordered][:newest]
 
 
 def remove_names(place: Place, pattern: str, *, force: bool = False) -> list[str]:
-    """Take away the names that match a pattern, or the one that is it, and give them.
+    """Take away the name that is just this, else those that it matches, and give them.
 
     What is no cache or cannot be understood is removed with `force` only. Raises NotFound when
     there is none, FailedPrecondition or an ExceptionGroup for what could not be removed.
     """
-    entries = [entry for entry in place.entries() if _is_meant(entry, pattern)]
-    if not entries:
-        raise NotFound(f"there is no name {pattern!r} in {place.title}")
+    entries = meant(place, pattern)
     if not force:
         map_parallel(partial(_check_cache, place), entries, THREADS)
     refused = place.withdraw(entries)
@@ -97,11 +119,8 @@ def touch_names(place: Place, pattern: str) -> int:
     """
     if not isinstance(place, Sweepable):
         raise PluginError(f"nothing in {place.title} has an age that could be renewed")
-    entries = [entry for entry in place.entries() if _is_meant(entry, pattern)]
-    if not entries:
-        raise NotFound(f"there is no name {pattern!r} in {place.title}")
     touched: set[Digest] = set()
-    for entry in entries:
+    for entry in meant(place, pattern):
         contents = place.contents(entry)
         gone = place.touch(entry, contents.sizes)
         lost = gone & {desc.digest for cache in contents.caches for desc in cache.layers}
@@ -112,10 +131,6 @@ def touch_names(place: Place, pattern: str) -> int:
             )
         touched |= contents.sizes.keys() - gone
     return len(touched)
-
-
-def _is_meant(entry: Entry, pattern: str) -> bool:
-    return entry.name == pattern or fnmatchcase(entry.name, pattern)
 
 
 def _check_cache(place: Place, entry: Entry) -> None:
@@ -145,7 +160,7 @@ def _described(entry: Entry, contents: Contents) -> NamedCache:
     size = sum(contents.sizes.values())
     if not contents.caches:
         return NamedCache(name=entry.name, time=entry.modified, kind=NO_CACHE, size=size)
-    cache = contents.caches[-1]
+    cache = contents.caches[0]
     made = newest_result(cache.config)
     wrapped = cache.wrapped if isinstance(cache, WrappedCache) else None
     return NamedCache(

@@ -42,18 +42,18 @@ def name_of(text: str | Spec) -> str:
 def expand(text: str | Spec) -> list[Spec]:
     """Give a specification for each name that matches, newest first, if this one has a pattern.
 
-    The attribute `newest` says how many at most. Any other specification is given as it is.
-    Raises NotFound when nothing matches.
+    A name that there is means itself, were it a pattern too. The attribute `newest` says how many
+    at most. Any other specification is given as it is. Raises NotFound when nothing matches.
     """
     spec = parse_spec(text)
     backend = find_backend(spec.type)
     name = backend.name(spec) if isinstance(backend, Keeping) else None
     if name is None or not _WILD & set(name):
         return [spec]
-    from cachexport.maintenance.names import matching
+    from cachexport.maintenance.names import pool
 
     with closing(open_place(spec)) as place:
-        found = matching(place, name, _newest(spec))
+        found = pool(place, name, _newest(spec))
         if not found:
             raise NotFound(f"no cache in {place.title} matches {name!r}")
         return [place.source(each) for each in found]

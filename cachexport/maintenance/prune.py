@@ -9,6 +9,7 @@ room for that and for the time that an export takes. See `Sweepable`.
 
 from __future__ import annotations
 
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from cachexport.transfer.place import Sweepable
 from cachexport.transfer.progress import silent, step
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from cachexport.errors import CachexportError
     from cachexport.oci.digest import Digest
@@ -133,7 +134,7 @@ def _prune(
     if not plan.dry_run:
         with step(progress, "removing names"):
             verdicts |= _withdraw(places, verdicts)
-    names.marks = [item for item, verdict in verdicts.items() if verdict.stays]
+    names.keep([item for item, verdict in verdicts.items() if verdict.stays])
     kept, tally = Bytes(), None
     if isinstance(first, Sweepable):
         tally = _sweep(first, names, now - plan.grace, plan.dry_run, progress)
@@ -182,6 +183,29 @@ class _Names:
         self.marks += fresh
         return fresh
 
+    def read_strays(self) -> list[Iterable[int]]:
+        """Give the numbers of the blobs that are needed by what none of these names stands for."""
+        strays = [sizes for place in self._sweepable for sizes in place.strays(self.places)]
+        return [self.table.add(sizes) for sizes in strays]
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep our own exports away from all of the places. See Sweepable."""
+        with ExitStack() as stack:
+            for place in self._sweepable:
+                stack.enter_context(place.alone())
+            yield
+
+    @property
+    def _sweepable(self) -> list[Sweepable]:
+        return [place for place in self.places if isinstance(place, Sweepable)]
+
+    def keep(self, marks: Sequence[Mark]) -> None:
+        """Forget all other names: one that was removed and written again is news, even the same."""
+        self.marks = list(marks)
+        kept = {(item.place.title, item.entry.name) for item in marks}
+        self._versions = {key: told for key, told in self._versions.items() if key in kept}
+
     def _read(self, place: Place) -> list[Mark]:
         changed = [entry for entry in place.entries() if self._is_news(place, entry)]
         self._versions |= {(place.title, entry.name): entry.version for entry in changed}
@@ -219,17 +243,17 @@ class _Tally:
 def _sweep(
     place: Sweepable, names: _Names, written_before: float, dry_run: bool, progress: Progress
 ) -> _Tally:
-    strays = [names.table.add(sizes) for sizes in place.strays()]
+    strays = names.read_strays()
     if dry_run:
         tally = _tally(names, strays, written_before)
         with step(progress, "looking for blobs that no name needs"):
             for blob in place.blobs():
                 tally.count(blob, tally.is_doomed(blob))
         return tally
-    with place.alone():
+    with names.alone():
         with step(progress, "reading what was named meanwhile"):
             names.read()
-            strays += [names.table.add(sizes) for sizes in place.strays()]
+            strays += names.read_strays()
         tally = _tally(names, strays, written_before)
         with step(progress, "deleting blobs that no name needs"):
             deleted = set()

@@ -5,12 +5,11 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from cachexport.chains.tie import untied
 from cachexport.errors import ChainError, ContentError, NotFound, WireFormat
-from cachexport.maintenance.mending import Mended, Mending
+from cachexport.maintenance.mending import Mended, Mending, is_spoiled
 from cachexport.maintenance.restoring import Origins, restore_envelope
 from cachexport.maintenance.verify import verify_cache
 from cachexport.plugins import find_backend
@@ -21,7 +20,7 @@ from cachexport.transfer.progress import silent, step
 from cachexport.transfer.write import rewrite
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from cachexport.cacheconfig import CacheConfig
     from cachexport.content.protocols import Provider
@@ -71,26 +70,19 @@ class Repair:
 
 
 def repair_names(
-    place: Place, pattern: str, plan: RepairPlan, progress: Progress = silent
+    place: Place, entries: Iterable[Entry], plan: RepairPlan, progress: Progress = silent
 ) -> list[Repair]:
-    """Repair the names that match a pattern, or the one that is it, and say what was done.
+    """Repair names that are listed, and say what was done.
 
-    What somebody else writes meanwhile is not overwritten. What is no cache is left out. Raises
-    NotFound when there is no such name, and what reading or writing raises.
+    What somebody else writes meanwhile is not overwritten. What is no cache, or gone by now, is
+    left out. Raises what reading or writing raises.
     """
-    names = [entry.name for entry in place.entries() if _is_meant(entry, pattern)]
-    if not names:
-        raise NotFound(f"there is no name {pattern!r} in {place.title}")
     repairing = _Repairing(place, plan, progress, {})
     found = []
-    for name in names:
-        with step(progress, f"repairing {name} in {place.title}"):
-            found.append(until_current(lambda name=name: repairing.run(name)))  # type: ignore[misc]
+    for entry in entries:
+        with step(progress, f"repairing {entry.name} in {place.title}"):
+            found.append(repairing.repair(entry))
     return [item for item in found if item is not None]
-
-
-def _is_meant(entry: Entry, pattern: str) -> bool:
-    return entry.name == pattern or fnmatchcase(entry.name, pattern)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +92,21 @@ class _Repairing:
     progress: Progress
     known: Contents
 
-    def run(self, name: str) -> Repair | None:
-        """Repair a name. Raises Outdated when somebody else writes it meanwhile."""
-        entry = next((entry for entry in self.place.entries() if entry.name == name), None)
-        if entry is None:
-            return None
-        spec = self.place.target(name, force=True)
+    def repair(self, entry: Entry) -> Repair | None:
+        """Repair a name, as often as somebody else writes it meanwhile."""
+        current: Entry | None = entry
+
+        def attempt() -> Repair | None:
+            nonlocal current
+            listed, current = current, None
+            if listed is None:  # that it was outdated is seen by listing them all again only
+                listed = next((it for it in self.place.entries() if it.name == entry.name), None)
+            return self._run(listed) if listed else None
+
+        return until_current(attempt)
+
+    def _run(self, entry: Entry) -> Repair | None:
+        spec = self.place.target(entry.name, force=True)
         with closing(find_backend(spec.type).target(spec)) as target:
             damage = self._damage(entry)
             if damage and self._restore_envelope(entry, target):
@@ -173,8 +174,11 @@ class _Repairing:
         if not self.plan.dry_run:
             rewrite(mended.cache, target, Current(version=entry.version), self.progress)
             if isinstance(self.place, Sweepable):
-                # They would be taken for good by whoever asks only whether they are there.
-                self.place.delete(mended.spoiled)
+                # They would be taken for good by whoever asks only whether they are there. But
+                # somebody else may have written one anew, and counts on it.
+                provider = cache.provider
+                bad = [digest for digest in mended.spoiled if is_spoiled(provider, digest)]
+                self.place.delete(bad)
         return Outcome.REPAIRED
 
 

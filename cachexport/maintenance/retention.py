@@ -51,10 +51,11 @@ def judge(
 ) -> dict[Mark, Verdict]:
     """Say of each name whether it stays. `now` is in seconds since 1970.
 
-    What is no cache stays always, and so does a cache of which nobody knows how old it is.
+    What is no cache stays always, and so does a cache of which nobody knows how old it is; neither
+    is among the newest.
     """
     newest_first = sorted(marks, key=_age_order)
-    ranked = [item for item in newest_first if item.is_cache]
+    ranked = [item for item in newest_first if item.is_cache and item.time is not None]
     ranks = {item: rank for rank, item in enumerate(ranked)}
     verdicts = {item: _judge(item, ranks.get(item), retention, now) for item in newest_first}
     if retention.max_bytes is not None:
@@ -67,9 +68,9 @@ def _age_order(mark: Mark) -> tuple[float, str]:
 
 
 def _judge(mark: Mark, rank: int | None, retention: Retention, now: float) -> Verdict:
-    if rank is None:
+    if not mark.is_cache:
         return Verdict(True, "no cache")
-    if mark.time is None:
+    if rank is None or mark.time is None:
         return Verdict(True, "its age is unknown")
     if any(fnmatchcase(mark.entry.name, pattern) for pattern in retention.keep_names):
         return Verdict(True, "kept by its name")

@@ -31,10 +31,16 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A part of a listing, in the order of the keys."""
+    """A part of a listing, in the order of the store: mostly that of the keys."""
 
     objects: tuple[Stored, ...]
-    is_last: bool
+    following: str = ""
+    """What `list_page` wants to be told to go on; empty when this was the last part."""
+
+    @property
+    def is_last(self) -> bool:
+        """Whether there is no more."""
+        return not self.following
 
 
 class ObjectClient(Protocol):
@@ -55,8 +61,13 @@ class ObjectClient(Protocol):
     def head(self, key: str, /) -> Stored:
         """Describe an object."""
 
-    def list_page(self, prefix: str, /, *, after: str = "") -> Page:
-        """List objects whose keys begin with `prefix` and come after `after`: one request."""
+    def list_page(self, prefix: str, /, *, after: str = "", following: str = "") -> Page:
+        """List objects whose keys begin with `prefix` and come after `after`.
+
+        With `following`, which the page before told, the listing goes on. That misses nothing;
+        `after` may, in stores that list folder by folder and not in the order of the keys. One
+        request.
+        """
 
     def read(self, key: str, /, *, start: int = 0) -> Reader:
         """Read an object from a byte on; the caller closes."""

@@ -43,13 +43,11 @@ def find_stored(client: ObjectClient, prefix: str, keys: Collection[str]) -> dic
 
 def pages(client: ObjectClient, prefix: str) -> Iterator[tuple[Stored, ...]]:
     """List all objects whose keys begin with `prefix`, as much at once as the store gives."""
-    after = ""
-    while True:
-        page = client.list_page(prefix, after=after)
+    page = client.list_page(prefix)
+    yield page.objects
+    while not page.is_last:
+        page = client.list_page(prefix, following=page.following)
         yield page.objects
-        if page.is_last or not page.objects:
-            return
-        after = page.objects[-1].key
 
 
 def _ask_each(client: ObjectClient, keys: Iterable[str]) -> dict[str, Stored]:

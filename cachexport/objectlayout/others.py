@@ -6,15 +6,15 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from cachexport.envelope.read import METADATA_LIMIT
-from cachexport.errors import FailedPrecondition, NotFound
+from cachexport.errors import FailedPrecondition, InvalidDigest, NotFound
 from cachexport.objectlayout.load import load_needs
+from cachexport.oci.digest import Digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from cachexport.objectlayout.blobs import Blobs
     from cachexport.objectlayout.client import Stored
-    from cachexport.oci.digest import Digest
 
 _MOST = 1000
 """How many objects that are neither blobs nor names are looked into."""
@@ -22,13 +22,13 @@ _BEGINNINGS = (b'{"layers"', b'{"record')
 _BLOB = "sha256:"
 
 
-def other_names(content: Blobs, root: str) -> Iterator[Mapping[Digest, int]]:
-    """Give the blobs that each cache below `root` needs, but for those that are names of ours.
+def other_names(content: Blobs, root: str, known: frozenset[str]) -> Iterator[Mapping[Digest, int]]:
+    """Give the blobs that each cache below `root` needs, but for those that are `known` names.
 
-    Raises FailedPrecondition when there is too much else to look into, WireFormat for what begins
-    as a cache does and is none.
+    `known` are what the keys of these begin with. Raises FailedPrecondition when there is too much
+    else to look into, WireFormat for what begins as a cache does and is none.
     """
-    for number, stored in enumerate(_others(content, root)):
+    for number, stored in enumerate(_others(content, root, tuple(known))):
         if number >= _MOST:
             raise FailedPrecondition(
                 f"{content.client.place}/{root} has over {_MOST:,} objects that are neither blobs "
@@ -39,22 +39,32 @@ def other_names(content: Blobs, root: str) -> Iterator[Mapping[Digest, int]]:
             yield load_needs(content, stored.key).sizes
 
 
-def _others(content: Blobs, root: str) -> Iterator[Stored]:
+def _others(content: Blobs, root: str, known: tuple[str, ...]) -> Iterator[Stored]:
     """List what is neither a blob nor a name, leaping over blobs, however many there are."""
-    after = ""
+    after = following = ""
     while True:
-        page = content.client.list_page(root, after=after)
+        page = content.client.list_page(root, after=after, following=following)
+        following = page.following
         for stored in page.objects:
-            after = stored.key
-            folder, is_blob, _ = stored.key.rpartition(_BLOB)
-            if is_blob:
-                after = folder + _BLOB[:-1] + chr(ord(_BLOB[-1]) + 1)  # what follows all of them
+            behind = _behind_blobs(stored.key)
+            if behind > after:
+                after, following = behind, ""
                 break
-            if not stored.key.startswith(content.keys.names):
+            if not behind and not stored.key.startswith(known):
                 yield stored
         else:
-            if page.is_last or not page.objects:
+            if page.is_last:
                 return
+
+
+def _behind_blobs(key: str) -> str:
+    """Give what comes after all blobs that are where this one is; empty if it is none."""
+    folder, prefix, encoded = key.rpartition(_BLOB)
+    try:
+        Digest.parse(prefix + encoded)
+    except InvalidDigest:
+        return ""
+    return folder + _BLOB[:-1] + chr(ord(_BLOB[-1]) + 1)
 
 
 def _may_be_cache(content: Blobs, stored: Stored) -> bool:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from cachexport.objectlayout.keys import Keys
     from cachexport.oci.digest import Digest
     from cachexport.spec import Spec
-    from cachexport.transfer.place import Written
+    from cachexport.transfer.place import Place, Written
 
 _AT_ONCE = 1000
 """How many objects a store deletes with one request."""
@@ -56,7 +56,7 @@ class ObjectPlace:
     def entries(self) -> list[Entry]:
         """See Place."""
         listed = [stored for page in pages(self._client, self._keys.names) for stored in page]
-        return [self._entry(stored) for stored in listed if self._is_name(stored.key)]
+        return [self._entry(stored) for stored in listed if self._is_name(stored)]
 
     def needs(self, entry: Entry, /) -> Needs:
         """See Place. An empty cache, as BuildKit may write one over a good one, is none."""
@@ -87,7 +87,7 @@ class ObjectPlace:
         """See Sweepable."""
         return self._client.now()
 
-    def strays(self) -> Iterable[Mapping[Digest, int]]:
+    def strays(self, beside: Sequence[Place], /) -> Iterable[Mapping[Digest, int]]:
         """See Sweepable: caches elsewhere below the same root, which may use the same blobs.
 
         Raises FailedPrecondition where it cannot be told what is whose.
@@ -98,7 +98,8 @@ class ObjectPlace:
                 f"{self.title} has no prefix of their own for blobs and for names, so what else "
                 "is there cannot be told from them; nothing is deleted there"
             )
-        yield from other_names(self.content, self.root)
+        known = {place.content.keys.names for place in beside if isinstance(place, ObjectPlace)}
+        yield from other_names(self.content, self.root, frozenset({keys.names, *known}))
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -159,7 +160,9 @@ class ObjectPlace:
         """Delete a name. A store may not know conditions, so it is looked at right before."""
         client, key = self._client, self._keys.name(entry.name)
         try:
-            if client.head(key).version != entry.version:
+            now = client.head(key)
+            was = now.modified if entry.modified is None else entry.modified
+            if now.version != entry.version or now.modified >= was + 1:  # in whole seconds
                 return Outdated(f"somebody else wrote {client.place}/{key} meanwhile")
             client.delete(key, version=entry.version)
         except NotFound:
@@ -168,9 +171,10 @@ class ObjectPlace:
             return error
         return None
 
-    def _is_name(self, key: str) -> bool:
+    def _is_name(self, stored: Stored) -> bool:
         # Some tools leave an empty object in place of a folder.
-        return not key.endswith("/") and self._keys.digest(key) is None
+        is_folder = stored.key.endswith("/") and not stored.size
+        return not is_folder and self._keys.digest(stored.key) is None
 
     def _entry(self, stored: Stored) -> Entry:
         name = stored.key.removeprefix(self._keys.names)

@@ -28,10 +28,16 @@ class Expiry(Protocol):
     """The rules of one place."""
 
     def rules(self, days: int, /) -> Rules:
-        """Make the rules that let names go after so many days. Asks nothing."""
+        """Make the rules that let names go after so many days. Asks nothing.
 
-    def apply(self, rules: Rules, /) -> None:
-        """Have the place go by these rules; its other ones stay. Raises Auth or BackendError."""
+        Raises FailedPrecondition where no rule tells names from blobs.
+        """
+
+    def apply(self, rules: Rules, /) -> Rules:
+        """Have the place go by these rules; its other ones stay. Gives what it goes by then.
+
+        Raises Auth or BackendError.
+        """
 
     def close(self) -> None:
         """Free what is held; twice is fine."""

@@ -126,8 +126,11 @@ class Sweepable(Protocol):
     def now(self) -> float:
         """Give the seconds since 1970 by the clock of the place."""
 
-    def strays(self) -> Iterable[Mapping[Digest, int]]:
-        """Give what is needed by that which has no name, or is named by others. See `Needs`."""
+    def strays(self, beside: Sequence[Place], /) -> Iterable[Mapping[Digest, int]]:
+        """Give what is needed by that which has no name, or is named by others. See `Needs`.
+
+        `beside` are the places, this one too, whose names are known and therefore left out.
+        """
 
     def alone(self) -> AbstractContextManager[None]:
         """Keep our own exports away while the block runs, where that is possible.

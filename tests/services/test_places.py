@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +15,7 @@ from support.small import BEGIN, small_chains
 
 from cachexport import (
     Descriptor,
+    Digest,
     copy_cache,
     export_cache,
     list_names,
@@ -25,6 +27,7 @@ from cachexport import (
     verify_cache,
 )
 from cachexport.errors import FailedPrecondition, InvalidInputError, NotFound, PluginError
+from cachexport.maintenance.places import open_place
 from cachexport.maintenance.prune import Plan
 from cachexport.maintenance.retention import Retention
 from cachexport.oci import mediatype
@@ -186,6 +189,35 @@ def test_a_registry_keeps_a_tag_that_shares_its_manifest(registry: Registry, rep
     assert (stays.stays, "without main" in stays.reason) == (True, True)
     assert remove_names(f"{ref}:[mv]*") == ["main", "v1"]
     assert registry.tags(repo) == []
+
+
+def test_a_registry_keeps_what_an_index_leads_to(registry: Registry, repo: str) -> None:
+    ref = f"{registry.host}/{repo}"
+    put(f"{ref}:old", 1)
+    put(f"{ref}:new", 2, seconds=100)
+    raw = registry.manifest(repo, "old").raw
+    desc = Descriptor.of(raw, mediatype.OCI_MANIFEST)
+    head = f'{{"schemaVersion":2,"mediaType":"{mediatype.OCI_INDEX}","manifests":['
+    inner = f"{head}{desc.encode()}]}}".encode()
+    outer = f"{head}{Descriptor.of(inner, mediatype.OCI_INDEX).encode()}]}}".encode()
+    push_manifest(registry.url, repo, Digest.of(inner), inner, mediatype.OCI_INDEX)
+    push_manifest(registry.url, repo, "all", outer, mediatype.OCI_INDEX)
+    [told] = prune_caches([ref], plan(keep_last=1))
+    [old] = [item for item in told.names if item.name == "old"]
+    assert (old.stays, "without all" in old.reason) == (True, True)
+    assert verify_cache(f"{ref}:old")[0].faults == ()
+
+
+def test_a_tag_that_moved_to_what_goes_stays(registry: Registry, repo: str) -> None:
+    ref = f"{registry.host}/{repo}"
+    put(f"{ref}:one", 1)
+    put(f"{ref}:two", 2)
+    with closing(open_place(ref)) as place:
+        entries = place.entries()
+        tag_cache(f"{ref}:one", "two")
+        refused = place.withdraw(entries)
+    assert sorted(refused) == ["one", "two"]
+    assert registry.tags(repo) == ["one", "two"]
 
 
 def test_what_is_no_cache_is_left_alone(registry: Registry, repo: str) -> None:

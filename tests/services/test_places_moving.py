@@ -20,7 +20,7 @@ from cachexport import (
     repair_names,
     verify_names,
 )
-from cachexport.errors import NotFound, PluginError
+from cachexport.errors import FailedPrecondition, NotFound, PluginError
 from cachexport.maintenance.repair import Outcome
 
 if TYPE_CHECKING:
@@ -160,12 +160,33 @@ def test_lifecycle_rules_are_set_beside_others(s3: S3, bucket: str) -> None:
     found = {rule["ID"]: rule for rule in answer["Rules"]}
     assert set(found) == {
         "theirs",
-        "cachexport names a/",
-        "cachexport blobs a/",
+        "cachexport names a/manifests/",
+        "cachexport blobs a/blobs/",
         "cachexport uploads a/",
     }
-    assert found["cachexport names a/"]["Expiration"]["Days"] == 10
-    assert found["cachexport blobs a/"]["Expiration"]["Days"] == 13
-    assert found["cachexport blobs a/"]["Filter"] == {"Prefix": "a/blobs/"}
+    assert found["cachexport names a/manifests/"]["Expiration"]["Days"] == 10
+    assert found["cachexport blobs a/blobs/"]["Expiration"]["Days"] == 13
+    assert found["cachexport blobs a/blobs/"]["Filter"] == {"Prefix": "a/blobs/"}
     with pytest.raises(PluginError, match="prune"):
         lifecycle_rules("type=local,src=x", 30)
+
+
+def test_shared_blobs_outlive_the_names_of_all(s3: S3, bucket: str) -> None:
+    login = f"access_key_id={s3.admin.access},secret_access_key={s3.admin.secret}"
+    spec = f"type=s3,endpoint_url={s3.endpoint},bucket={bucket},region=us-east-1,{login},prefix=a/"
+    lifecycle_rules(f"{spec},manifests_prefix=release/", 90, apply=True)
+    rules = lifecycle_rules(f"{spec},manifests_prefix=branches/", 30, apply=True)
+    assert (rules.name_days, rules.blob_days) == (30, 92)
+    answer = s3.client.get_bucket_lifecycle_configuration(Bucket=bucket)
+    found = {rule["Filter"]["Prefix"]: rule.get("Expiration") for rule in answer["Rules"]}
+    days = {prefix: told["Days"] for prefix, told in found.items() if told}
+    assert days == {"a/release/": 90, "a/branches/": 30, "a/blobs/": 92}
+
+
+@pytest.mark.parametrize(
+    "prefixes", ["manifests_prefix=", "blobs_prefix=", "manifests_prefix=x/,blobs_prefix=x/blobs/"]
+)
+def test_no_rule_takes_more_than_it_should(prefixes: str) -> None:
+    spec = f"type=s3,bucket=b,{prefixes}"
+    with pytest.raises(FailedPrecondition, match="before their time"):
+        lifecycle_rules(spec, 30)

@@ -33,13 +33,14 @@ class MemoryObjects:
     def head(self, key: str, /) -> Stored:
         return self._get("head", key)[1]
 
-    def list_page(self, prefix: str, /, *, after: str = "") -> Page:
+    def list_page(self, prefix: str, /, *, after: str = "", following: str = "") -> Page:
         with self._lock:
             self.asked["list"] += 1
+            after = following or after
             keys = sorted(key for key in self.objects if key.startswith(prefix) and key > after)
             found = [self.objects[key][1] for key in keys[: self.page_size]]
             bare = tuple(replace(stored, metadata={}) for stored in found)
-            return Page(bare, is_last=len(keys) <= self.page_size)
+            return Page(bare, bare[-1].key if len(keys) > self.page_size else "")
 
     def read(self, key: str, /, *, start: int = 0) -> Reader:
         return io.BytesIO(self._get("read", key)[0][start:])

@@ -11,7 +11,7 @@ from cachexport.oci import gojson, mediatype
 from cachexport.oci.descriptor import Descriptor
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
 IMAGE_NAME = "io.containerd.image.name"
 """Annotation: the whole name of an image."""
@@ -74,6 +74,13 @@ class Index:
         """Give the entries that `names` lists as `name`: more than one if they share it."""
         return tuple(entry for entry in self.manifests if _name(entry) == name)
 
+    def by_name(self) -> dict[str, tuple[Descriptor, ...]]:
+        """Give what `named` gives, for all names."""
+        found: dict[str, list[Descriptor]] = {}
+        for entry in self.manifests:
+            found.setdefault(_name(entry), []).append(entry)
+        return {name: tuple(entries) for name, entries in found.items() if name}
+
     def unnamed(self) -> tuple[Descriptor, ...]:
         """Give the entries that have no name at all."""
         return tuple(entry for entry in self.manifests if not _name(entry))
@@ -100,15 +107,25 @@ class Index:
 
     def without(self, name: str) -> Self:
         """Leave out the entries that `names` lists as `name`. Raises NotFound without one."""
-        kept = tuple(entry for entry in self.manifests if _name(entry) != name)
-        if len(kept) == len(self.manifests):
+        found = self.without_all({name})
+        if len(found.manifests) == len(self.manifests):
             raise NotFound(f"there is no entry {name!r} ({self.known()})")
+        return found
+
+    def without_all(self, names: Collection[str]) -> Self:
+        """Leave out the entries that `names` lists under any of these names."""
+        kept = tuple(entry for entry in self.manifests if _name(entry) not in names)
         return dataclasses.replace(self, manifests=kept)
 
     def known(self) -> str:
         """Say for a message which names there are."""
         names = self.names()
         return f"there is {', '.join(names)}" if names else "nothing has a name there"
+
+
+def version(named: Iterable[Descriptor]) -> str:
+    """Tell what a name that has these entries stands for; empty when that is nothing."""
+    return " ".join(entry.digest for entry in named)
 
 
 def _name(entry: Descriptor) -> str:

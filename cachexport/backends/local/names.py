@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from cachexport.backends.local import lock
 from cachexport.backends.local.blobfile import read_regular
 from cachexport.backends.local.errors import translated
-from cachexport.backends.local.index import Index
+from cachexport.backends.local.index import Index, version
 from cachexport.backends.local.staging import StagedFile, staged, sync_directory
 from cachexport.backends.local.tarfiles import METADATA_LIMIT
 from cachexport.errors import Conflict, NotFound, Outdated, WireFormat
@@ -64,13 +64,12 @@ class Names:
     def publish(self, tag: str, desc: Descriptor, *, replacing: str | None = None) -> None:
         """Give `desc` the tag; what had it before loses it. Publishing twice is fine.
 
-        `replacing` is the digest that the tag has to stand for until then, empty for none; else
+        `replacing` is the version, see `index.version`, that the tag has to have until then; else
         Outdated is raised.
         """
 
         def tagged(index: Index) -> Index:
-            found = index.find(tag)
-            if replacing is not None and replacing != (found.digest if found else ""):
+            if replacing not in (None, version(index.named(tag))):
                 raise Outdated(f"somebody else changed {tag!r} in {self.layout.directory}")
             return index.with_tag(tag, desc)
 
@@ -79,23 +78,10 @@ class Names:
         if found is None or found.digest != desc.digest:
             _log.warning("%s: an image hides the cache with the tag %s", self.layout.directory, tag)
 
-    def withdraw(self, name: str, *, expected: str | None = None) -> None:
-        """Take the name away; the blobs stay. Raises NotFound when nothing is listed under it.
-
-        `expected` are the digests that it has to stand for until then, parted by spaces; else
-        Outdated is raised, and a name that is gone is fine.
-        """
-
-        def without(index: Index) -> Index:
-            found = " ".join(entry.digest for entry in index.named(name))
-            if expected is not None and found != expected:
-                if not found:
-                    return index
-                raise Outdated(f"somebody else changed {name!r} in {self.layout.directory}")
-            return index.without(name)
-
+    def withdraw(self, name: str) -> None:
+        """Take the name away; the blobs stay. Raises NotFound when nothing is listed under it."""
         self._read()  # where there is no index none is made
-        self.change(without)
+        self.change(lambda index: index.without(name))
 
     def index(self) -> Index:
         """Read index.json, waiting for whoever writes it.

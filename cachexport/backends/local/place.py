@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from cachexport.backends.local import lock
 from cachexport.backends.local.attrs import LocalExport, LocalImport
 from cachexport.backends.local.errors import translated
+from cachexport.backends.local.index import version
 from cachexport.backends.local.layout import Layout, check_source
 from cachexport.backends.local.names import Names
 from cachexport.backends.local.staging import file_system_time
@@ -25,6 +26,7 @@ from cachexport.errors import (
     FailedPrecondition,
     Integrity,
     NotFound,
+    Outdated,
     WireFormat,
 )
 from cachexport.oci import mediatype
@@ -34,10 +36,11 @@ from cachexport.transfer.place import Contents, Entry, Needs, StoredBlob
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from cachexport.backends.local.index import Index
     from cachexport.envelope.cache import Cache
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
-    from cachexport.transfer.place import Written
+    from cachexport.transfer.place import Place, Written
 
 _SECOND = 1e-9
 
@@ -51,6 +54,7 @@ class LocalPlace:
     def __init__(self, layout: Layout, source: Callable[[str], Spec], target: Written) -> None:
         self._layout = layout
         self._names = Names(layout)
+        self._listed: Mapping[str, Sequence[Descriptor]] = {}
         self.source = source
         self.target = target
         self.patience = lock.PATIENCE
@@ -64,20 +68,20 @@ class LocalPlace:
     @property
     def storage(self) -> str:
         """See Sweepable."""
-        return os.path.realpath(self._layout.directory)
+        return os.path.realpath(self._layout.blobs)  # a link, where layouts share them
 
     def entries(self) -> list[Entry]:
         """See Place. A name is as old as the file of its manifest."""
         check_source(self._layout)
-        index = self._names.index()
-        return [self._entry(name, index.named(name)) for name in sorted(index.names())]
+        self._listed = named = self._names.index().by_name()
+        return [self._entry(name, named[name]) for name in sorted(named)]
 
     def needs(self, entry: Entry, /) -> Needs:
         """See Place."""
         named = self._named(entry)
         with self._leading_somewhere(entry):
             sizes = reached_sizes(self._layout, named)
-            is_cache = any(is_cache_manifest(self._layout, desc) for desc in named)
+            is_cache = all(is_cache_manifest(self._layout, desc) for desc in named)
         return Needs(is_cache=is_cache, sizes=sizes)
 
     def contents(self, entry: Entry, /) -> Contents:
@@ -85,26 +89,33 @@ class LocalPlace:
         named = self._named(entry)
         with self._leading_somewhere(entry):
             sizes = reached_sizes(self._layout, named)
-            caches = tuple(cache for desc in named for cache in self._caches(desc))
+            found = [self._caches(desc) for desc in named]
+        # A name that an image has too is treated as the image is.
+        caches = tuple(cache for several in found for cache in several) if all(found) else ()
         return Contents(is_cache=bool(caches), caches=caches, sizes=sizes)
 
     def salvage(self, entry: Entry, /) -> WrappedCache | None:
-        """See Place."""
+        """See Place. Of several the first counts, as it does for BuildKit."""
         try:
             caches = self.contents(entry).caches
         except (ContentError, WireFormat):
             return None
         found = [cache for cache in caches if isinstance(cache, WrappedCache)]
-        return found[-1] if found else None
+        return found[0] if found else None
 
     def withdraw(self, entries: Sequence[Entry], /) -> dict[str, CachexportError]:
         """See Place."""
         refused: dict[str, CachexportError] = {}
-        for entry in entries:
-            try:
-                self._names.withdraw(entry.name, expected=entry.version)
-            except CachexportError as error:
-                refused[entry.name] = error
+
+        def without(index: Index) -> Index:
+            named = index.by_name()
+            found = {entry.name: self._outdated(entry, named) for entry in entries}
+            refused.clear()
+            refused.update({name: error for name, error in found.items() if error})
+            return index.without_all(found.keys() - refused.keys())
+
+        self._names.index()  # where there is none, none is made
+        self._names.change(without)
         return refused
 
     def now(self) -> float:
@@ -114,7 +125,7 @@ class LocalPlace:
         except BackendError:
             return time.time()
 
-    def strays(self) -> Iterable[Mapping[Digest, int]]:
+    def strays(self, beside: Sequence[Place], /) -> Iterable[Mapping[Digest, int]]:
         """See Sweepable: entries of the index that have no name, and what it is about."""
         index = self._names.index()
         subject = [index.subject] if index.subject else []
@@ -169,7 +180,25 @@ class LocalPlace:
     def close(self) -> None:
         """See Place. Nothing is held."""
 
-    def _named(self, entry: Entry) -> tuple[Descriptor, ...]:
+    def _outdated(
+        self, entry: Entry, named: Mapping[str, Sequence[Descriptor]]
+    ) -> CachexportError | None:
+        """Say why a name stays: it was written since it was listed, if only once more the same."""
+        if entry.name not in named:
+            return None
+        now = self._entry(entry.name, named[entry.name])
+        if (now.version, now.modified) == (entry.version, entry.modified):
+            return None
+        return Outdated(f"somebody else wrote {entry.name!r} in {self.title} meanwhile")
+
+    def _named(self, entry: Entry) -> Sequence[Descriptor]:
+        # To read the index for each of its names takes long where there are many.
+        listed = self._listed.get(entry.name, ())
+        if version(listed) == entry.version:
+            return listed
+        return self._named_now(entry)
+
+    def _named_now(self, entry: Entry) -> Sequence[Descriptor]:
         named = self._names.index().named(entry.name)
         if not named:
             raise NotFound(f"there is no {entry.name!r} in {self.title}")
@@ -180,9 +209,11 @@ class LocalPlace:
         try:
             yield
         except NotFound as error:
+            if version(self._named_now(entry)) != entry.version:
+                raise NotFound(f"{entry.name!r} in {self.title} is another one now") from error
             raise Integrity(f"{entry.name!r} in {self.title} leads nowhere: {error}") from error
 
-    def _caches(self, desc: Descriptor) -> Iterable[Cache]:
+    def _caches(self, desc: Descriptor) -> Sequence[Cache]:
         """Read what an entry names, if it is a cache itself and no image with one inside."""
         is_manifest = desc.media_type in mediatype.MANIFESTS | mediatype.INDEXES
         found = read_caches(self._layout, desc) if is_manifest else ()
@@ -190,8 +221,7 @@ class LocalPlace:
 
     def _entry(self, name: str, named: Sequence[Descriptor]) -> Entry:
         times = [stored.modified for desc in named if (stored := self._stored(desc.digest))]
-        version = " ".join(desc.digest for desc in named)
-        return Entry(name=name, version=version, modified=max(times, default=None))
+        return Entry(name=name, version=version(named), modified=max(times, default=None))
 
     def _stored(self, digest: Digest) -> StoredBlob | None:
         path = self._layout.blob(digest)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cachexport.backends.local.index import version
 from cachexport.backends.local.ingest import LayoutIngester
 from cachexport.backends.local.layout import Layout, check_target
 from cachexport.backends.local.names import Names
@@ -62,18 +64,22 @@ class LocalTarget:
             names = Names(self._layout)
             names.resolve(self._attrs.tag)
             self._ingester.begin()
-            desc = names.resolve(self._attrs.tag)
-            self._renew(desc)
-            return read_current(self._layout, desc)
+            index = names.index()
         except NotFound:
             return Current()
+        desc = index.find(self._attrs.tag)
+        if desc is None:
+            return Current()
+        self._renew(desc)
+        current = read_current(self._layout, desc)
+        return replace(current, version=version(index.named(self._attrs.tag)))
 
     def holds(self, cache: WrappedCache, /) -> bool:
         """See Target. A look at each blob costs next to nothing here."""
         return False
 
     def publish(self, cache: WrappedCache, /, replacing: Current | None = None) -> WrappedCache:
-        """See Target.
+        """See Target. A name is as old as its manifest, which is made young.
 
         Raises FailedPrecondition when the cache's manifest was not ingested, Conflict when the
         index stays locked.
@@ -84,8 +90,8 @@ class LocalTarget:
             raise FailedPrecondition(f"{desc.digest} is not in {self._layout.directory} yet")
         self._renew(desc)
         self._ingester.sync()
-        version = None if replacing is None else replacing.version
-        Names(self._layout).publish(self._attrs.tag, desc, replacing=version)
+        expected = None if replacing is None else replacing.version
+        Names(self._layout).publish(self._attrs.tag, desc, replacing=expected)
         self._reset_is_due = self._attrs.reset
         return cache
 

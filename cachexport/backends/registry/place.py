@@ -16,11 +16,12 @@ from cachexport.errors import (
     Outdated,
     WireFormat,
 )
+from cachexport.oci import mediatype
 from cachexport.transfer.parallel import map_parallel
 from cachexport.transfer.place import Contents, Entry, Needs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from cachexport.backends.registry.repository import Repository
     from cachexport.envelope.manifest import Manifest
@@ -52,11 +53,9 @@ class RegistryPlace:
 
     def entries(self) -> list[Entry]:
         """See Place. Registries do not tell when a tag was written."""
-        tags = sorted(self._repository.tags())
-        found = map_parallel(self._resolve, tags, self._parallelism)
         return [
             Entry(name=tag, version=desc.digest, modified=None)
-            for tag, desc in zip(tags, found, strict=True)
+            for tag, desc in self._resolved()
             if desc is not None
         ]
 
@@ -82,11 +81,15 @@ class RegistryPlace:
     def withdraw(self, entries: Sequence[Entry], /) -> dict[str, CachexportError]:
         """See Place. A manifest goes with all of its tags, so all of them have to go."""
         going = {entry.name: entry.version for entry in entries}
-        now = {entry.name: entry.version for entry in self.entries()}
-        refused = {name: why for name in going if (why := self._obstacle(name, going, now))}
-        digests = {now[name] for name in going if name in now and name not in refused}
+        now = {tag: desc for tag, desc in self._resolved() if desc is not None}
+        listed = {tag for tag, desc in now.items() if desc.digest == going.get(tag)}
+        staying = self._staying(now, listed)
+        refused = {
+            name: why for name in going if (why := self._obstacle(name, going, now, staying))
+        }
+        digests = {now[name].digest for name in going if name in now and name not in refused}
         for digest, error in self._delete_all(sorted(digests)).items():
-            refused |= {name: error for name in going if now.get(name) == digest}
+            refused |= {name: error for name in going if name in now and now[name].digest == digest}
         return refused
 
     def close(self) -> None:
@@ -102,25 +105,66 @@ class RegistryPlace:
         is_cache = manifest.cache_config is not None
         return desc, Needs(is_cache=is_cache, sizes=_sizes(desc, manifest))
 
+    def _resolved(self) -> list[tuple[str, Descriptor | None]]:
+        tags = sorted(self._repository.tags())
+        return list(zip(tags, map_parallel(self._resolve, tags, self._parallelism), strict=True))
+
     def _resolve(self, tag: str) -> Descriptor | None:
         try:
             return self._repository.resolve(tag)
         except NotFound:
             return None
 
+    def _staying(
+        self, now: Mapping[str, Descriptor], going: Collection[str]
+    ) -> dict[Digest, list[str]]:
+        """Give the manifests that tags lead to which do not go, each with these tags."""
+        tags: dict[Digest, list[str]] = {}
+        kept = {desc.digest: desc for tag, desc in now.items() if tag not in going}
+        found = map_parallel(self._led_to, kept.values(), self._parallelism)
+        led_to = dict(zip(kept, found, strict=True))
+        for tag in now.keys() - going:
+            for digest in led_to[now[tag].digest]:
+                tags.setdefault(digest, []).append(tag)
+        return tags
+
+    def _led_to(self, desc: Descriptor) -> set[Digest]:
+        """Give a manifest's digest, and those of all that it names if it is an index."""
+        found: set[Digest] = set()
+        pending = [desc]
+        while pending:
+            current = pending.pop()
+            if current.digest not in found and current.media_type in mediatype.INDEXES:
+                pending += self._children(current)
+            found.add(current.digest)
+        return found
+
+    def _children(self, desc: Descriptor) -> Sequence[Descriptor]:
+        try:
+            raw = read_blob(self._repository, desc, limit=METADATA_LIMIT)
+            return decode_manifest(raw).manifests
+        except (NotFound, WireFormat):
+            return ()  # gone just now, or one that leads nowhere
+
     def _obstacle(
-        self, name: str, going: dict[str, str], now: dict[str, str]
+        self,
+        name: str,
+        going: Mapping[str, str],
+        now: Mapping[str, Descriptor],
+        staying: Mapping[Digest, list[str]],
     ) -> CachexportError | None:
-        digest = now.get(name)
-        if digest not in (None, going[name]):
+        desc = now.get(name)
+        if desc is None:
+            return None
+        if desc.digest != going[name]:
             return Outdated(f"somebody else wrote {self.title}:{name} meanwhile")
-        others = [tag for tag, other in now.items() if other == digest and tag not in going]
-        if digest is not None and others:
-            return FailedPrecondition(
-                f"{self.title}:{name} cannot be removed without {', '.join(others)}: they are "
-                "one manifest, and a registry deletes it with all of its tags"
-            )
-        return None
+        others = staying.get(desc.digest)
+        if others is None:
+            return None
+        return FailedPrecondition(
+            f"{self.title}:{name} cannot be removed without {', '.join(sorted(others))}: they need "
+            "the same manifest, and a registry deletes it with all of its tags"
+        )
 
     def _delete_all(self, digests: Sequence[str]) -> dict[str, CachexportError]:
         def delete(digest: str) -> CachexportError | None:

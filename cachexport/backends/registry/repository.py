@@ -205,16 +205,20 @@ class Repository:
             ) from error
 
     def tags(self) -> list[str]:
-        """List the tags, unsorted. Raises NotFound when there is no such repository."""
-        tags: list[str] = []
+        """List the tags, each once. Raises NotFound when there is no such repository."""
+        tags: dict[str, None] = {}
         path: str | None = f"{self._path}/tags/list"
+        seen: set[str] = set()
         while path:
+            if path in seen:
+                raise BackendError(f"{self.place}: the list of tags has no end", op="list")
+            seen.add(path)
             response = self._client.call("GET", path, op=f"list {self.place}", expect=(200,))
             with network(f"list {self.place}", self.host):
                 raw = response.read()
-            tags += _tags(raw, self.place)
-            path = _next_page(response)
-        return tags
+            tags |= dict.fromkeys(_tags(raw, self.place))
+            path = _next_page(response, path)
+        return list(tags)
 
     def _delete_manifest(self, digest: str) -> None:
         path, op = f"{self._path}/manifests/{digest}", f"delete {self.place}@{digest}"
@@ -302,9 +306,9 @@ def _tags(raw: bytes, place: str) -> list[str]:
         raise BackendError(message, op="list") from error
 
 
-def _next_page(response: BaseHTTPResponse) -> str | None:
+def _next_page(response: BaseHTTPResponse, path: str) -> str | None:
     found = _NEXT.search(response.headers.get("Link", ""))
-    return found[1] if found else None
+    return urljoin(path, found[1]) if found else None
 
 
 def _told_digest(response: BaseHTTPResponse) -> Digest | None:

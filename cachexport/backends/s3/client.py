@@ -53,12 +53,19 @@ class S3Client:
         with self._translated("head", key):
             return _stored(key, self._s3.head_object(Bucket=self._bucket, Key=key))
 
-    def list_page(self, prefix: str, /, *, after: str = "") -> Page:
+    def list_page(self, prefix: str, /, *, after: str = "", following: str = "") -> Page:
         """See ObjectClient. S3 gives 1,000 objects at most."""
+        begin = {"ContinuationToken": following} if following else {"StartAfter": after}
         with self._translated("list", prefix):
-            answer = self._s3.list_objects_v2(Bucket=self._bucket, Prefix=prefix, StartAfter=after)
+            answer = self._s3.list_objects_v2(Bucket=self._bucket, Prefix=prefix, **begin)
         objects = tuple(_listed(item) for item in answer.get("Contents", ()))
-        return Page(objects, is_last=not answer.get("IsTruncated"))
+        if not answer.get("IsTruncated"):
+            return Page(objects)
+        told = answer.get("NextContinuationToken", "")
+        if told in ("", following):
+            message = f"{self.place}/{prefix}: the server lists a part and not how to go on"
+            raise BackendError(message, op="list")
+        return Page(objects, told)
 
     def read(self, key: str, /, *, start: int = 0) -> Reader:
         """See ObjectClient. What breaks off is asked for again from where it broke."""

@@ -12,7 +12,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from cachexport.backends.s3.errors import translated
-from cachexport.errors import S3Error
+from cachexport.errors import FailedPrecondition, S3Error
 from cachexport.transfer.expiry import Rules
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _DAY = 24 * 3600.0
 _STALE_UPLOAD = 7
 """Days after which the parts of an upload that was never finished go."""
+_NAMES = "names"
 _NONE = "NoSuchLifecycleConfiguration"
 
 
@@ -39,34 +40,35 @@ class S3Expiry:
         self._touch_refresh = touch_refresh
 
     def rules(self, days: int, /) -> Rules:
-        """See Expiry."""
-        blob_days = days + math.ceil(self._touch_refresh / _DAY) + 1
-        document = {
-            "Rules": [
-                self._rule("names", self._keys.names, Expiration={"Days": days}),
-                self._rule("blobs", self._keys.blobs, Expiration={"Days": blob_days}),
-                self._rule(
-                    "uploads",
-                    self._root,
-                    AbortIncompleteMultipartUpload={"DaysAfterInitiation": _STALE_UPLOAD},
-                ),
-            ]
-        }
-        return Rules(document=document, name_days=days, blob_days=blob_days)
+        """See Expiry. Raises FailedPrecondition where a rule would take other things too."""
+        keys = self._keys
+        if not keys.blobs or not keys.names or keys.blobs.startswith(keys.names):
+            raise FailedPrecondition(
+                f"s3://{self._bucket}/{self._root} has no prefix of their own for blobs and for "
+                "names: rules would expire other things, or blobs before their time; give the "
+                "cache others (blobs_prefix, manifests_prefix)"
+            )
+        return self._rules(days, days)
 
-    def apply(self, rules: Rules, /) -> None:
-        """See Expiry. A bucket has one list of rules: ours replace those of ours in it."""
+    def apply(self, rules: Rules, /) -> Rules:
+        """See Expiry. A bucket has one list of rules: ours replace those of the same prefixes.
+
+        Other names below the same root may need the same blobs, so these stay long enough for all.
+        """
         s3 = self._make()
         try:
-            ours = rules.document["Rules"]
-            names = {rule["ID"] for rule in ours}
-            others = [rule for rule in self._current(s3) if rule.get("ID") not in names]
+            ours = {rule["ID"] for rule in rules.document["Rules"]}
+            others = [rule for rule in self._current(s3) if rule.get("ID") not in ours]
+            longest = max(rules.name_days, *map(self._name_days, others), 0)
+            rules = self._rules(rules.name_days, longest)
             with translated("set the lifecycle rules of", f"s3://{self._bucket}"):
                 s3.put_bucket_lifecycle_configuration(
-                    Bucket=self._bucket, LifecycleConfiguration={"Rules": [*others, *ours]}
+                    Bucket=self._bucket,
+                    LifecycleConfiguration={"Rules": [*others, *rules.document["Rules"]]},
                 )
         finally:
             s3.close()
+        return rules
 
     def close(self) -> None:
         """See Expiry. Nothing is held."""
@@ -81,6 +83,29 @@ class S3Expiry:
             raise
         return list(answer.get("Rules", ()))
 
-    def _rule(self, what: str, prefix: str, **action: Any) -> dict[str, Any]:
-        name = f"cachexport {what} {self._root}".rstrip()
-        return {"ID": name, "Status": "Enabled", "Filter": {"Prefix": prefix}, **action}
+    def _rules(self, days: int, longest: int) -> Rules:
+        """Make rules for names that stay `days`, and blobs that names need for `longest` days."""
+        blob_days = longest + math.ceil(self._touch_refresh / _DAY) + 1
+        stale = {"DaysAfterInitiation": _STALE_UPLOAD}
+        document = {
+            "Rules": [
+                _rule(_NAMES, self._keys.names, Expiration={"Days": days}),
+                _rule("blobs", self._keys.blobs, Expiration={"Days": blob_days}),
+                _rule("uploads", self._root, AbortIncompleteMultipartUpload=stale),
+            ]
+        }
+        return Rules(document=document, name_days=days, blob_days=blob_days)
+
+    def _name_days(self, rule: Any) -> int:
+        """Give the days of a rule of ours for other names below the same root; else 0."""
+        prefix = rule.get("Filter", {}).get("Prefix", "")
+        is_near = rule.get("ID") == _id(_NAMES, prefix) and prefix.startswith(self._root)
+        return int(rule.get("Expiration", {}).get("Days", 0)) if is_near else 0
+
+
+def _rule(what: str, prefix: str, **action: Any) -> dict[str, Any]:
+    return {"ID": _id(what, prefix), "Status": "Enabled", "Filter": {"Prefix": prefix}, **action}
+
+
+def _id(what: str, prefix: str) -> str:
+    return f"cachexport {what} {prefix}".rstrip()

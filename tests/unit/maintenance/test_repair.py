@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from support import caches
 
-from cachexport import Descriptor, Digest, load_cache, repair_names, verify_names
+from cachexport import Descriptor, Digest, copy_cache, load_cache, repair_names, verify_names
 from cachexport.backends.local.layout import Layout
 from cachexport.backends.local.names import Names
 from cachexport.cacheconfig import CacheInput, CacheLayer
@@ -20,6 +20,7 @@ from cachexport.envelope.cache import WrappedCache
 from cachexport.envelope.form import Form
 from cachexport.envelope.manifest import encode_manifest
 from cachexport.errors import NotFound
+from cachexport.maintenance import repair
 from cachexport.maintenance.repair import Outcome
 from cachexport.oci.descriptor import UNCOMPRESSED
 from cachexport.oci.mediatype import CACHE_CONFIG_V0
@@ -114,6 +115,24 @@ def test_results_with_a_bad_blob_are_left_out(folder: Path, harm: str) -> None:
     assert not path.exists()
     assert all(desc.digest.encoded != path.name for desc in cache(folder).layers)
     assert cache(folder).config.records
+
+
+def test_a_blob_that_somebody_else_mends_meanwhile_stays(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = layer(folder)
+    path.write_bytes(path.read_bytes()[:-1])
+    rewrite = repair.rewrite
+
+    def overtaken(*args: Any) -> None:
+        rewrite(*args)
+        copy_cache([f"type=local,src={caches.FOLDER / 'max'}"], [f"type=local,dest={folder},tag=b"])
+
+    monkeypatch.setattr(repair, "rewrite", overtaken)
+    [found] = repair_names(f"{spec(folder)},tag=latest", deep=True)
+    assert found.outcome is Outcome.REPAIRED
+    assert faults(folder) == []
+    assert path.exists()
 
 
 @pytest.mark.parametrize("harm", ["missing", "truncated", "flipped"])

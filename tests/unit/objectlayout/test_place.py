@@ -75,6 +75,14 @@ def test_names_are_what_is_no_blob_and_no_folder() -> None:
     assert [entry.name for entry in place(client, keys, "").entries()] == ["main"]
 
 
+def test_a_name_may_end_as_a_folder_does() -> None:
+    client = MemoryObjects()
+    put(client, "odd/", 1)
+    client.time += 100 * HOUR
+    prune(client)
+    assert has(client, 1)
+
+
 @pytest.mark.parametrize(("blobs", "names"), [("", "names/"), ("blobs/", ""), ("", "")])
 def test_without_prefixes_of_their_own_nothing_is_deleted(blobs: str, names: str) -> None:
     client, keys = MemoryObjects(), Keys(blobs=blobs, names=names)
@@ -106,6 +114,24 @@ def test_caches_under_another_prefix_for_names_keep_their_blobs() -> None:
     assert has(client, 1) != has(client, 2)
 
 
+def test_what_would_go_is_told_of_places_that_share_their_blobs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(others, "_MOST", 3)  # their names are known, so none counts as strange
+    client = MemoryObjects()
+    theirs = Keys(blobs=KEYS.blobs, names="app/branches/")
+    put(client, "main", 1)
+    for number in range(2, 7):
+        put(client, f"pr-{number}", number, keys=theirs)
+    client.time += 100 * HOUR
+    both = [place(client), place(client, theirs)]
+    rules = Retention(max_age=50 * HOUR)
+    [told] = prune_places(both, Plan(retention=rules), 0)
+    [done] = prune_places(both, Plan(retention=rules, dry_run=False), 0)
+    assert told.freed == done.freed
+    assert not client.objects
+
+
 def test_a_bucket_that_is_used_for_much_else_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(others, "_MOST", 3)
     client = MemoryObjects()
@@ -123,8 +149,32 @@ def test_blobs_of_others_are_leapt_over() -> None:
         key = f"other/blobs/{Digest.of(str(number).encode())}"
         client.replace(key, b"", {}, version=None)
     client.asked.clear()
-    list(others.other_names(content(client), ""))
+    list(others.other_names(content(client), "", frozenset({KEYS.names})))
     assert client.asked["list"] < 10
+
+
+def test_names_of_others_that_look_like_digests_are_read_too() -> None:
+    client = MemoryObjects()
+    theirs = Keys(blobs=KEYS.blobs, names="app/branches/")
+    put(client, "main", 1)
+    for number, name in enumerate(("of-sha256:abc", "sha256:", "zzz"), 2):
+        put(client, name, number, keys=theirs)
+    client.time += 100 * HOUR
+    prune(client)
+    assert all(has(client, number) for number in range(1, 5))
+
+
+def test_a_store_that_takes_no_start_is_listed_all_the_same() -> None:
+    class FromTheStart(MemoryObjects):
+        def list_page(self, prefix: str, /, *, after: str = "", following: str = "") -> Page:
+            return super().list_page(prefix, following=following)
+
+    client = FromTheStart(page_size=2)
+    put(client, "main", 1, 2, 3)
+    theirs = Keys(blobs="app/blobs/", names="app/branches/")
+    put(client, "feature", 4, keys=theirs)
+    needs = list(others.other_names(content(client), "app/", frozenset({KEYS.names})))
+    assert len(needs) == 1
 
 
 def test_what_begins_like_a_cache_and_is_none_stops_everything() -> None:
@@ -159,6 +209,17 @@ def test_a_name_that_somebody_else_wrote_stays() -> None:
     assert place(client).withdraw([gone]) == {}
 
 
+def test_a_name_that_is_written_again_as_it_was_stays() -> None:
+    client = MemoryObjects()
+    put(client, "main", 1)
+    [entry] = place(client).entries()
+    client.time += 2
+    put(client, "main", 1)
+    [error] = place(client).withdraw([entry]).values()
+    assert isinstance(error, Outdated)
+    assert place(client).withdraw(place(client).entries()) == {}
+
+
 @dataclass
 class Slow(MemoryObjects):
     """A store whose listings take their time."""
@@ -166,8 +227,8 @@ class Slow(MemoryObjects):
     delay: float = 0.0
     after_listing: Callable[[], None] = lambda: None
 
-    def list_page(self, prefix: str, /, *, after: str = "") -> Page:
-        page = super().list_page(prefix, after=after)
+    def list_page(self, prefix: str, /, *, after: str = "", following: str = "") -> Page:
+        page = super().list_page(prefix, after=after, following=following)
         self.time += self.delay
         self.after_listing()
         return page

@@ -198,7 +198,7 @@ FAULTS = [
     ("write", cut, NOT_WRITTEN, "a blob of 1,024 bytes was taken, and has 1,023"),
     ("read", backwards, "read-back=failed touch=warning", "is corrupt"),
     ("read", lambda self, key, **_: MemoryObjects.read(self, key), "read-back=warning", "ranges"),
-    ("list_page", lambda *_, **__: Page((), True), LISTED, "is not listed yet"),
+    ("list_page", lambda *_, **__: Page(()), LISTED, "is not listed yet"),
     ("list_page", lambda self, key, **_: MemoryObjects.list_page(self, key), LISTED, "its start"),
     ("_put", bare, "replace=warning", "metadata of a name is not kept"),
     ("load", weak, "replace=warning", "merge=true never gets through"),
