@@ -167,9 +167,21 @@ class ObjectPlace:
             client.delete(key, version=entry.version)
         except NotFound:
             return None
+        except Outdated as error:
+            return None if self._is_gone(key) else error
         except CachexportError as error:
             return error
         return None
+
+    def _is_gone(self, key: str) -> bool:
+        # A deletion whose answer is lost is sent again: some stores say then that it is outdated.
+        try:
+            self._client.head(key)
+        except NotFound:
+            return True
+        except CachexportError:
+            return False
+        return False
 
     def _is_name(self, stored: Stored) -> bool:
         # Some tools leave an empty object in place of a folder.

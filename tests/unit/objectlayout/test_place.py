@@ -220,6 +220,18 @@ def test_a_name_that_is_written_again_as_it_was_stays() -> None:
     assert place(client).withdraw(place(client).entries()) == {}
 
 
+def test_a_deletion_that_was_sent_twice_is_one() -> None:
+    class Stuttering(MemoryObjects):
+        def delete(self, key: str, /, *, version: str | None = None) -> None:
+            super().delete(key, version=version)
+            raise Outdated(f"{key} is not there")
+
+    client = Stuttering()
+    put(client, "main", 1)
+    assert place(client).withdraw(place(client).entries()) == {}
+    assert place(client).entries() == []
+
+
 @dataclass
 class Slow(MemoryObjects):
     """A store whose listings take their time."""
