@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cachexport.api.ends import open_source, opened
 from cachexport.api.moving import load_cache
-from cachexport.errors import NotFound
+from cachexport.errors import InvalidAttr, NotFound
 from cachexport.maintenance.places import open_place
 from cachexport.spec import parse_spec
 from cachexport.transfer.importer import load_caches, load_named, numbered
@@ -127,7 +127,7 @@ def verify_names(
     What is no cache is left out. No blob is read twice. Raises NotFound when nothing matches.
     """
     from cachexport.maintenance import names
-    from cachexport.maintenance.verify import damage_of
+    from cachexport.maintenance.verify import damage_of, damaged
 
     known: Contents = {}
     verified = []
@@ -137,6 +137,8 @@ def verify_names(
                 items = _verify(place.source(entry.name), deep, progress, known)
             except NotFound:
                 items = damage_of(place, entry)
+            except InvalidAttr as error:
+                items = [damaged(error)]
             verified += [replace(item, name=entry.name) for item in items]
     return verified
 

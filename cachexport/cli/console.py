@@ -46,6 +46,11 @@ def printable(text: str) -> str:
     return "".join(_visible(letter) for letter in text)
 
 
+def in_line(text: str) -> str:
+    """Give text that is printable and has no line breaks, for a cell of a table."""
+    return printable(text).replace("\n", " ")
+
+
 def _visible(letter: str) -> str:
     if letter.isprintable() or letter == "\n":
         return letter

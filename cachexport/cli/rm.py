@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from cachexport.cli.console import in_line
 from cachexport.cli.layout import verbatim
 from cachexport.cli.output import answer
 from cachexport.cli.specs import complete_spec, hinting_at_paths
@@ -33,4 +34,4 @@ def command(spec: str, force: bool) -> None:
 
     with hinting_at_paths([spec]):
         removed = remove_names(spec, force=force)
-    answer(removed)
+    answer(map(in_line, removed))

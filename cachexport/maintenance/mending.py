@@ -101,7 +101,7 @@ class Mending:
         candidate = replace(desc, size=size)
         try:
             _read(self.cache.provider, candidate)
-        except (Integrity, NotFound, TransferError):
+        except (Integrity, NotFound):
             return None
         return candidate
 

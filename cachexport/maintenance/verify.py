@@ -110,7 +110,7 @@ def verify_source(
     try:
         caches = source.load()
     except (Integrity, Loop, WireFormat) as error:
-        return [_damaged(error)]
+        return [damaged(error)]
     return [
         verify_cache(cache, deep=deep, progress=progress, threads=threads, known=known)
         for cache in caches
@@ -127,7 +127,7 @@ def damage_of(place: Place, entry: Entry) -> list[Verification]:
     except NotFound:
         return []
     except (ContentError, Loop, WireFormat) as error:
-        return [_damaged(error)]
+        return [damaged(error)]
     return []
 
 
@@ -155,7 +155,8 @@ def verify_cache(
     )
 
 
-def _damaged(error: Exception) -> Verification:
+def damaged(error: Exception) -> Verification:
+    """Say that a cache cannot be read at all, and why."""
     fault = Fault(kind=FaultKind.DAMAGED, text=str(error))
     return Verification(records=0, blobs=0, size=0, faults=(fault,))
 

@@ -200,3 +200,17 @@ def test_all_names_takes_one_source_and_one_target(run: InProcess, folder: Path)
     ran = run("export", "--names", "m*", "--progress", "quiet", "--cache-from", local(folder), *to)
     assert ran.code == 0
     assert len(json.loads(ran.out)) == 3
+
+
+def test_names_that_others_wrote_do_nothing_to_a_terminal(run: InProcess, folder: Path) -> None:
+    index = folder / "index.json"
+    index.write_text(index.read_text().replace('"min"', '"a\\u001b[31m\\nb"'))
+    ran = run("ls", local(folder))
+    assert (ran.code, len(ran.out.splitlines())) == (0, 4)
+    assert "\x1b" not in ran.out
+    ran = run("verify", "--progress", "quiet", local(folder), "--names", "*")
+    assert ran.code == 65
+    assert "\x1b" not in ran.out
+    assert ran.out.count("no fault") == 2
+    ran = run("rm", local(folder, tag="a*"))
+    assert (ran.code, ran.out) == (0, "a\\x1b[31m b\n")

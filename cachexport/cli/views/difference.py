@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cachexport.cli.console import printable
+from cachexport.cli.console import in_line
 from cachexport.cli.views.columns import aligned
 from cachexport.cli.views.names import counted, instant, short
 from cachexport.maintenance.diff import Reason
@@ -120,7 +120,7 @@ def _made(result: CacheResult | None) -> str:
 
 
 def _line(text: str) -> str:
-    return printable(text).replace("\n", " ")
+    return in_line(text)
 
 
 def _bold(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cachexport.cli.console import printable
+from cachexport.cli.console import in_line, printable
 from cachexport.cli.views.names import counted, instant, short
 from cachexport.spec.sizes import readable
 
@@ -100,7 +100,7 @@ def _result(result: ExplainedResult) -> Iterator[str]:
 def _layer(layer: ExplainedLayer) -> str:
     size = "?" if layer.size is None else readable(layer.size)
     state = layer.obstacle.kind if layer.obstacle else "there"
-    step = printable(layer.description).replace("\n", " ")
+    step = in_line(layer.description)
     return f"{printable(layer.blob)}  {size:>9}  {state}  {step}".rstrip()
 
 

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from cachexport.cli.amounts import readable_span
-from cachexport.cli.console import printable
+from cachexport.cli.console import in_line
 from cachexport.cli.views.columns import aligned
 from cachexport.spec.sizes import readable
 
@@ -37,13 +37,13 @@ def age(time: float | None, now: float) -> str:
 def _row(item: NamedCache, now: float) -> tuple[str, ...]:
     is_cache = item.kind not in ("none", "damaged")
     return (
-        printable(item.name),
+        in_line(item.name),
         age(item.time, now),
         readable(item.size) if not item.fault else "-",
         str(item.records) if is_cache else "-",
         str(item.layers) if is_cache else "-",
         item.kind,
-        printable(item.fault),
+        in_line(item.fault),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from cachexport.cli.console import printable
+from cachexport.cli.console import in_line
 from cachexport.cli.views.columns import aligned
 from cachexport.cli.views.listing import age
 from cachexport.cli.views.names import counted
@@ -39,12 +39,12 @@ def document_lines(found: Sequence[Pruning]) -> Iterator[str]:
 
 def _row(item: PrunedName, now: float, several: bool) -> tuple[str, ...]:
     return (
-        printable(f"{item.place}: {item.name}" if several else item.name),
+        in_line(f"{item.place}: {item.name}" if several else item.name),
         age(item.time, now),
         readable(item.size),
         readable(item.own),
         "stays" if item.stays else "goes",
-        printable(item.reason),
+        in_line(item.reason),
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cachexport.cli.console import printable
+from cachexport.cli.console import in_line, printable
 from cachexport.cli.views.names import counted
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def table_lines(found: Sequence[Repair]) -> Iterator[str]:
     """Give for every name what became of it, and what was wrong."""
     for item in found:
         outcome = click.style(f"{item.outcome:<8}", fg=_COLOURS[item.outcome])
-        yield f"{outcome}  {printable(item.name)}{_figures(item)}"
+        yield f"{outcome}  {in_line(item.name)}{_figures(item)}"
         for fault in item.faults[:_TOLD]:
             yield f"          {printable(fault)}"
         if len(item.faults) > _TOLD:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cachexport.cli.console import printable
+from cachexport.cli.console import in_line, printable
 from cachexport.cli.views.columns import aligned
 from cachexport.cli.views.names import counted, form_of, instant, short, title
 from cachexport.envelope.size import IMPORT_LIMIT
@@ -107,7 +107,7 @@ def _row(record: Record, inspection: Inspection) -> tuple[str, ...]:
         instant(newest.created_at),
         str(newest.depth),
         "?" if size is None else readable(size),
-        printable(layer.description).replace("\n", " ") if layer else "",
+        in_line(layer.description) if layer else "",
     )
 
 

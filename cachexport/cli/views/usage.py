@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from cachexport.cli.console import printable
+from cachexport.cli.console import in_line
 from cachexport.cli.views.columns import aligned
 from cachexport.cli.views.names import counted, short
 from cachexport.spec.sizes import readable
@@ -45,9 +45,7 @@ _Table = tuple[_Row, list[_Row]]
 
 def _names(usage: Usage) -> _Table:
     ordered = sorted(usage.names, key=lambda item: -item.size)
-    rows: list[_Row] = [
-        (*_bytes(item), f"{item.blobs:,}", printable(item.name)) for item in ordered
-    ]
+    rows: list[_Row] = [(*_bytes(item), f"{item.blobs:,}", in_line(item.name)) for item in ordered]
     return ("SIZE", "UNIQUE", "SHARED", "BLOBS", "NAME"), rows
 
 
@@ -68,7 +66,7 @@ def _layers(usage: Usage) -> _Table:
 def _records(usage: Usage) -> _Table:
     names = [name.name for name in usage.names] if len(usage.names) > 1 else [""]
     rows: list[_Row] = [
-        (*_bytes(item), short(item.digest), printable(names[item.name])) for item in usage.records
+        (*_bytes(item), short(item.digest), in_line(names[item.name])) for item in usage.records
     ]
     return ("SIZE", "UNIQUE", "SHARED", "RECORD", "NAME"), rows
 
@@ -78,7 +76,7 @@ def _bytes(item: NameUsage | RecordUsage) -> tuple[str, str, str]:
 
 
 def _line(text: str) -> str:
-    return printable(text).replace("\n", " ")
+    return in_line(text)
 
 
 def _name(item: NameUsage) -> dict[str, Any]:

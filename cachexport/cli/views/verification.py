@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cachexport.cli.console import printable
+from cachexport.cli.console import in_line, printable
 from cachexport.cli.views.names import counted, title
 from cachexport.spec.sizes import readable
 
@@ -21,7 +21,7 @@ def table_lines(found: Sequence[Verification]) -> Iterator[str]:
     """Give for every cache its faults, and a line that sums it up."""
     for number, item in enumerate(found, 1):
         if item.name:
-            yield click.style(printable(item.name), bold=True)
+            yield click.style(in_line(item.name), bold=True)
         elif len(found) > 1:
             yield click.style(title(number, len(found)), bold=True)
         for fault in item.faults:

@@ -19,7 +19,7 @@ from cachexport.chains import CacheChains
 from cachexport.envelope.cache import WrappedCache
 from cachexport.envelope.form import Form
 from cachexport.envelope.manifest import encode_manifest
-from cachexport.errors import NotFound
+from cachexport.errors import BackendError, NotFound, TransferError
 from cachexport.maintenance import repair
 from cachexport.maintenance.repair import Outcome
 from cachexport.oci.descriptor import UNCOMPRESSED
@@ -289,3 +289,29 @@ def test_what_is_saved_is_a_part_of_what_was(folder: Path) -> None:
         }
         assert found.config.records[number].digest not in {r.digest for r in saved.records}
     assert salvage(found.config) is found.config
+
+
+def test_a_failure_to_read_is_no_reason_to_drop_results(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = layer(folder)
+    path.write_bytes(path.read_bytes() + b"?")
+    before, digest = caches.files(folder), cache().layers[0].digest
+
+    class Failing:
+        def read(self, size: int, /) -> bytes:
+            raise BackendError("the disk is failing", op="read")
+
+        def close(self) -> None:
+            pass
+
+    opened = Layout.open
+
+    def open_failing(self: Layout, desc: Descriptor, /) -> object:
+        return Failing() if desc.digest == digest else opened(self, desc)
+
+    monkeypatch.setattr(Layout, "open", open_failing)
+    with pytest.raises(TransferError, match="the disk is failing"):
+        repair_names(spec(folder))
+    monkeypatch.undo()
+    assert caches.files(folder) == before
