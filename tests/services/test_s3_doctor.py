@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from support.services.messages import Request
     from support.services.s3 import S3
 
-README = Path(__file__).parents[2] / "README.md"
+BACKENDS = Path(__file__).parents[2] / "docs" / "backends.md"
 
 
 @pytest.fixture(autouse=True)
@@ -238,14 +238,14 @@ def test_a_region_that_is_wrong_or_missing(moto: Place) -> None:
     assert "region=us-east-1" in region.advice
 
 
-def test_the_readme_shows_what_is_shown(
+def test_the_page_of_backends_shows_what_is_shown(
     place: Place,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     pattern = r"^```\n\$ AWS_PROFILE=ci cachexport doctor (\S+)\n(.*?)^```$"
-    [(spec, shown)] = re.findall(pattern, README.read_text(encoding="utf-8"), re.M | re.S)
+    [(spec, shown)] = re.findall(pattern, BACKENDS.read_text(encoding="utf-8"), re.M | re.S)
     log_in(tmp_path / "home", place.s3.admin)
     monkeypatch.setenv("AWS_PROFILE", "ci")
     with (
