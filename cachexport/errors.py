@@ -105,6 +105,10 @@ class FailedPrecondition(ContentError):
     """The state of things does not allow the operation."""
 
 
+class Shared(FailedPrecondition):
+    """Something cannot go alone: it is what others are too."""
+
+
 class Conflict(ContentError):
     """Somebody else changed the same thing at the same time; trying again may help."""
 

@@ -22,6 +22,8 @@ class Answer:
     """The specification, without its secrets."""
     response: dict[str, str] = field(default_factory=dict)
     error: CachexportError | None = None
+    name: str = ""
+    """The name of the cache, where many are copied each under its own."""
     ignored: bool = False
     """Whether the target says `ignore-error`."""
 

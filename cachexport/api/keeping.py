@@ -16,7 +16,7 @@ from cachexport.transfer.importer import load_caches
 from cachexport.transfer.progress import silent
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from cachexport.maintenance.compact import Compacted
     from cachexport.maintenance.prune import Plan, Pruning
@@ -94,7 +94,13 @@ def compact_cache(
     return compacted
 
 
-def remove_names(spec: str, *, force: bool = False) -> list[str]:
+def remove_names(
+    spec: str,
+    *,
+    force: bool = False,
+    dry_run: bool = False,
+    removed: Callable[[str], None] = lambda name: None,
+) -> list[str]:
     """Take away the name of a specification, or all that match its pattern, and give them.
 
     The blobs stay until `prune_caches`. See `maintenance.names.remove_names`.
@@ -102,7 +108,9 @@ def remove_names(spec: str, *, force: bool = False) -> list[str]:
     from cachexport.maintenance import names
 
     with closing(open_place(spec)) as place:
-        return names.remove_names(place, name_of(spec), force=force)
+        return names.remove_names(
+            place, name_of(spec), force=force, dry_run=dry_run, removed=removed
+        )
 
 
 def touch_cache(spec: str) -> int:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from cachexport.api.ends import open_source, opened
 from cachexport.api.moving import load_cache
 from cachexport.errors import InvalidAttr, NotFound
-from cachexport.maintenance.places import open_place
+from cachexport.maintenance.places import has_pattern, name_of, open_place
 from cachexport.spec import parse_spec
 from cachexport.transfer.importer import load_caches, load_named, numbered
 from cachexport.transfer.progress import silent, step
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from cachexport.envelope.cache import Cache
     from cachexport.maintenance.diff import Difference
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from cachexport.maintenance.verify import Contents, Verification
     from cachexport.oci.timestamp import Timestamp
     from cachexport.spec import Spec
+    from cachexport.transfer.place import Entry, Place
     from cachexport.transfer.progress import Progress
 
 
@@ -99,12 +100,20 @@ def check_cache(source: str, demands: Demands, before: str | None = None) -> lis
     """
     from cachexport.maintenance.gate import check_caches
 
-    caches = load_cache(source)
+    caches = _as_one(load_cache(source))
     old: list[Cache] | None = None
     if before is not None:
         with suppress(NotFound):
-            old = load_cache(before)
+            old = _as_one(load_cache(before))
     return check_caches(caches, demands, old)
+
+
+def _as_one(caches: list[Cache]) -> list[Cache]:
+    """Give the caches of a pool as the one that an import makes of them."""
+    from cachexport.spec import CommonExport
+    from cachexport.transfer.prepare import prepare_merged
+
+    return caches if len(caches) == 1 else [prepare_merged(caches, CommonExport())]
 
 
 def verify_cache(
@@ -112,9 +121,14 @@ def verify_cache(
 ) -> list[Verification]:
     """Look whether all that a source's caches need is there, and with `deep` whether it is right.
 
-    Gives one verification for each cache, with every fault that was found. Raises NotFound when
-    there is no cache.
+    Gives one verification for each cache, with every fault that was found; those of a source with
+    a pattern tell their names. Raises NotFound when there is no cache.
     """
+    from cachexport.maintenance.names import meant
+
+    if has_pattern(source):
+        with closing(open_place(source)) as place:
+            return _verify_all(place, meant(place, name_of(source)), deep, progress)
     known: Contents = {}
     return _verify(parse_spec(source), deep, progress, known)
 
@@ -126,20 +140,27 @@ def verify_names(
 
     What is no cache is left out. No blob is read twice. Raises NotFound when nothing matches.
     """
-    from cachexport.maintenance import names
+    from cachexport.maintenance.names import matching
+
+    with closing(open_place(spec)) as place:
+        return _verify_all(place, matching(place, pattern), deep, progress)
+
+
+def _verify_all(
+    place: Place, entries: Iterable[Entry], deep: bool, progress: Progress
+) -> list[Verification]:
     from cachexport.maintenance.verify import damage_of, damaged
 
     known: Contents = {}
     verified = []
-    with closing(open_place(spec)) as place:
-        for entry in names.matching(place, pattern):
-            try:
-                items = _verify(place.source(entry.name), deep, progress, known)
-            except NotFound:
-                items = damage_of(place, entry)
-            except InvalidAttr as error:
-                items = [damaged(error)]
-            verified += [replace(item, name=entry.name) for item in items]
+    for entry in entries:
+        try:
+            items = _verify(place.source(entry.name), deep, progress, known)
+        except NotFound:
+            items = damage_of(place, entry)
+        except InvalidAttr as error:
+            items = [damaged(error)]
+        verified += [replace(item, name=entry.name) for item in items]
     return verified
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -124,22 +125,23 @@ def copy_names(
 
     answers: list[Answer] = []
 
-    def heard(answer: Answer) -> None:
-        answers.append(answer)
+    def heard(name: str, answer: Answer) -> None:
+        answers.append(replace(answer, name=name))
         if answered is not None:
-            answered(answer)
+            answered(answers[-1])
 
     with closing(open_place(source)) as origin, closing(open_place(target)) as goal:
         found = [item for item in names.list_names(origin, pattern) if item.kind != names.NO_CACHE]
         if not found:
             raise NotFound(f"no cache in {origin.title} matches {pattern!r}")
-        for item in found:
+        for item in reversed(found):  # so that the newest is the newest there too
             ends = [origin.source(item.name)], [goal.target(item.name)]
+            hear = partial(heard, item.name)
             try:
-                copy_cache(*ends, progress=progress, threads=threads, answered=heard)
+                copy_cache(*ends, progress=progress, threads=threads, answered=hear)
             except CachexportError as error:
                 if not answers or answers[-1].error is not error:
-                    heard(Answer(str(ends[1][0]), error=error))
+                    hear(Answer(str(ends[1][0]), error=error))
     raise_failures(answers)
     return answers
 

@@ -59,6 +59,7 @@ def _encode(answers: Sequence[Answer], is_one: bool) -> str:
 
 
 def _object(item: Answer) -> dict[str, Any]:
+    named = {"name": item.name} if item.name else {}
     if item.error is None:
-        return dict(item.response)
-    return {"error": str(item.error), "exit_code": item.error.exit_code}
+        return {**named, **item.response}
+    return {**named, "error": str(item.error), "exit_code": item.error.exit_code}

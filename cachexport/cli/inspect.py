@@ -69,14 +69,15 @@ def command(spec: str, form: str, limit: int) -> None:
 
 
 def _inspect(spec: str) -> list[Inspection]:
-    from contextlib import closing
+    from contextlib import ExitStack
 
-    from cachexport.api.ends import open_source
+    from cachexport.api.ends import opened
     from cachexport.errors import NotFound
     from cachexport.maintenance.inspect import inspect_cache
 
-    with closing(open_source(spec)) as source:
-        inspections = [inspect_cache(cache) for cache in source.load()]
+    with ExitStack() as stack:
+        ends = opened(stack, [spec])
+        inspections = [inspect_cache(cache) for _, source in ends for cache in source.load()]
     if not inspections:
         raise NotFound(f"{spec}: the image has no inline cache")
     return inspections

@@ -47,5 +47,4 @@ def command(spec: str, days: int, apply: bool) -> None:
         f"names go after {rules.name_days} days without an export, blobs after {rules.blob_days}; "
         "builds that only import renew nothing: `cachexport touch` does"
     )
-    if not apply:
-        console.hint("nothing was set; --apply does it")
+    console.hint("the rules are set" if apply else "nothing was set; --apply does it")

@@ -19,8 +19,9 @@ from cachexport.cli.specs import complete_spec, hinting_at_paths
     epilog=verbatim(
         """
         Columns:
-          AGE    since the name was last written; in a registry, which does not
-                 tell that, since its newest result was made
+          AGE    since the name was last written: in a directory its manifest,
+                 which names may share; in a registry, which does not tell it,
+                 since the newest result was made
           SIZE   all that the name needs; names may share it, see `du`
           KIND   the form of a cache; `none` is no cache, `damaged` cannot be
                  read, and FAULT says why

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
         Fields of the JSON:
           places[]   title, dry_run, freed (null or blobs, size), kept, young,
-                     names[]
+                     failures[], names[]
           names[]    place, name, time, size, own, stays, reason
 
         Examples:
@@ -65,7 +65,9 @@ if TYPE_CHECKING:
 @click.option("--yes", is_flag=True, help="Do it.")
 @format_option("table", "json")
 @progress_option
+@click.pass_context
 def command(
+    ctx: click.Context,
     specs: Sequence[str],
     keep_last: int | None,
     keep_names: tuple[str, ...],
@@ -80,7 +82,8 @@ def command(
     """Remove old names, and the blobs that no name needs.
 
     Of each SPEC the whole directory, bucket prefix or repository is meant, whatever name it has.
-    Nothing is deleted without --yes: it is told what would be.
+    Nothing is deleted without --yes: it is told what would be. The exit code is 0 unless a name
+    could not be removed.
     """
     from cachexport.api.keeping import prune_caches
     from cachexport.cli.views.pruning import document_lines, table_lines
@@ -97,3 +100,4 @@ def command(
         found = prune_caches(specs, plan, progress=progress)
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     answer(document_lines(found) if form == "json" else table_lines(found, width))
+    ctx.exit(max(item.exit_code for item in found))

@@ -67,8 +67,9 @@ def command(
     """Rewrite names without what is gone or damaged.
 
     Blobs that --from has are restored. Results whose blobs are gone or wrong are left out, so that
-    builds work again. What somebody else writes meanwhile is not overwritten. The exit code is 65
-    when a name is left damaged, else 0.
+    builds work again; with --deep a blob that is not what it should be is deleted, where that can
+    be done, so that no build takes it for good. What somebody else writes meanwhile is not
+    overwritten. The exit code is 65 when a name is left damaged, else 0.
     """
     from cachexport.api.keeping import repair_names
     from cachexport.cli.views.repairs import document_lines, table_lines
@@ -83,5 +84,5 @@ def command(
             dry_run=dry_run,
             progress=progress,
         )
-    answer(document_lines(found) if form == "json" else table_lines(found))
+    answer(document_lines(found) if form == "json" else table_lines(found, dry_run=dry_run))
     ctx.exit(WireFormat.exit_code if any(item.outcome == "damaged" for item in found) else 0)

@@ -23,15 +23,18 @@ from cachexport.cli.specs import complete_spec, hinting_at_paths
 )
 @click.argument("spec", shell_complete=complete_spec)
 @click.option("--force", is_flag=True, help="Also what is no cache or cannot be understood.")
-def command(spec: str, force: bool) -> None:
+@click.option("--dry-run", is_flag=True, help="Only say which names would go.")
+def command(spec: str, force: bool, dry_run: bool) -> None:
     """Take a name away, or all that match its pattern.
 
     The names that went are answered. Their blobs stay until `prune`; a registry frees them by
-    itself. A registry deletes a manifest with all of its tags, so a tag that shares its manifest
-    with another one stays. The exit code is 66 when there is no such name.
+    itself. A registry deletes a manifest with all of its tags: a tag that shares its manifest
+    with one that is to stay cannot be removed, which is an error. The exit code is 66 when there
+    is no such name.
     """
     from cachexport.api.keeping import remove_names
 
     with hinting_at_paths([spec]):
-        removed = remove_names(spec, force=force)
-    answer(map(in_line, removed))
+        remove_names(
+            spec, force=force, dry_run=dry_run, removed=lambda name: answer([in_line(name)])
+        )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cachexport.cli import console
 from cachexport.cli.layout import verbatim
 from cachexport.cli.options import format_option, names_option, progress_option, reporting
 from cachexport.cli.output import answer
@@ -65,6 +66,8 @@ def command(
         else:
             found = verify_names(spec, pattern, deep=deep, progress=progress)
     _show(found, form)
+    if any(item.faults for item in found):
+        console.hint("`cachexport repair` rewrites a name without what is gone or damaged")
     ctx.exit(max((item.exit_code for item in found), key=_badness, default=0))
 
 

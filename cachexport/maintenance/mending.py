@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from cachexport.maintenance.verify import Fault
     from cachexport.oci.digest import Digest
 
+_log = logging.getLogger(__name__)
 _SPOILED = frozenset({FaultKind.WRONG_SIZE, FaultKind.CORRUPT})
 _UNUSABLE = _SPOILED | {FaultKind.MISSING}
 
@@ -70,7 +72,7 @@ class Mending:
         for desc in layers:
             kind = wrong.get(desc.digest)
             mended = self._put_right(desc, kind)
-            if mended is None and self._restore(desc, target):
+            if mended is None and self._restore(desc, target, was_there=kind in _SPOILED):
                 mended, restored = desc, restored + 1
             if mended is not None:
                 descs.append(mended)
@@ -105,8 +107,16 @@ class Mending:
             return None
         return candidate
 
-    def _restore(self, desc: Descriptor, target: Ingester) -> bool:
-        return self.origins.have(desc) if self.dry_run else self.origins.restore(desc, target)
+    def _restore(self, desc: Descriptor, target: Ingester, *, was_there: bool) -> bool:
+        if self.dry_run:
+            return self.origins.have(desc)
+        if not self.origins.restore(desc, target):
+            return False
+        # A registry may drop what it takes for a blob that it has already.
+        if was_there and is_spoiled(self.cache.provider, desc.digest):
+            _log.warning("%s was sent anew, but the damaged one is still there", desc.digest)
+            return False
+        return True
 
     def _marshalled(self, config: CacheConfig, descs: Sequence[Descriptor]) -> WrappedCache:
         chains = CacheChains.parse(config, descs, _Certain(self.cache.provider))

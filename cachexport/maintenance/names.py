@@ -22,7 +22,7 @@ from cachexport.transfer.parallel import map_parallel
 from cachexport.transfer.place import Sweepable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from cachexport.oci.digest import Digest
     from cachexport.transfer.place import Contents, Entry, Place
@@ -94,21 +94,32 @@ def pool(place: Place, name: str, newest: int | None = None) -> list[str]:
     return [item.entry.name for item in ordered][:newest]
 
 
-def remove_names(place: Place, pattern: str, *, force: bool = False) -> list[str]:
+def remove_names(
+    place: Place,
+    pattern: str,
+    *,
+    force: bool = False,
+    dry_run: bool = False,
+    removed: Callable[[str], None] = lambda name: None,
+) -> list[str]:
     """Take away the name that is just this, else those that it matches, and give them.
 
-    What is no cache or cannot be understood is removed with `force` only. Raises NotFound when
-    there is none, FailedPrecondition or an ExceptionGroup for what could not be removed.
+    What is no cache or cannot be understood is removed with `force` only. `removed` hears each
+    that went, or with `dry_run` would. Raises NotFound when there is none, and, when others went,
+    FailedPrecondition or an ExceptionGroup for what could not be removed.
     """
     entries = meant(place, pattern)
     if not force:
         map_parallel(partial(_check_cache, place), entries, THREADS)
-    refused = place.withdraw(entries)
+    refused = {} if dry_run else place.withdraw(entries)
+    gone = [entry.name for entry in entries if entry.name not in refused]
+    for name in gone:
+        removed(name)
     if len(refused) == 1:
         raise next(iter(refused.values()))
     if refused:
         raise ExceptionGroup("some names stay", list(refused.values()))
-    return [entry.name for entry in entries]
+    return gone
 
 
 def touch_names(place: Place, pattern: str) -> int:

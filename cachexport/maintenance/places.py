@@ -39,6 +39,14 @@ def name_of(text: str | Spec) -> str:
     return name
 
 
+def has_pattern(text: str | Spec) -> bool:
+    """Say whether a specification has a pattern for a name."""
+    spec = parse_spec(text)
+    backend = find_backend(spec.type)
+    name = backend.name(spec) if isinstance(backend, Keeping) else None
+    return bool(name and _WILD & set(name))
+
+
 def expand(text: str | Spec) -> list[Spec]:
     """Give a specification for each name that matches, newest first, if this one has a pattern.
 
@@ -46,16 +54,16 @@ def expand(text: str | Spec) -> list[Spec]:
     at most. Any other specification is given as it is. Raises NotFound when nothing matches.
     """
     spec = parse_spec(text)
-    backend = find_backend(spec.type)
-    name = backend.name(spec) if isinstance(backend, Keeping) else None
-    if name is None or not _WILD & set(name):
+    if not has_pattern(spec):
+        if _NEWEST in spec.attrs:
+            raise InvalidAttr(_NEWEST, f"newest= needs a pattern for a name, such as pr-*: {spec}")
         return [spec]
     from cachexport.maintenance.names import pool
 
     with closing(open_place(spec)) as place:
-        found = pool(place, name, _newest(spec))
+        found = pool(place, name_of(spec), _newest(spec))
         if not found:
-            raise NotFound(f"no cache in {place.title} matches {name!r}")
+            raise NotFound(f"no cache in {place.title} matches {name_of(spec)!r}")
         return [place.source(each) for each in found]
 
 

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from cachexport.errors import Integrity, InvalidInputError
+from cachexport.errors import Integrity, InvalidInputError, Outdated, Shared
 from cachexport.maintenance.marks import BlobTable, Mark, mark
 from cachexport.maintenance.retention import Retention, Verdict, judge
 from cachexport.transfer.place import Sweepable
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from cachexport.transfer.place import Entry, Place, StoredBlob
     from cachexport.transfer.progress import Progress
 
-GRACE = 48 * 3600.0
+_HOUR = 3600.0
+GRACE = 48 * _HOUR
 """Seconds: BuildKit's 24 hours without a touch, and a day for the longest export."""
 
 
@@ -86,6 +87,13 @@ class Pruning:
     young: Bytes
     """Blobs that no name needs, but of which an export may need some."""
     dry_run: bool
+    failures: tuple[CachexportError, ...] = ()
+    """Why names that should have gone are still there."""
+
+    @property
+    def exit_code(self) -> int:
+        """What a command ends with: 0 unless a name could not be removed."""
+        return max((error.exit_code for error in self.failures), default=0)
 
 
 def prune_places(
@@ -100,9 +108,9 @@ def prune_places(
     for place in places:
         if isinstance(place, Sweepable) and plan.grace < place.shortest_grace:
             raise InvalidInputError(
-                f"a grace of {plan.grace:g} s is too short for {place.title}: exports count on "
-                f"blobs that are younger than {place.shortest_grace:g} s (touch_refresh), and "
-                "need time after that"
+                f"a grace of {plan.grace / _HOUR:g} h is too short for {place.title}: exports "
+                f"count on blobs that are younger than {place.shortest_grace / _HOUR:g} h "
+                "(touch_refresh), and need time after that"
             )
     return [_pruned(group, plan, now, progress) for group in _grouped(places)]
 
@@ -150,6 +158,7 @@ def _prune(
         kept=kept,
         young=tally.young if tally else Bytes(),
         dry_run=plan.dry_run,
+        failures=tuple(found.error for found in verdicts.values() if found.error),
     )
 
 
@@ -163,8 +172,16 @@ def _withdraw(places: Sequence[Place], verdicts: dict[Mark, Verdict]) -> dict[Ma
         errors: dict[str, CachexportError] = place.withdraw([item.entry for item in going])
         for item in going:
             if item.entry.name in errors:
-                refused[item] = Verdict(True, str(errors[item.entry.name]))
+                refused[item] = _refused(errors[item.entry.name])
     return refused
+
+
+def _refused(error: CachexportError) -> Verdict:
+    if isinstance(error, Outdated):
+        return Verdict(True, "written by somebody else just now")
+    if isinstance(error, Shared):
+        return Verdict(True, str(error))
+    return Verdict(True, "could not be removed", error)
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -109,12 +109,19 @@ class _Repairing:
         spec = self.place.target(entry.name, force=True)
         with closing(find_backend(spec.type).target(spec)) as target:
             damage = self._damage(entry)
-            if damage and self._restore_envelope(entry, target):
-                damage = self._damage(entry)
+            restored = self._restore_envelope(entry, target) if damage else 0
+            if restored and self.plan.dry_run:
+                return _restored(entry, damage, restored)
+            was, damage = damage, self._damage(entry) if restored else damage
             cache = self.place.salvage(entry)
             if cache is None:
                 return self._unusable(entry, damage) if damage else None
-            return self._mend(entry, cache, damage, target)
+            found = self._mend(entry, cache, damage, target)
+            if not restored or damage:
+                return found
+            if found.outcome is Outcome.SOUND:
+                return _restored(entry, was, restored)
+            return replace(found, faults=(was, *found.faults), restored=found.restored + restored)
 
     def _damage(self, entry: Entry) -> str:
         try:
@@ -125,11 +132,9 @@ class _Repairing:
             return str(error)
         return ""
 
-    def _restore_envelope(self, entry: Entry, target: Target) -> bool:
-        if self.plan.dry_run:
-            return False
-        origins = Origins(self.plan.origins, self.progress)
-        return restore_envelope(origins, entry.version.split(), target.ingester)
+    def _restore_envelope(self, entry: Entry, target: Target) -> int:
+        origins, digests = Origins(self.plan.origins, self.progress), entry.version.split()
+        return restore_envelope(origins, digests, target.ingester, dry_run=self.plan.dry_run)
 
     def _unusable(self, entry: Entry, damage: str) -> Repair:
         if not self.plan.drop_damaged:
@@ -180,6 +185,11 @@ class _Repairing:
                 bad = [digest for digest in mended.spoiled if is_spoiled(provider, digest)]
                 self.place.delete(bad)
         return Outcome.REPAIRED
+
+
+def _restored(entry: Entry, damage: str, blobs: int) -> Repair:
+    outcome = Outcome.REPAIRED
+    return Repair(name=entry.name, outcome=outcome, faults=(damage,), restored=blobs)
 
 
 def _results(config: CacheConfig) -> int:

@@ -65,17 +65,25 @@ class Origins:
         return None
 
 
-def restore_envelope(origins: Origins, digests: Iterable[str], target: Ingester) -> bool:
-    """Copy manifests, and the configs of caches that they name; say whether any was had."""
-    restored = False
+def restore_envelope(
+    origins: Origins, digests: Iterable[str], target: Ingester, *, dry_run: bool
+) -> int:
+    """Copy manifests, and the configs of caches that they name; say how many blobs were had.
+
+    With `dry_run` nothing is copied.
+    """
+    restored = 0
     for text in digests:
         with suppress(InvalidDigest, WireFormat):
             raw = origins.read(Digest.parse(text))
             if raw is None:
                 continue
             manifest = decode_manifest(raw)
+            config = manifest.cache_config
+            restored += 1
+            if dry_run:
+                restored += bool(config and origins.have(config))
+                continue
             ingest_bytes(target, Descriptor.of(raw, manifest.media_type), raw)
-            if manifest.cache_config is not None:
-                origins.restore(manifest.cache_config, target)
-            restored = True
+            restored += bool(config and origins.restore(config, target))
     return restored

@@ -12,6 +12,7 @@ from cachexport.errors import InvalidInputError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from cachexport.errors import CachexportError
     from cachexport.maintenance.marks import BlobTable, Mark
 
 _DAY = 24 * 3600.0
@@ -44,6 +45,8 @@ class Verdict:
 
     stays: bool
     reason: str = ""
+    error: CachexportError | None = None
+    """Why it stays although it should have gone."""
 
 
 def judge(

@@ -31,9 +31,8 @@ def load_named(
 ) -> list[tuple[str, Sequence[Cache]]]:
     """Read the caches of sources that are given with their names; give them with these.
 
-    Of several sources one that is not there, or whose manifest is not, is a warning: before its
-    first build there is no cache. Raises NotFound when none is there, and whatever is wrong with
-    one that is.
+    Of several sources one that is not there is a warning: before its first build there is no
+    cache. Raises NotFound when none is there, and whatever is wrong with one that is.
     """
     loaded: list[tuple[str, Sequence[Cache]]] = []
     absent: list[str] = []

@@ -47,6 +47,17 @@ def test_the_reference_has_the_help_of_every_command(run, monkeypatch):
     assert list(shown) == [run(verb, "--help").out for verb in verbs]
 
 
+def test_the_python_of_the_readme_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    [code] = re.findall(
+        r"^```python\n(import cachexport\n.*?)^```$", README, re.MULTILINE | re.DOTALL
+    )
+    found = {}
+    exec(code, found)
+    assert list(found["response"]) == ["cache.manifest"]
+    assert len(found["chains"]) == 2
+
+
 def test_the_test_command_is_what_ci_runs():
     [command] = re.findall(r"^python3 -m venv .*pytest.*$", README, re.MULTILINE)
     assert command in (ROOT / ".ci" / "run").read_text().splitlines()

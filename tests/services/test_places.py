@@ -11,12 +11,14 @@ import pytest
 from support import caches
 from support.services.exports import hasten
 from support.services.push import push_blob, push_manifest
+from support.services.registry import running_registry
 from support.small import BEGIN, small_chains
 
 from cachexport import (
     Descriptor,
     Digest,
     copy_cache,
+    copy_names,
     export_cache,
     list_names,
     load_cache,
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from support.services.registry import Registry
 
     Spec = Callable[[str], str]
+    Places = Callable[[str], Spec]
 
 MAX = f"type=local,src={caches.FOLDER / 'max'}"
 HOUR = 3600.0
@@ -242,3 +245,48 @@ def test_what_is_no_cache_is_left_alone(registry: Registry, repo: str) -> None:
     with pytest.raises(FailedPrecondition, match="no cache"):
         remove_names(f"{ref}:app")
     assert remove_names(f"{ref}:app", force=True) == ["app"]
+
+
+def test_what_a_registry_does_not_delete_is_a_failure(tmp_path: Path) -> None:
+    with running_registry(tmp_path, deletes=False) as registry:
+        ref = f"{registry.host}/app"
+        for number, name in enumerate(("old", "older", "new")):
+            put(f"{ref}:{name}", number, seconds=number * 100)
+        [done] = prune_caches([ref], plan(keep_last=1))
+        assert (done.exit_code, len(done.failures)) == (70, 2)
+        assert all("allow deletion" in str(error) for error in done.failures)
+        assert {item.name: item.reason for item in done.names} == {
+            "new": "among the newest 1",
+            "old": "could not be removed",
+            "older": "could not be removed",
+        }
+        [told] = prune_caches([ref], Plan(retention=Retention(keep_last=1)))
+        assert (told.exit_code, told.failures) == (0, ())
+
+
+def test_names_that_went_are_told_though_others_stay(registry: Registry, repo: str) -> None:
+    ref = f"{registry.host}/{repo}"
+    put(f"{ref}:main", 1, 2)
+    tag_cache(f"{ref}:main", "pr-2")
+    put(f"{ref}:pr-1", 3)
+    gone: list[str] = []
+    assert remove_names(f"{ref}:pr-1", dry_run=True, removed=gone.append) == gone == ["pr-1"]
+    gone.clear()
+    with pytest.raises(FailedPrecondition, match="pr-2 cannot be removed without main"):
+        remove_names(f"{ref}:pr-*", removed=gone.append)
+    assert gone == ["pr-1"]
+    assert registry.tags(repo) == ["main", "pr-2"]
+
+
+def test_ages_keep_their_order_when_a_place_moves(spec: Spec, places: Places, kind: str) -> None:
+    other = places("s3" if kind == "local" else "local")
+    for number, name in enumerate(("c", "a", "b")):
+        put(spec(name), 9, number, seconds=number * 100)
+    order = [item.name for item in list_names(spec("x"))]
+    copy_names(spec("x"), other("x"))
+    moved = [item.name for item in list_names(other("x"))]
+    if kind == "local":  # a bucket tells times to the second
+        times = {item.name: item.time for item in list_names(other("x"))}
+        assert sorted(times, key=lambda name: (-(times[name] or 0), order.index(name))) == order
+    else:
+        assert moved == order

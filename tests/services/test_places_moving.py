@@ -75,7 +75,8 @@ def test_the_command_moves_a_place_and_answers_for_each_name(
     ends = ("--cache-from", origin("x"), "--cache-to", f"type=local,dest={goal}")
     ran = process("export", "--all-names", "--progress", "quiet", *ends)
     assert (ran.code, ran.err) == (0, "")
-    assert [list(item) for item in json.loads(ran.out)] == [["cache.manifest"]] * 2
+    assert [list(item) for item in json.loads(ran.out)] == [["name", "cache.manifest"]] * 2
+    assert [item["name"] for item in json.loads(ran.out)] == ["main", "pr-1"]  # oldest first
     assert set(digests(lambda name: f"type=local,src={goal},tag={name}")) == {"main", "pr-1"}
 
 
@@ -122,6 +123,21 @@ def test_blobs_come_back_from_another_place(
     assert (found.outcome, found.restored, found.lost_results) == (Outcome.REPAIRED, 1, 0)
     assert digests(spec) == before
     assert all(not item.faults for item in verify_names(spec("x"), deep=True))
+
+
+def test_what_a_registry_does_not_take_anew_is_left_out(
+    places: Places, registry: Registry, tmp_path: Path
+) -> None:
+    """docker-registry drops an upload of a digest that it has, were its own copy damaged."""
+    spec, copy = places("registry"), f"type=local,dest={tmp_path / 'copy'}"
+    put(copy, 28, 29)
+    put(spec("main"), 28, 29)
+    registry.spoil_blob_file(layer(29)[1].digest)
+    origins = [f"type=local,src={tmp_path / 'copy'}"]
+    [found] = repair_names(spec("main"), origins=origins, deep=True)
+    [verified] = verify_names(spec("x"), deep=True)
+    assert not verified.faults
+    assert found.restored + found.lost_results == 1
 
 
 def test_a_layer_that_a_bucket_does_not_describe(places: Places, s3: S3) -> None:

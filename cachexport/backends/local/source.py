@@ -13,7 +13,7 @@ from cachexport.backends.local.errors import translated
 from cachexport.backends.local.layout import Layout, check_source
 from cachexport.backends.local.names import Names
 from cachexport.envelope.read import read_caches
-from cachexport.errors import Conflict, FailedPrecondition, NotFound
+from cachexport.errors import Conflict, FailedPrecondition, Integrity, NotFound
 from cachexport.oci.descriptor import Descriptor
 
 if TYPE_CHECKING:
@@ -49,7 +49,12 @@ class LocalSource:
         `src` is something else, WireFormat and Integrity when it is damaged.
         """
         content = self._open()
-        return read_caches(content, self._resolve(content))
+        desc = self._resolve(content)
+        try:
+            return read_caches(content, desc)
+        except NotFound as error:
+            # To a caller NotFound means that nothing has the name.
+            raise Integrity(f"what {self._attrs.src} names leads nowhere: {error}") from error
 
     def close(self) -> None:
         """See Source."""

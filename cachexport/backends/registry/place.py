@@ -11,9 +11,9 @@ from cachexport.envelope.read import METADATA_LIMIT, read_caches
 from cachexport.errors import (
     CachexportError,
     ContentError,
-    FailedPrecondition,
     NotFound,
     Outdated,
+    Shared,
     WireFormat,
 )
 from cachexport.oci import mediatype
@@ -161,7 +161,7 @@ class RegistryPlace:
         others = staying.get(desc.digest)
         if others is None:
             return None
-        return FailedPrecondition(
+        return Shared(
             f"{self.title}:{name} cannot be removed without {', '.join(sorted(others))}: they need "
             "the same manifest, and a registry deletes it with all of its tags"
         )

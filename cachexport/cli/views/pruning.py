@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from cachexport.cli.console import in_line
+import click
+
+from cachexport.cli.console import in_line, printable
 from cachexport.cli.views.columns import aligned
 from cachexport.cli.views.listing import age
 from cachexport.cli.views.names import counted
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from cachexport.maintenance.prune import Bytes, PrunedName, Pruning
 
 _HEADINGS = ("NAME", "AGE", "SIZE", "OWN", "", "WHY")
+_TOLD = 3
 _RIGHT = {"AGE", "SIZE", "OWN"}
 
 
@@ -60,6 +63,10 @@ def _sums(item: Pruning) -> Iterator[str]:
         yield f"{told}; {_amount(item.freed)} {freed}, {_amount(item.kept)} are needed"
     if item.young.blobs:
         yield f"{_amount(item.young)} more are not needed, but younger than the grace"
+    for text in list(dict.fromkeys(map(str, item.failures)))[:_TOLD]:
+        yield click.style("failed: ", fg="red") + printable(text)
+    if len(item.failures) > _TOLD:
+        yield f"and {len(item.failures) - _TOLD:,} more failures"
     if item.dry_run:
         yield "nothing was deleted; --yes does it"
 
@@ -72,6 +79,7 @@ def _place(item: Pruning) -> dict[str, Any]:
     return {
         "title": item.title,
         "dry_run": item.dry_run,
+        "failures": [str(error) for error in item.failures],
         "freed": None if item.freed is None else _bytes(item.freed),
         "kept": _bytes(item.kept),
         "young": _bytes(item.young),

@@ -20,8 +20,8 @@ _COLOURS = {"sound": "green", "repaired": "yellow", "removed": "red", "damaged":
 _TOLD = 10
 
 
-def table_lines(found: Sequence[Repair]) -> Iterator[str]:
-    """Give for every name what became of it, and what was wrong."""
+def table_lines(found: Sequence[Repair], *, dry_run: bool) -> Iterator[str]:
+    """Give for every name what became of it, or would, and what was wrong."""
     for item in found:
         outcome = click.style(f"{item.outcome:<8}", fg=_COLOURS[item.outcome])
         yield f"{outcome}  {in_line(item.name)}{_figures(item)}"
@@ -29,6 +29,8 @@ def table_lines(found: Sequence[Repair]) -> Iterator[str]:
             yield f"          {printable(fault)}"
         if len(item.faults) > _TOLD:
             yield f"          and {len(item.faults) - _TOLD:,} more faults"
+    if dry_run:
+        yield "nothing was changed; without --dry-run this is done"
 
 
 def document_lines(found: Sequence[Repair]) -> Iterator[str]:

@@ -50,6 +50,11 @@ class Registry:
         """Lose a blob that manifests name; from now on the registry answers 404."""
         self._data(digest).unlink()
 
+    def spoil_blob_file(self, digest: str) -> None:
+        """Change the last byte of a blob."""
+        raw = self._data(digest).read_bytes()
+        self._data(digest).write_bytes(raw[:-1] + bytes([raw[-1] ^ 1]))
+
     def tags(self, repo: str) -> list[str]:
         tags = self._repository(repo) / "_manifests" / "tags"
         return sorted(tag.name for tag in tags.iterdir()) if tags.exists() else []
@@ -80,10 +85,11 @@ def running_registry(
     tokens: TokenServer | None = None,
     authority: Authority | None = None,
     port: int | None = None,
+    deletes: bool = True,
 ) -> Iterator[Registry]:
     """Run a registry: open to all, or for `logins` (htpasswd), or for the bearers of `tokens`.
 
-    With an authority it speaks TLS. Started anew in the same folder, it has what it had.
+    With an authority it speaks TLS; without `deletes` it deletes nothing. Started anew in the same folder, it has what it had.
     """
     port = port or free_port()
     registry = Registry(f"127.0.0.1:{port}", "https" if authority else "http", folder / "storage")
@@ -92,7 +98,7 @@ def running_registry(
         "log": {"level": "info"},
         "storage": {
             "filesystem": {"rootdirectory": str(registry.root)},
-            "delete": {"enabled": True},
+            "delete": {"enabled": deletes},
         },
         "http": _http(registry, authority.issue() if authority else None),
         "auth": _auth(folder, logins, tokens),

@@ -28,7 +28,7 @@ from cachexport.backends.local import lock
 from cachexport.backends.local.layout import Layout
 from cachexport.backends.local.names import Names
 from cachexport.content.protocols import InfoProvider, Ingester
-from cachexport.errors import FailedPrecondition, InvalidAttr, NotFound
+from cachexport.errors import FailedPrecondition, Integrity, InvalidAttr, NotFound
 from cachexport.oci import mediatype
 
 if TYPE_CHECKING:
@@ -185,10 +185,10 @@ def test_what_does_not_exist_is_not_found(tmp_path: Path) -> None:
             _ = source(src=path).provider
 
 
-def test_an_index_without_its_manifest_is_not_found(tmp_path: Path) -> None:
+def test_a_name_that_leads_nowhere_is_damaged(tmp_path: Path) -> None:
     directory = copied("max", tmp_path / "src")
     Names(Layout(directory)).publish("gone", described(b"gone", mediatype.OCI_MANIFEST))
-    with pytest.raises(NotFound, match=str(described(b"gone").digest)):
+    with pytest.raises(Integrity, match=f"leads nowhere.*{described(b'gone').digest}"):
         source(src=directory, tag="gone").load()
 
 

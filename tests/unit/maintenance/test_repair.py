@@ -241,8 +241,11 @@ def test_a_damaged_config_or_manifest(folder: Path, what: str) -> None:
     found = repaired(folder)
     assert found.outcome is Outcome.DAMAGED
     assert str(desc.digest) in found.faults[0]
-    restored = repaired(folder, origins=[f"type=local,src={caches.FOLDER / 'max'}"])
-    assert restored.outcome is Outcome.SOUND
+    origins = [f"type=local,src={caches.FOLDER / 'max'}"]
+    for dry_run in (True, False):
+        restored = repaired(folder, origins=origins, dry_run=dry_run)
+        assert (restored.outcome, restored.restored) == (Outcome.REPAIRED, 2)
+        assert restored.faults == found.faults
     assert caches.files(folder) == before
 
 
