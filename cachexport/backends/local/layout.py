@@ -8,10 +8,10 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cachexport.backends.local.blobfile import BlobReader, open_regular, read_regular
-from cachexport.backends.local.errors import translated
 from cachexport.content.protocols import Info
 from cachexport.errors import FailedPrecondition, InvalidDigest, NotFound
+from cachexport.files.blobfile import BlobReader, open_regular, read_regular
+from cachexport.files.errors import translated
 from cachexport.oci.digest import Digest
 
 if TYPE_CHECKING:

@@ -8,9 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cachexport.backends.local import lock
 from cachexport.backends.local.attrs import LocalExport, LocalImport
-from cachexport.backends.local.errors import translated
 from cachexport.backends.local.index import version
 from cachexport.backends.local.layout import Layout, check_source
 from cachexport.backends.local.names import Names
@@ -29,6 +27,8 @@ from cachexport.errors import (
     Outdated,
     WireFormat,
 )
+from cachexport.files import lock
+from cachexport.files.errors import translated
 from cachexport.oci import mediatype
 from cachexport.spec import CommonExport, Spec, known_attributes, read_attributes
 from cachexport.transfer.place import Contents, Entry, Needs, StoredBlob

@@ -8,12 +8,12 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cachexport.backends.local import lock
-from cachexport.backends.local.errors import translated
 from cachexport.backends.local.layout import Layout, check_source
 from cachexport.backends.local.names import Names
 from cachexport.envelope.read import read_caches
 from cachexport.errors import Conflict, FailedPrecondition, NotFound
+from cachexport.files import lock
+from cachexport.files.errors import translated
 from cachexport.oci.descriptor import Descriptor
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cachexport.backends.local.blobfile import BlobReader
-from cachexport.backends.local.errors import translated
 from cachexport.content.verify import BLOCK
 from cachexport.errors import FailedPrecondition, NotFound, WireFormat
+from cachexport.files.blobfile import BlobReader
+from cachexport.files.errors import translated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
