@@ -13,6 +13,7 @@ from cachexport.errors import FailedPrecondition, InvalidDigest, NotFound
 from cachexport.files.blobfile import BlobReader, open_regular, read_regular
 from cachexport.files.errors import translated
 from cachexport.oci.digest import Digest
+from cachexport.oci.index import INDEX, METADATA_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
     from cachexport.oci.descriptor import Descriptor
 
-INDEX = "index.json"
-_INDEX_LIMIT = 64 << 20
 LAYOUT = "oci-layout"
 _MARKS = frozenset({INDEX, LAYOUT})
 # What is there before the first export has come to its end: buildctl makes directories first.
@@ -167,7 +166,7 @@ def check_target(layout: Layout) -> None:
 
 def _is_index(path: Path) -> bool:
     """Say whether a file of this common name can be a layout's index, or is one begun."""
-    raw = read_regular(path, _INDEX_LIMIT)
+    raw = read_regular(path, METADATA_LIMIT)
     try:
         value = json.loads(raw) if raw else {"manifests": []}
     except ValueError:

@@ -19,11 +19,11 @@ from cachexport.oci.descriptor import Descriptor
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cachexport.backends.local.archive import Archive
     from cachexport.backends.local.attrs import LocalImport
-    from cachexport.backends.local.index import Index
     from cachexport.content.protocols import Provider
     from cachexport.envelope.cache import Cache
+    from cachexport.image.archive.read import Archive
+    from cachexport.oci.index import Index
 
 _DEFAULT_TAG = "latest"
 
@@ -108,7 +108,7 @@ def _open(path: Path) -> Layout | Archive:
         return layout
     if not stat.S_ISREG(mode):
         raise FailedPrecondition(f"{path} is neither a directory nor a regular file")
-    from cachexport.backends.local.archive import open_archive
+    from cachexport.image.archive.read import open_archive
 
     return open_archive(path)
 

@@ -10,7 +10,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from cachexport.backends.local.index import IMAGE_NAME, REF_NAME, Index
 from cachexport.content.verify import BLOCK
 from cachexport.envelope.form import Form
 from cachexport.envelope.manifest import encode_manifest
@@ -20,11 +19,12 @@ from cachexport.oci import gojson, mediatype
 from cachexport.oci.compression import Compression
 from cachexport.oci.descriptor import UNCOMPRESSED, Descriptor
 from cachexport.oci.digest import Digest
+from cachexport.oci.index import IMAGE_NAME, REF_NAME, Index
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cachexport.backends.local.tarfiles import Stretch, TarFile
+    from cachexport.image.archive.tarfiles import Stretch, TarFile
 
 Blobs = dict[Digest, "Stretch | bytes"]
 

@@ -6,12 +6,11 @@ import io
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from cachexport.backends.local.docker import read_docker_images
-from cachexport.backends.local.index import Index
-from cachexport.backends.local.layout import INDEX
-from cachexport.backends.local.tarfiles import Stretch, TarFile, open_tar
 from cachexport.content.protocols import Info
 from cachexport.errors import FailedPrecondition, NotFound, WireFormat
+from cachexport.image.archive.docker import read_docker_images
+from cachexport.image.archive.tarfiles import Stretch, TarFile, open_tar
+from cachexport.oci.index import INDEX, Index
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

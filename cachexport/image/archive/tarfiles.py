@@ -17,6 +17,7 @@ from cachexport.content.verify import BLOCK
 from cachexport.errors import FailedPrecondition, NotFound, WireFormat
 from cachexport.files.blobfile import BlobReader
 from cachexport.files.errors import translated
+from cachexport.oci.index import METADATA_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 UNPACKED_LIMIT = 64 << 30
 """Bytes to which a gzipped archive may unpack."""
-METADATA_LIMIT = 64 << 20
-"""Bytes of index.json and its like that are read into memory."""
 
 _GZIP = b"\x1f\x8b"
 _OTHER_COMPRESSIONS = {
