@@ -13,8 +13,6 @@ from cachexport.oci.descriptor import Descriptor
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-INDEX = "index.json"
-"""The name of the file in a layout."""
 METADATA_LIMIT = 64 << 20
 """Bytes of index.json and its like that are read into memory."""
 

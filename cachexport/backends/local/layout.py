@@ -13,7 +13,8 @@ from cachexport.errors import FailedPrecondition, InvalidDigest, NotFound
 from cachexport.files.blobfile import BlobReader, open_regular, read_regular
 from cachexport.files.errors import translated
 from cachexport.oci.digest import Digest
-from cachexport.oci.index import INDEX, METADATA_LIMIT
+from cachexport.oci.index import METADATA_LIMIT
+from cachexport.oci.layout import INDEX, LAYOUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from cachexport.oci.descriptor import Descriptor
 
-LAYOUT = "oci-layout"
 _MARKS = frozenset({INDEX, LAYOUT})
 # What is there before the first export has come to its end: buildctl makes directories first.
 _BEGUN = _MARKS | {INDEX + ".lock", "blobs", "ingest"}
