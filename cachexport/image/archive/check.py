@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import posixpath
 from dataclasses import replace
+from itertools import accumulate
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from cachexport.errors import NotFound, WireFormat
@@ -29,21 +31,27 @@ class Strictness:
 
     def __init__(self) -> None:
         self._files: set[str] = set()
+        self._folders: set[str] = set()
 
     def __call__(self, member: tarfile.TarInfo) -> None:
         """Raise ValueError for a member that must not be there."""
-        name = posixpath.normpath(member.name)
         if not _is_inside(member.name):
             raise ValueError(f"{member.name!r} leads out of the archive")
-        if member.isdir():
-            return
-        if name in self._files:
-            raise ValueError(f"{member.name!r} is there twice")
-        self._files.add(name)
+        self._check_name(member.name, is_folder=member.isdir())
         if member.issym() or member.islnk():
             _check_link(member)
-        elif not member.isreg() or member.issparse():
+        elif not (member.isdir() or member.isreg()) or member.issparse():
             raise ValueError(f"{member.name!r} is neither a file nor a folder nor a link")
+
+    def _check_name(self, name: str, *, is_folder: bool) -> None:
+        *folders, last = accumulate(PurePosixPath(name).parts, posixpath.join, initial="")
+        if last in self._files or (last in self._folders and not is_folder):
+            raise ValueError(f"{name!r} is there twice")
+        if not self._files.isdisjoint(folders):
+            raise ValueError(f"{name!r} is in a folder that is a file")
+        self._folders.update([*folders, last] if is_folder else folders)
+        if not is_folder:
+            self._files.add(last)
 
 
 def check_content(archive: Archive) -> None:
@@ -59,9 +67,8 @@ def check_content(archive: Archive) -> None:
     known = {SavedImage.of(image, ()) for image in _images(archive)}
     for number, saved in enumerate(read_saved_images(archive.tar)):
         if replace(saved, repo_tags=()) not in known:
-            raise WireFormat(
-                f"names an image that {INDEX} does not name", f"manifest.json[{number}]"
-            )
+            path = f"{DOCKER_MANIFEST_FILE}[{number}]"
+            raise WireFormat(f"names an image that {INDEX} does not name", path)
 
 
 def _images(archive: Archive) -> Iterator[Image]:

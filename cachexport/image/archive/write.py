@@ -37,7 +37,7 @@ _FOLDER_MODE = 0o755
 class Sink(Protocol):
     """What an archive is written to: a file, a pipe, a socket's file."""
 
-    def write(self, data: memoryview, /) -> int | None:
+    def write(self, data: bytes, /) -> int | None:
         """Take `data` and say how many bytes of it: None is all. OSError when that cannot be."""
 
 
@@ -133,11 +133,10 @@ def _members(image: Image, entries: Sequence[Descriptor], manifest_mode: int) ->
 
 def _blobs(image: Image) -> dict[Digest, Descriptor]:
     blobs: dict[Digest, Descriptor] = {}
+    manifest = image.descriptor.digest
     for desc in (image.descriptor, image.config, *image.layers):
         if blobs.setdefault(desc.digest, desc).size != desc.size:
-            raise WireFormat(
-                f"the manifest {image.descriptor.digest} gives {desc.digest} two sizes"
-            )
+            raise WireFormat(f"the manifest {manifest} gives {desc.digest} two sizes")
     return blobs
 
 
@@ -161,9 +160,8 @@ def _write_blob(target: Sink, provider: Provider, desc: Descriptor, member: _Mem
 
 
 def _write(target: Sink, block: bytes) -> None:
-    view = memoryview(block)
     with translated("write", "the archive"):
-        while view:
-            # A file without buffer may take a part only, others do not say how much they took.
-            taken = target.write(view)
-            view = view[len(view) if taken is None else taken :]
+        while block:
+            # A file without a buffer may take a part only.
+            taken = target.write(block)
+            block = block[len(block) if taken is None else taken :]
