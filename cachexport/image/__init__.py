@@ -4,6 +4,7 @@ Public are the names below.
 
 - `empty_config`, `complete_config`: the config of an image, as BuildKit writes it; by hand with
   `parse_history`, `normalise_history` and `patch_config`.
+- `encode_image_manifest`, `normalise_layers`: the manifest of an image.
 - `open_docker_archive`: the images in an archive.
 - `write_docker_archive`, `save_docker_archive`: an image as an archive, into a stream or a file.
 - `select_image`: the image for a platform.
@@ -13,6 +14,7 @@ from cachexport.image.archive.images import ArchivedImage, DockerArchive, open_d
 from cachexport.image.archive.write import save_docker_archive, write_docker_archive
 from cachexport.image.config import complete_config, empty_config, patch_config
 from cachexport.image.history import HistoryEntry, normalise_history, parse_history
+from cachexport.image.manifest import encode_image_manifest, normalise_layers
 from cachexport.image.select import Image, select_image
 
 __all__ = [
@@ -22,7 +24,9 @@ __all__ = [
     "Image",
     "complete_config",
     "empty_config",
+    "encode_image_manifest",
     "normalise_history",
+    "normalise_layers",
     "open_docker_archive",
     "parse_history",
     "patch_config",

@@ -84,6 +84,17 @@ def test_docker_loads_buildkits_image_from_our_archive(dockerd: Dockerd, tmp_pat
         assert found[same] == wanted[same]
 
 
+def test_an_image_with_dockers_media_types(dockerd: Dockerd, tool: Path, tmp_path: Path) -> None:
+    image = make_image(tar_layer({"bin/tool": tool.read_bytes()}), oci_mediatypes=False)
+    path = tmp_path / "docker.tar"
+    save_docker_archive(path, image.content, image.descriptor, names=[NAME])
+    assert loaded(dockerd, path)["Id"] == image.config.digest
+    # By its tag skopeo finds only what has OCI's media type, but it reads the one that there is.
+    for reference in (f"docker-archive:{path}:{NAME}", f"oci-archive:{path}"):
+        raw = skopeo(tmp_path, "inspect", "--config", "--raw", reference)
+        assert raw.encode() == read_blob(image.content, image.config)
+
+
 def test_docker_runs_a_program_of_the_image(
     dockerd: Dockerd, archive: Path, tmp_path: Path
 ) -> None:

@@ -9,9 +9,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cachexport.content.memory import MemoryContent
-from cachexport.envelope.form import Form
-from cachexport.envelope.manifest import encode_manifest
-from cachexport.image import complete_config, empty_config
+from cachexport.image import (
+    complete_config,
+    empty_config,
+    encode_image_manifest,
+    normalise_layers,
+)
 from cachexport.oci import mediatype
 from cachexport.oci.descriptor import CREATED_AT, DESCRIPTION, UNCOMPRESSED, Descriptor, Platform
 from cachexport.oci.digest import Digest
@@ -47,22 +50,21 @@ def tar_layer(files: Mapping[str, bytes], mode: int = 0o755) -> bytes:
     return packed.getvalue()
 
 
-def make_image(*layers: bytes, platform: Platform | None = None, config: bytes = b"") -> MadeImage:
+def make_image(
+    *layers: bytes, platform: Platform | None = None, oci_mediatypes: bool = True
+) -> MadeImage:
     """Make an image of tar archives, each compressed with gzip."""
     platform = platform or Platform(architecture="amd64", os="linux")
     blobs = [gzip.compress(raw, mtime=0) for raw in layers]
     descs = [_layer(*made) for made in zip(range(len(blobs)), layers, blobs, strict=True)]
-    base = config or empty_config(platform.architecture, platform.os, platform.variant)
-    raw_config = complete_config(base, descs)
-    config_desc = Descriptor.of(raw_config, mediatype.OCI_CONFIG)
-    # What annotations tell is in the config now.
-    plain = [replace(desc, annotations={}) for desc in descs]
-    manifest = encode_manifest(Form.IMAGE_MANIFEST, plain, config_desc)
+    base = empty_config(platform.architecture, platform.os, platform.variant)
+    config = complete_config(base, descs)
+    desc, manifest = encode_image_manifest(config, descs, oci_mediatypes=oci_mediatypes)
     return MadeImage(
-        descriptor=replace(Descriptor.of(manifest, mediatype.OCI_MANIFEST), platform=platform),
-        config=config_desc,
-        layers=plain,
-        blobs=[*blobs, raw_config, manifest],
+        descriptor=replace(desc, platform=platform),
+        config=Descriptor.of(config, mediatype.OCI_CONFIG),
+        layers=normalise_layers(descs),
+        blobs=[*blobs, config, manifest],
     )
 
 
