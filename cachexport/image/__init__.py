@@ -7,7 +7,7 @@ Public are the names below.
 - `encode_image_manifest`, `normalise_layers`: the manifest of an image.
 - `open_docker_archive`: the images in an archive.
 - `write_docker_archive`, `save_docker_archive`: an image as an archive, into a stream or a file.
-- `select_image`: the image for a platform.
+- `select_image`, `read_config`: the image for a platform, and its config.
 """
 
 from cachexport.image.archive.images import ArchivedImage, DockerArchive, open_docker_archive
@@ -15,7 +15,7 @@ from cachexport.image.archive.write import save_docker_archive, write_docker_arc
 from cachexport.image.config import complete_config, empty_config, patch_config
 from cachexport.image.history import HistoryEntry, normalise_history, parse_history
 from cachexport.image.manifest import encode_image_manifest, normalise_layers
-from cachexport.image.select import Image, select_image
+from cachexport.image.select import Image, read_config, select_image
 
 __all__ = [
     "ArchivedImage",
@@ -30,6 +30,7 @@ __all__ = [
     "open_docker_archive",
     "parse_history",
     "patch_config",
+    "read_config",
     "save_docker_archive",
     "select_image",
     "write_docker_archive",

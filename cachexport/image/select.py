@@ -106,6 +106,11 @@ def read_image(provider: Provider, desc: Descriptor) -> Image:
     return Image(descriptor=desc, manifest=manifest, config=config)
 
 
+def read_config(provider: Provider, image: Image) -> bytes:
+    """Give the bytes of an image's config, checked. Raises as `read_blob` does."""
+    return read_blob(provider, image.config, limit=METADATA_LIMIT)
+
+
 def _read_manifest(provider: Provider, desc: Descriptor) -> Manifest:
     if desc.media_type not in _READABLE:
         raise FailedPrecondition(
@@ -125,8 +130,7 @@ def _read_manifest(provider: Provider, desc: Descriptor) -> Manifest:
 def _platform(provider: Provider, desc: Descriptor) -> Platform:
     if desc.platform is not None:
         return desc.platform
-    config = read_image(provider, desc).config
-    return read_platform(read_blob(provider, config, limit=METADATA_LIMIT))
+    return read_platform(read_config(provider, read_image(provider, desc)))
 
 
 def _is_about_another(desc: Descriptor) -> bool:

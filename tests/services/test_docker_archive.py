@@ -6,7 +6,9 @@ import io
 import json
 import os
 import subprocess
+import sys
 import tarfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,11 +21,10 @@ from cachexport.image import open_docker_archive, parse_history, save_docker_arc
 from cachexport.image.config import read_diff_ids
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from support.services.dockerd import Dockerd
 
 NAME = "example/app:1"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "make_an_image.py"
 
 
 @pytest.fixture
@@ -82,6 +83,14 @@ def test_docker_loads_buildkits_image_from_our_archive(dockerd: Dockerd, tmp_pat
     found = loaded(dockerd, ours)
     for same in ("Id", "RepoTags", "RootFS", "Created", "Config"):
         assert found[same] == wanted[same]
+
+
+def test_docker_loads_the_image_of_the_example(dockerd: Dockerd, tmp_path: Path) -> None:
+    path = tmp_path / "example.tar"
+    subprocess.run([sys.executable, str(EXAMPLE), str(path)], check=True, capture_output=True)
+    found = loaded(dockerd, path)
+    assert isinstance(found["Config"], dict)
+    assert found["Config"]["Cmd"] == ["/app.py"]
 
 
 def test_an_image_with_dockers_media_types(dockerd: Dockerd, tool: Path, tmp_path: Path) -> None:
