@@ -127,7 +127,7 @@ def row(name: str, costs: dict[str, Cost]) -> str:
     for theirs in (costs[kind] for kind in KINDS if kind in costs):
         ratio = mine.seconds / theirs.seconds
         cells += [f"{theirs.seconds:.2f}", f"{theirs.mebibytes}", f"{ratio:.2f}"]
-    return f"{name:<24}" + "".join(f"{cell:>9}" for cell in cells)
+    return f"{name:<24}" + "".join(f"{cell:>11}" for cell in cells)
 
 
 def main() -> None:
@@ -140,9 +140,9 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.save:
         return save(*asked.save)
-    heads = ["ours (s)", "(MiB)", "docker(s)", "(MiB)", "ratio", "oci (s)", "(MiB)", "ratio"]
+    heads = ["ours (s)", "(MiB)", "docker (s)", "(MiB)", "ratio", "oci (s)", "(MiB)", "ratio"]
     shown = heads if len(tools()) > 1 else heads[:2]
-    print(f"{'image':<24}" + "".join(f"{head:>9}" for head in shown), flush=True)
+    print(f"{'image':<24}" + "".join(f"{head:>11}" for head in shown), flush=True)
     for layers, size in zip(asked.cases[::2], asked.cases[1::2], strict=True):
         compare(layers, size, asked.folder, asked.repeat)
     return None

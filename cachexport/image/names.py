@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from cachexport.oci.descriptor import Descriptor
 
 
-def named(desc: Descriptor, names: Iterable[str]) -> tuple[Descriptor, ...]:
+def named(desc: Descriptor, names: Iterable[str] | str) -> tuple[Descriptor, ...]:
     """Give an entry for each name, once, as containerd writes it; without names `desc` itself.
 
     `app` is `docker.io/library/app:latest`. Raises InvalidReference, also for a name with a
     digest: Docker loads none.
     """
-    references = dict.fromkeys(map(_parse, names))
+    references = dict.fromkeys(map(_parse, [names] if isinstance(names, str) else names))
     return tuple(_entry(desc, reference) for reference in references) or (desc,)
 
 

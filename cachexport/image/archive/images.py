@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from cachexport.errors import InvalidReference, WireFormat
@@ -13,8 +14,6 @@ from cachexport.image.archive.write import MANIFEST_MODE
 from cachexport.image.names import names_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from cachexport.content.protocols import Info, Reader
     from cachexport.image.archive.read import Archive
     from cachexport.oci.descriptor import Descriptor
@@ -63,7 +62,7 @@ class DockerArchive:
         self.close()
 
 
-def open_docker_archive(path: Path) -> DockerArchive:
+def open_docker_archive(path: Path | str) -> DockerArchive:
     """Open an archive of images: ours, BuildKit's, `docker save`'s, an OCI layout's in a tar.
 
     It may be gzipped. Raises NotFound when there is none, FailedPrecondition when it is something
@@ -71,7 +70,7 @@ def open_docker_archive(path: Path) -> DockerArchive:
     a name twice, a device, or two lists of images that differ. A blob is checked when it is read.
     The caller closes.
     """
-    content = open_archive(path, Strictness())
+    content = open_archive(Path(path), Strictness())
     try:
         check_content(content)
         images = _images(content.index)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import stat
+import os
 from contextlib import closing
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from cachexport.content.verify import BLOCK, open_verified
@@ -20,7 +21,6 @@ from cachexport.oci.layout import INDEX, LAYOUT, LAYOUT_MARK, blob_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
 
     from cachexport.content.protocols import Provider
     from cachexport.image.select import Image
@@ -54,7 +54,7 @@ def write_docker_archive(
     provider: Provider,
     image: Descriptor,
     *,
-    names: Iterable[str] = (),
+    names: Iterable[str] | str = (),
     platform: Platform | None = None,
     manifest_mode: int = MANIFEST_MODE,
 ) -> Descriptor:
@@ -78,11 +78,11 @@ def write_docker_archive(
 
 
 def save_docker_archive(
-    path: Path,
+    path: Path | str,
     provider: Provider,
     image: Descriptor,
     *,
-    names: Iterable[str] = (),
+    names: Iterable[str] | str = (),
     platform: Platform | None = None,
     manifest_mode: int = MANIFEST_MODE,
 ) -> Descriptor:
@@ -91,10 +91,8 @@ def save_docker_archive(
     See `write_docker_archive`. After an error everything is as it was. Raises FailedPrecondition
     too, when there is something else than a file, or no directory to put it in.
     """
-    with translated("read", path):
-        path = path.resolve()
-    _check_place(path)
-    with staged(path.parent, 0o644, path) as file:
+    place = _place(Path(path))
+    with staged(place.parent, 0o644, place) as file:
         written = write_docker_archive(
             file,
             provider,
@@ -104,17 +102,20 @@ def save_docker_archive(
             manifest_mode=manifest_mode,
         )
         file.seal()
-        file.commit(path)
-    sync_directory(path.parent)
+        file.commit(place)
+    sync_directory(place.parent)
     return written
 
 
-def _check_place(path: Path) -> None:
+def _place(path: Path) -> Path:
+    """Give where the file is or will be that `path` names, perhaps through links."""
     with translated("write", path):
-        if not path.parent.is_dir():
-            raise FailedPrecondition(f"cannot write {path}: there is no directory {path.parent}")
-        if path.exists() and not stat.S_ISREG(path.stat().st_mode):
+        place = Path(os.path.realpath(path))
+        if not place.parent.is_dir():
+            raise FailedPrecondition(f"cannot write {path}: there is no directory {place.parent}")
+        if os.path.lexists(place) and not place.is_file():
             raise FailedPrecondition(f"cannot write {path}: it is not a regular file")
+    return place
 
 
 def _members(image: Image, entries: Sequence[Descriptor], manifest_mode: int) -> Iterator[_Member]:

@@ -93,6 +93,13 @@ def test_a_blob_of_the_right_size_with_other_bytes(tmp_path: Path, image: MadeIm
     assert not list(tmp_path.iterdir())
 
 
+def test_a_link_in_a_circle_is_an_error_of_ours(tmp_path: Path, image: MadeImage) -> None:
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    with pytest.raises(FailedPrecondition, match="circle: it is not a regular file"):
+        save_docker_archive(str(tmp_path / "circle"), image.content, image.descriptor)
+    assert [p.name for p in tmp_path.iterdir()] == ["circle"]
+
+
 def test_saving_replaces_what_a_link_leads_to(tmp_path: Path, image: MadeImage) -> None:
     real, link = tmp_path / "real.tar", tmp_path / "link.tar"
     real.write_bytes(b"before")

@@ -66,6 +66,7 @@ def test_what_manifest_json_says(image: MadeImage) -> None:
     layers = [f"blobs/sha256/{layer.digest.encoded}" for layer in image.layers]
     config = f"blobs/sha256/{image.config.digest.encoded}"
     assert saved() == [{"Config": config, "RepoTags": None, "Layers": layers}]
+    assert saved(names="app")[0]["RepoTags"] == ["app:latest"]  # type: ignore[index]
     names = ["app", "docker.io/library/app:latest", "example/app:1", "localhost/x:y"]
     (item,) = saved(names=names)  # type: ignore[misc]
     assert item["RepoTags"] == ["app:latest", "example/app:1", "localhost/x:y"]
