@@ -51,14 +51,16 @@ def select_image(provider: Provider, root: Descriptor, platform: Platform | None
     found = images_of(provider, root)
     if platform is None and len(found) == 1:
         return read_image(provider, found[0])
+    if not found:
+        raise NotFound(f"{root.digest} has no image")
     platforms = [_platform(provider, desc) for desc in found]
-    known = ", ".join(map(str, platforms)) or "no image at all"
-    if platform is None and found:
+    known = ", ".join(map(str, platforms))
+    if platform is None:
         raise InvalidInputError(f"{root.digest} has images for {known}; say for which platform")
     for desc, its in zip(found, platforms, strict=True):
-        if platform is not None and _is_for(its, platform):
+        if _is_for(its, platform):
             return read_image(provider, desc)
-    raise NotFound(f"{root.digest} has no image for {platform or 'any platform'}, but {known}")
+    raise NotFound(f"{root.digest} has no image for {platform}, but for {known}")
 
 
 def images_of(provider: Provider, root: Descriptor) -> list[Descriptor]:

@@ -62,7 +62,9 @@ def test_several_platforms_are_not_guessed_at(index: tuple[Descriptor, MemoryCon
     with pytest.raises(InvalidInputError, match=r"linux/amd64, linux/arm64/v8; say for which"):
         write_docker_archive(io.BytesIO(), content, root)
     s390 = Platform(architecture="s390x", os="linux")
-    with pytest.raises(NotFound, match=r"no image for linux/s390x, but linux/amd64, linux/arm64"):
+    with pytest.raises(
+        NotFound, match=r"no image for linux/s390x, but for linux/amd64, linux/arm64"
+    ):
         write_docker_archive(io.BytesIO(), content, root, platform=s390)
 
 
@@ -85,13 +87,13 @@ def test_without_a_platform_the_config_tells_it() -> None:
     root, content = make_index(*bare)
     written = write_docker_archive(io.BytesIO(), content, root, platform=ARM64)
     assert written.digest == bare[1].descriptor.digest
-    with pytest.raises(NotFound, match="no image for linux/arm64/v8, but linux/amd64"):
+    with pytest.raises(NotFound, match="no image for linux/arm64/v8, but for linux/amd64"):
         write_docker_archive(io.BytesIO(), content, bare[0].descriptor, platform=ARM64)
 
 
 def test_an_index_without_images_is_none() -> None:
     root, content = make_index()
-    with pytest.raises(NotFound, match="no image for any platform, but no image at all"):
+    with pytest.raises(NotFound, match=r"has no image$"):
         write_docker_archive(io.BytesIO(), content, root)
 
 
