@@ -27,6 +27,9 @@ DIFFERENT = 70
           gone      nothing that came has its place
         Inputs count from 0.
 
+        Marks:
+          +  only B has it    -  only A has it    ~  both, with other results
+
         Fields of the JSON:
           a, b       records, results, blobs, size
           common (records that both have), first[], gained[], lost[], changed[],

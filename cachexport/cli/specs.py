@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cachexport.cli import console
 from cachexport.errors import CachexportError
 
 if TYPE_CHECKING:
@@ -36,7 +37,15 @@ def _exists(text: str) -> bool:
 
 @contextmanager
 def hinting_at_paths(specs: Iterable[str]) -> Iterator[None]:
-    """Add a note to the error that a bare path gives: to BuildKit it is a registry reference."""
+    """Hint at bare paths, which are registry references to BuildKit.
+
+    What looks like a cache is told of before Docker Hub is asked for it, anything else that is
+    there with the error.
+    """
+    specs = list(specs)
+    for text in specs:
+        if "=" not in text and _exists(f"{text}/index.json"):
+            console.hint(f"{text} is taken for a reference; a directory is type=local,src={text}")
     try:
         yield
     except CachexportError as error:

@@ -32,12 +32,13 @@ def _replace_each_byte(error: UnicodeError) -> tuple[str, int]:
     return "\ufffd" * (error.end - error.start), error.end
 
 
-def _refuse_constant(text: str) -> NoReturn:
+def refuse_constant(text: str) -> NoReturn:
+    """Refuse NaN and Infinity, which Python's decoder would take: for its `parse_constant`."""
     raise ValueError(f"{text} is not JSON")
 
 
 codecs.register_error("cachexport.gojson", _replace_each_byte)
-_DECODER = json.JSONDecoder(parse_float=Float, parse_constant=_refuse_constant)
+_DECODER = json.JSONDecoder(parse_float=Float, parse_constant=refuse_constant)
 
 
 def loads(raw: bytes) -> Any:
@@ -55,10 +56,14 @@ def loads(raw: bytes) -> Any:
 
 def quote(text: str) -> str:
     """Write a string as Go's encoder does, HTML characters escaped."""
-    quoted = json.dumps(clean(text), ensure_ascii=False)
-    if _SPECIAL.search(quoted) is None:
-        return quoted
-    return _SPECIAL.sub(lambda match: _HTML[match[0]], quoted)
+    return escape_html(json.dumps(clean(text), ensure_ascii=False))
+
+
+def escape_html(text: str) -> str:
+    """Escape in JSON what Go's encoder does so that a page can hold it."""
+    if _SPECIAL.search(text) is None:
+        return text
+    return _SPECIAL.sub(lambda match: _HTML[match[0]], text)
 
 
 def quote_map(values: Mapping[str, str]) -> str:

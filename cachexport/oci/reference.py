@@ -54,6 +54,11 @@ class Reference:
         """What a registry is asked for: the digest if there is one, else the tag."""
         return self.digest or self.tag
 
+    @property
+    def familiar(self) -> str:
+        """As people write it, and Docker shows it: without what `parse` adds for Docker Hub."""
+        return str(self).removeprefix(f"{_DOCKER_HUB}/").removeprefix("library/")
+
     def __str__(self) -> str:
         tag = f":{self.tag}" if self.tag else ""
         return f"{self.name}{tag}" + (f"@{self.digest}" if self.digest else "")

@@ -139,8 +139,8 @@ def test_prune_misused(
 def test_prune_waits_for_exports_and_says_who_holds_on(
     run: InProcess, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cachexport.backends.local import lock
     from cachexport.backends.local.layout import Layout
+    from cachexport.files import lock
 
     monkeypatch.setattr(lock, "PATIENCE", 0.0)
     taken = lock.acquire(Layout(folder).exports_lock, shared=True)

@@ -8,28 +8,27 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cachexport.backends.local import lock
-from cachexport.backends.local.errors import translated
 from cachexport.backends.local.layout import check_target
 from cachexport.backends.local.staging import (
     file_system_time,
     remove_all_staged,
     remove_stale,
     staged,
-    sync_directory,
 )
 from cachexport.content.verify import BLOCK
+from cachexport.files import lock
+from cachexport.files.errors import translated
+from cachexport.files.staged import sync_directory
+from cachexport.oci.layout import LAYOUT_MARK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from cachexport.backends.local.layout import Layout
-    from cachexport.backends.local.lock import FileLock
     from cachexport.content.protocols import Reader
+    from cachexport.files.lock import FileLock
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
-
-_MARK = b'{"imageLayoutVersion":"1.0.0"}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +134,9 @@ class LayoutIngester:
 
 def _write_mark(layout: Layout) -> None:
     with translated("read", layout.mark):
-        if layout.mark.is_file() and layout.mark.read_bytes() == _MARK:
+        if layout.mark.is_file() and layout.mark.read_bytes() == LAYOUT_MARK:
             return
     with staged(layout, 0o644) as file:
-        file.write(_MARK)
+        file.write(LAYOUT_MARK)
         file.seal()
         file.commit(layout.mark)

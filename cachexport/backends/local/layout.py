@@ -8,11 +8,13 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cachexport.backends.local.blobfile import BlobReader, open_regular, read_regular
-from cachexport.backends.local.errors import translated
 from cachexport.content.protocols import Info
 from cachexport.errors import FailedPrecondition, InvalidDigest, NotFound
+from cachexport.files.blobfile import BlobReader, open_regular, read_regular
+from cachexport.files.errors import translated
 from cachexport.oci.digest import Digest
+from cachexport.oci.index import METADATA_LIMIT
+from cachexport.oci.layout import INDEX, LAYOUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,9 +22,6 @@ if TYPE_CHECKING:
 
     from cachexport.oci.descriptor import Descriptor
 
-INDEX = "index.json"
-_INDEX_LIMIT = 64 << 20
-LAYOUT = "oci-layout"
 _MARKS = frozenset({INDEX, LAYOUT})
 # What is there before the first export has come to its end: buildctl makes directories first.
 _BEGUN = _MARKS | {INDEX + ".lock", "blobs", "ingest"}
@@ -167,7 +166,7 @@ def check_target(layout: Layout) -> None:
 
 def _is_index(path: Path) -> bool:
     """Say whether a file of this common name can be a layout's index, or is one begun."""
-    raw = read_regular(path, _INDEX_LIMIT)
+    raw = read_regular(path, METADATA_LIMIT)
     try:
         value = json.loads(raw) if raw else {"manifests": []}
     except ValueError:

@@ -10,13 +10,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cachexport.backends.local import lock
-from cachexport.backends.local.blobfile import read_regular
-from cachexport.backends.local.errors import translated
-from cachexport.backends.local.index import Index, version
-from cachexport.backends.local.staging import StagedFile, staged, sync_directory
-from cachexport.backends.local.tarfiles import METADATA_LIMIT
+from cachexport.backends.local.staging import staged
 from cachexport.errors import Conflict, NotFound, Outdated, WireFormat
+from cachexport.files import lock
+from cachexport.files.blobfile import read_regular
+from cachexport.files.errors import translated
+from cachexport.files.staged import StagedFile, sync_directory
+from cachexport.oci.index import METADATA_LIMIT, Index, version
 
 if TYPE_CHECKING:
     from collections.abc import Callable

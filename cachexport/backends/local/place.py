@@ -8,10 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cachexport.backends.local import lock
 from cachexport.backends.local.attrs import LocalExport, LocalImport
-from cachexport.backends.local.errors import translated
-from cachexport.backends.local.index import version
 from cachexport.backends.local.layout import Layout, check_source
 from cachexport.backends.local.names import Names
 from cachexport.backends.local.staging import file_system_time
@@ -29,17 +26,20 @@ from cachexport.errors import (
     Outdated,
     WireFormat,
 )
+from cachexport.files import lock
+from cachexport.files.errors import translated
 from cachexport.oci import mediatype
+from cachexport.oci.index import version
 from cachexport.spec import CommonExport, Spec, known_attributes, read_attributes
 from cachexport.transfer.place import Contents, Entry, Needs, StoredBlob
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from cachexport.backends.local.index import Index
     from cachexport.envelope.cache import Cache
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
+    from cachexport.oci.index import Index
     from cachexport.transfer.place import Place, Written
 
 _SECOND = 1e-9

@@ -9,15 +9,15 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cachexport.backends.local import lock
 from cachexport.backends.local.attrs import LocalImport
-from cachexport.backends.local.errors import translated
 from cachexport.backends.local.layout import Layout, check_source, check_target
 from cachexport.backends.local.mounts import file_system
 from cachexport.backends.local.scratch import Scratch, nearest_directory
 from cachexport.backends.local.source import LocalSource
 from cachexport.envelope.cache import WrappedCache
 from cachexport.errors import BackendError, CachexportError, Conflict, NotFound
+from cachexport.files import lock
+from cachexport.files.errors import translated
 from cachexport.transfer.probe import Check, Finding, failed, note, ok, skipped, warning
 
 if TYPE_CHECKING:

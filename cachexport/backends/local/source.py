@@ -8,22 +8,22 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cachexport.backends.local import lock
-from cachexport.backends.local.errors import translated
 from cachexport.backends.local.layout import Layout, check_source
 from cachexport.backends.local.names import Names
 from cachexport.envelope.read import read_caches
 from cachexport.errors import Conflict, FailedPrecondition, Integrity, NotFound
+from cachexport.files import lock
+from cachexport.files.errors import translated
 from cachexport.oci.descriptor import Descriptor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cachexport.backends.local.archive import Archive
     from cachexport.backends.local.attrs import LocalImport
-    from cachexport.backends.local.index import Index
     from cachexport.content.protocols import Provider
     from cachexport.envelope.cache import Cache
+    from cachexport.image.archive.read import Archive
+    from cachexport.oci.index import Index
 
 _DEFAULT_TAG = "latest"
 
@@ -113,7 +113,7 @@ def _open(path: Path) -> Layout | Archive:
         return layout
     if not stat.S_ISREG(mode):
         raise FailedPrecondition(f"{path} is neither a directory nor a regular file")
-    from cachexport.backends.local.archive import open_archive
+    from cachexport.image.archive.read import open_archive
 
     return open_archive(path)
 

@@ -1,68 +1,30 @@
-"""Files that appear whole or not at all: written aside, then renamed to where they belong."""
+"""Temporary files of a layout: where they are, and who removes what was left behind."""
 
 from __future__ import annotations
 
-import errno
 import os
-import secrets
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from cachexport.backends.local import lock
-from cachexport.backends.local.errors import translated
 from cachexport.errors import Conflict
+from cachexport.files import lock
+from cachexport.files.staged import SUFFIX
+from cachexport.files.staged import staged as staged_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from cachexport.backends.local.layout import Layout
+    from cachexport.files.staged import StagedFile
 
-_SUFFIX = ".tmp"
 STALE_AFTER = 24 * 3600 * 10**9
 """Nanoseconds without a write after which a temporary file belongs to nobody any more."""
 
 
-@dataclass(frozen=True, slots=True)
-class StagedFile:
-    """A file that nobody sees until `commit`. Every error of it names the layout's directory."""
-
-    fd: int
-    path: Path
-    directory: Path
-
-    def write(self, block: bytes) -> None:
-        """Add all of `block` at the end."""
-        view = memoryview(block)
-        with translated("write", self.directory):
-            while view:
-                view = view[os.write(self.fd, view) :]
-
-    def seal(self) -> None:
-        """Wait until the content has reached the disk."""
-        with translated("write", self.directory):
-            os.fsync(self.fd)
-
-    def commit(self, target: Path) -> None:
-        """Put the file at `target`, at once and in place of what is there."""
-        with translated("write", self.directory):
-            os.replace(self.path, target)
-
-
-@contextmanager
-def staged(layout: Layout, mode: int) -> Iterator[StagedFile]:
+def staged(layout: Layout, mode: int) -> AbstractContextManager[StagedFile]:
     """Make a temporary file; after the block it is gone, unless it was committed."""
-    path = layout.private / (secrets.token_hex(16) + _SUFFIX)
-    with translated("write", layout.directory):
-        os.makedirs(layout.private, 0o755, exist_ok=True)
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    try:
-        yield StagedFile(fd, path, layout.directory)
-    finally:
-        os.close(fd)
-        with suppress(OSError):
-            path.unlink()
+    return staged_in(layout.private, mode, layout.directory)
 
 
 def file_system_time(layout: Layout) -> int:
@@ -96,19 +58,5 @@ def _remove(layout: Layout, condition: Callable[[os.DirEntry[str]], bool]) -> No
     with os.scandir(layout.private) as entries:
         for entry in entries:
             with suppress(OSError):
-                if entry.name.endswith(_SUFFIX) and condition(entry):
+                if entry.name.endswith(SUFFIX) and condition(entry):
                     os.unlink(entry)
-
-
-def sync_directory(path: Path) -> None:
-    """Wait until the names in the directory have reached the disk."""
-    with translated("write", path):
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(fd)
-        except OSError as error:
-            # Some network file systems know no such thing: there names are safe at once.
-            if error.errno != errno.EINVAL:
-                raise
-        finally:
-            os.close(fd)

@@ -89,7 +89,8 @@ def running_registry(
 ) -> Iterator[Registry]:
     """Run a registry: open to all, or for `logins` (htpasswd), or for the bearers of `tokens`.
 
-    With an authority it speaks TLS; without `deletes` it deletes nothing. Started anew in the same folder, it has what it had.
+    With an authority it speaks TLS; without `deletes` it deletes nothing. Started anew in the same
+    folder, it has what it had.
     """
     port = port or free_port()
     registry = Registry(f"127.0.0.1:{port}", "https" if authority else "http", folder / "storage")

@@ -13,9 +13,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from unit.local.rig import CACHES, described, load, source
 
-from cachexport.backends.local import tarfiles
-from cachexport.backends.local.archive import open_archive
-from cachexport.backends.local.index import IMAGE_NAME
 from cachexport.content.verify import read_blob
 from cachexport.errors import (
     BackendError,
@@ -24,7 +21,10 @@ from cachexport.errors import (
     NotFound,
     WireFormat,
 )
+from cachexport.image.archive import tarfiles
+from cachexport.image.archive.read import open_archive
 from cachexport.oci.descriptor import Descriptor
+from cachexport.oci.index import IMAGE_NAME
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -24,11 +24,11 @@ from unit.local.rig import (
     tree,
 )
 
-from cachexport.backends.local import lock
 from cachexport.backends.local.layout import Layout
 from cachexport.backends.local.names import Names
 from cachexport.content.protocols import InfoProvider, Ingester
 from cachexport.errors import FailedPrecondition, Integrity, InvalidAttr, NotFound
+from cachexport.files import lock
 from cachexport.oci import mediatype
 
 if TYPE_CHECKING:
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 EXPORT_UP_TO_THE_INDEX = """
 import sys
 from pathlib import Path
-from cachexport.backends.local import staging
+from cachexport.files import staged
 from unit.local.rig import export, load, target
-commit = staging.StagedFile.commit
+commit = staged.StagedFile.commit
 def stop(file, to):
     if to.name != "index.json":
         return commit(file, to)
@@ -47,7 +47,7 @@ def stop(file, to):
         commit(file, to)
     print("at the index", flush=True)
     sys.stdin.readline()
-staging.StagedFile.commit = stop
+staged.StagedFile.commit = stop
 export(load(src=sys.argv[1]), target(dest=sys.argv[2]))
 """
 

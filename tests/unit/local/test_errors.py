@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 from unit.local.rig import described, reader
 
-from cachexport.backends.local.errors import MEANINGS, from_os_error, translated
 from cachexport.backends.local.ingest import LayoutIngester
 from cachexport.backends.local.layout import Layout
 from cachexport.errors import BackendError, CachexportError, FailedPrecondition, NotFound
+from cachexport.files.errors import MEANINGS, from_os_error, translated
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import pytest
 from unit.local.rig import copied, described, tree
 
-from cachexport.backends.local import lock, names
-from cachexport.backends.local.blobfile import read_regular
-from cachexport.backends.local.index import IMAGE_NAME, REF_NAME, Index
+from cachexport.backends.local import names
 from cachexport.backends.local.layout import Layout
 from cachexport.backends.local.names import Names
-from cachexport.backends.local.staging import StagedFile
 from cachexport.errors import BackendError, Conflict, NotFound, WireFormat
+from cachexport.files import lock
+from cachexport.files.blobfile import read_regular
+from cachexport.files.staged import StagedFile
+from cachexport.oci.index import IMAGE_NAME, REF_NAME, Index
 
 if TYPE_CHECKING:
     from pathlib import Path

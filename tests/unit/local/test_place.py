@@ -28,7 +28,7 @@ from cachexport.maintenance.retention import Retention
 from cachexport.oci import mediatype
 
 if TYPE_CHECKING:
-    from cachexport.backends.local.index import Index
+    from cachexport.oci.index import Index
 
 HOUR = 3600.0
 REF_NAME = "org.opencontainers.image.ref.name"

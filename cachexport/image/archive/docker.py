@@ -1,6 +1,7 @@
-"""Archives as `docker save` wrote them before it wrote OCI image layouts: no manifest, no digests.
+"""manifest.json, which tells Docker what is in an archive.
 
-A manifest is made up for each image, so that its inline cache can be read as from anywhere else.
+`docker save` once wrote nothing else: no manifest, no digests. There a manifest is made up for
+each image, so that it can be read as from anywhere else.
 """
 
 from __future__ import annotations
@@ -10,22 +11,26 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from cachexport.backends.local.index import IMAGE_NAME, REF_NAME, Index
 from cachexport.content.verify import BLOCK
 from cachexport.envelope.form import Form
 from cachexport.envelope.manifest import encode_manifest
 from cachexport.errors import InvalidDigest, NotFound, WireFormat
+from cachexport.image.config import read_diff_ids
 from cachexport.layer.codecs import MAGIC_SIZE, detect
 from cachexport.oci import gojson, mediatype
 from cachexport.oci.compression import Compression
 from cachexport.oci.descriptor import UNCOMPRESSED, Descriptor
 from cachexport.oci.digest import Digest
+from cachexport.oci.index import IMAGE_NAME, REF_NAME, Index
+from cachexport.oci.layout import blob_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from cachexport.backends.local.tarfiles import Stretch, TarFile
+    from cachexport.image.archive.tarfiles import Stretch, TarFile
+    from cachexport.image.select import Image
 
+DOCKER_MANIFEST_FILE = "manifest.json"
 Blobs = dict[Digest, "Stretch | bytes"]
 
 _FIELDS = frozenset({"Config", "RepoTags", "Layers"})
@@ -40,6 +45,19 @@ class SavedImage:
     layers: tuple[str, ...]
 
     @classmethod
+    def of(cls, image: Image, repo_tags: Sequence[str]) -> Self:
+        """Describe an image in an archive that is a layout too."""
+        layers = tuple(blob_path(layer.digest) for layer in image.layers)
+        config = blob_path(image.config.digest)
+        return cls(config=config, repo_tags=tuple(repo_tags), layers=layers)
+
+    def encode(self) -> str:
+        """Give the item's JSON as Go writes it; no names are `null`."""
+        tags = f"[{','.join(map(gojson.quote, self.repo_tags))}]" if self.repo_tags else "null"
+        layers = ",".join(map(gojson.quote, self.layers))
+        return f'{{"Config":{gojson.quote(self.config)},"RepoTags":{tags},"Layers":[{layers}]}}'
+
+    @classmethod
     def decode(cls, value: Any) -> Self:
         """Read the item from parsed JSON; WireFormat when it is none."""
         found = gojson.fields(value, _FIELDS, "")
@@ -50,6 +68,12 @@ class SavedImage:
         )
 
 
+def read_saved_images(tar: TarFile) -> list[SavedImage]:
+    """Give the items of manifest.json. Raises NotFound without one, and WireFormat."""
+    value = gojson.loads(tar.read(DOCKER_MANIFEST_FILE))
+    return gojson.each(value, DOCKER_MANIFEST_FILE, SavedImage.decode)
+
+
 def read_docker_images(tar: TarFile) -> tuple[Index, Blobs]:
     """Give an index that names the images, and where the blobs are that it leads to.
 
@@ -58,9 +82,7 @@ def read_docker_images(tar: TarFile) -> tuple[Index, Blobs]:
     blobs: Blobs = {}
     entries: list[Descriptor] = []
     try:
-        for image in gojson.each(
-            gojson.loads(tar.read("manifest.json")), "manifest.json", SavedImage.decode
-        ):
+        for image in read_saved_images(tar):
             manifest = _manifest(tar, image, blobs)
             blobs[Digest.of(manifest)] = manifest
             entries += _entries(Descriptor.of(manifest, mediatype.OCI_MANIFEST), image)
@@ -83,9 +105,7 @@ def _manifest(tar: TarFile, image: SavedImage, blobs: Blobs) -> bytes:
 
 
 def _diff_ids(config: bytes, count: int) -> list[Digest]:
-    fields = gojson.fields(gojson.loads(config), frozenset({"rootfs"}), "")
-    rootfs = gojson.fields(fields.get("rootfs"), frozenset({"diff_ids"}), "rootfs")
-    found = [Digest.parse(text) for text in _strings(rootfs.get("diff_ids"), "rootfs.diff_ids")]
+    found = [Digest.parse(text) for text in read_diff_ids(config)]
     if len(found) != count:
         raise WireFormat(f"an image has {count} layers and {len(found)} diff IDs")
     return found

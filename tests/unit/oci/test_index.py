@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unit.local.rig import CACHES, LAYOUTS, described
 
-from cachexport.backends.local.index import IMAGE_NAME, REF_NAME, Index
 from cachexport.errors import NotFound, WireFormat
 from cachexport.oci.descriptor import Descriptor
+from cachexport.oci.index import IMAGE_NAME, REF_NAME, Index
 
 OLD = described(b"old", "application/vnd.oci.image.manifest.v1+json")
 NEW = described(b"new", "application/vnd.oci.image.manifest.v1+json")

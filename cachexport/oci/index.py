@@ -13,6 +13,9 @@ from cachexport.oci.descriptor import Descriptor
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
+METADATA_LIMIT = 64 << 20
+"""Bytes of index.json and its like that are read into memory."""
+
 IMAGE_NAME = "io.containerd.image.name"
 """Annotation: the whole name of an image."""
 REF_NAME = "org.opencontainers.image.ref.name"

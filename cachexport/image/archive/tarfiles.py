@@ -9,23 +9,25 @@ import tarfile
 import tempfile
 import weakref
 import zlib
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cachexport.backends.local.blobfile import BlobReader
-from cachexport.backends.local.errors import translated
 from cachexport.content.verify import BLOCK
 from cachexport.errors import FailedPrecondition, NotFound, WireFormat
+from cachexport.files.blobfile import BlobReader
+from cachexport.files.errors import translated
+from cachexport.oci.index import METADATA_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+Check = Callable[[tarfile.TarInfo], None]
+
 UNPACKED_LIMIT = 64 << 30
 """Bytes to which a gzipped archive may unpack."""
-METADATA_LIMIT = 64 << 20
-"""Bytes of index.json and its like that are read into memory."""
 
 _GZIP = b"\x1f\x8b"
 _OTHER_COMPRESSIONS = {
@@ -38,10 +40,11 @@ _OTHER_COMPRESSIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """A part of a file, in bytes."""
+    """A part of a file, in bytes, that is a file itself; `mode` has its permissions."""
 
     start: int
     size: int
+    mode: int = 0o444
 
 
 class TarFile:
@@ -51,9 +54,9 @@ class TarFile:
     it at the latest when nothing refers to it any more.
     """
 
-    def __init__(self, path: Path, fd: int) -> None:
+    def __init__(self, path: Path, fd: int, check: Check | None = None) -> None:
         self.path = path
-        self.files: Mapping[str, Stretch] = _files(fd, path)
+        self.files: Mapping[str, Stretch] = _files(fd, path, check or _take_any)
         self._fd = fd
         self._closer = weakref.finalize(self, os.close, fd)
 
@@ -85,8 +88,11 @@ class TarFile:
         self._closer()
 
 
-def open_tar(path: Path) -> TarFile:
+def open_tar(path: Path, check: Check | None = None) -> TarFile:
     """Open an archive, plain or gzipped; the caller closes.
+
+    `check` sees every member in turn and raises ValueError for one that must not be there; without
+    it what is no regular file or link is passed over.
 
     A gzipped one is unpacked into an unnamed temporary file first, because its blobs are wanted
     in any order; up to `UNPACKED_LIMIT` bytes. Raises FailedPrecondition for a file that is no
@@ -96,7 +102,7 @@ def open_tar(path: Path) -> TarFile:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         fd = _unpacked(fd, path)
-        return TarFile(path, fd)
+        return TarFile(path, fd, check)
     except BaseException:
         os.close(fd)
         raise
@@ -140,7 +146,11 @@ def _gunzipped(source: gzip.GzipFile, path: Path) -> bytes:
             raise WireFormat(f"{path}: damaged gzip: {error}") from error
 
 
-def _files(fd: int, path: Path) -> dict[str, Stretch]:
+def _take_any(_: tarfile.TarInfo) -> None:
+    pass
+
+
+def _files(fd: int, path: Path, check: Check) -> dict[str, Stretch]:
     files: dict[str, Stretch] = {}
     links: dict[str, str] = {}
     with translated("read", path), os.fdopen(os.dup(fd), "rb") as file:
@@ -151,6 +161,7 @@ def _files(fd: int, path: Path) -> dict[str, Stretch]:
             raise FailedPrecondition(f"{path} is neither a directory nor a tar archive") from error
         try:
             for member in archive:
+                check(member)
                 _note(member, files, links)
         except (tarfile.TarError, ValueError, OverflowError, RecursionError) as error:
             raise WireFormat(f"{path}: damaged tar archive: {error}") from error
@@ -174,7 +185,7 @@ def _note(member: tarfile.TarInfo, files: dict[str, Stretch], links: dict[str, s
         # Python before 3.11.14 would read in a circle.
         raise ValueError(f"{name!r} has a negative size")
     if member.isreg() and not member.issparse():
-        files[name] = Stretch(member.offset_data, member.size)
+        files[name] = Stretch(member.offset_data, member.size, member.mode & 0o7777)
     elif member.islnk():
         links[name] = member.linkname.removeprefix("./")
     elif member.issym():

@@ -6,18 +6,19 @@ import io
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from cachexport.backends.local.docker import read_docker_images
-from cachexport.backends.local.index import Index
-from cachexport.backends.local.layout import INDEX
-from cachexport.backends.local.tarfiles import Stretch, TarFile, open_tar
 from cachexport.content.protocols import Info
 from cachexport.errors import FailedPrecondition, NotFound, WireFormat
+from cachexport.image.archive.docker import DOCKER_MANIFEST_FILE, read_docker_images
+from cachexport.image.archive.tarfiles import Stretch, TarFile, open_tar
+from cachexport.oci.index import Index
+from cachexport.oci.layout import INDEX, blob_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from cachexport.content.protocols import Reader
+    from cachexport.image.archive.tarfiles import Check
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
 
@@ -54,18 +55,18 @@ class Archive:
         if digest in self.extra:
             return self.extra[digest]
         try:
-            return self.tar.find(f"blobs/{digest.algorithm}/{digest.encoded}")
+            return self.tar.find(blob_path(digest))
         except NotFound:
             raise NotFound(f"blob {digest} is not in {self.tar.path}") from None
 
 
-def open_archive(path: Path) -> Archive:
-    """Open the archive at `path`; the caller closes.
+def open_archive(path: Path, check: Check | None = None) -> Archive:
+    """Open the archive at `path`; the caller closes. For `check` see `open_tar`.
 
     Raises FailedPrecondition when it is none of a layout or of images, WireFormat when it is
     damaged.
     """
-    tar = open_tar(path)
+    tar = open_tar(path, check)
     try:
         return _read(tar)
     except BaseException:
@@ -77,7 +78,7 @@ def _read(tar: TarFile) -> Archive:
     try:
         if INDEX in tar.files:
             return Archive(tar, Index.decode(tar.read(INDEX)))
-        if "manifest.json" in tar.files:
+        if DOCKER_MANIFEST_FILE in tar.files:
             return Archive(tar, *read_docker_images(tar))
     except WireFormat as error:
         raise WireFormat(f"{tar.path}: {error.problem}", error.path) from error

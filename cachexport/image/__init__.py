@@ -1,0 +1,37 @@
+"""Images: their configs, and archives of them.
+
+Public are the names below.
+
+- `empty_config`, `complete_config`: the config of an image, as BuildKit writes it; by hand with
+  `parse_history`, `normalise_history` and `patch_config`.
+- `encode_image_manifest`, `normalise_layers`: the manifest of an image.
+- `open_docker_archive`: the images in an archive.
+- `write_docker_archive`, `save_docker_archive`: an image as an archive, into a stream or a file.
+- `select_image`, `read_config`: the image for a platform, and its config.
+"""
+
+from cachexport.image.archive.images import ArchivedImage, DockerArchive, open_docker_archive
+from cachexport.image.archive.write import save_docker_archive, write_docker_archive
+from cachexport.image.config import complete_config, empty_config, patch_config
+from cachexport.image.history import HistoryEntry, normalise_history, parse_history
+from cachexport.image.manifest import encode_image_manifest, normalise_layers
+from cachexport.image.select import Image, read_config, select_image
+
+__all__ = [
+    "ArchivedImage",
+    "DockerArchive",
+    "HistoryEntry",
+    "Image",
+    "complete_config",
+    "empty_config",
+    "encode_image_manifest",
+    "normalise_history",
+    "normalise_layers",
+    "open_docker_archive",
+    "parse_history",
+    "patch_config",
+    "read_config",
+    "save_docker_archive",
+    "select_image",
+    "write_docker_archive",
+]

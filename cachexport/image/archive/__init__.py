@@ -1,0 +1,1 @@
+"""Archives of images, from `docker save` or of OCI image layouts: read and written."""
