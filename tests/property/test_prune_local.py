@@ -150,4 +150,4 @@ class Directory(RuleBasedStateMachine):
 
 
 TestDirectory = Directory.TestCase
-TestDirectory.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestDirectory.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)

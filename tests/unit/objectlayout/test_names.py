@@ -39,7 +39,13 @@ def bucket() -> MemoryObjects:
 
 
 def blobs(client: MemoryObjects) -> Blobs:
-    return Blobs(client=client, keys=KEYS, now=lambda: client.time)
+    def clock() -> float:
+        return client.time
+
+    def sleep(seconds: float) -> None:
+        client.time += seconds
+
+    return Blobs(client=client, keys=KEYS, now=clock, monotonic=clock, sleep=sleep)
 
 
 def target(client: MemoryObjects, name: str = "main", **attrs: bool) -> ObjectTarget:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 
 import pytest
 
@@ -65,12 +64,10 @@ def steps(cache, *names: str) -> set[str]:
 
 
 @pytest.mark.parametrize("form", Form)
-def test_four_thousand_records_fit_into_what_buildkit_imports_in_seconds(form):
+def test_four_thousand_records_fit_into_what_buildkit_imports(form):
     cache = marshalled(large(4_100, 3_900), form)
     assert max(len(cache.wrapped.config), len(cache.wrapped.manifest)) > IMPORTED
-    start = time.process_time()
     fitted, loss = fit(cache, Limits(size=IMPORTED))
-    assert time.process_time() - start < 20
     sizes = len(fitted.wrapped.config), len(fitted.wrapped.manifest)
     assert IMPORTED * 0.99 < max(sizes) <= IMPORTED
     assert fitted.wrapped.form is form
