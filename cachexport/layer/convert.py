@@ -16,7 +16,7 @@ from cachexport.layer.blocks import BlockReader, full_blocks, read_full
 from cachexport.layer.codecs import MAGIC_SIZE, check_level, compress, decompress, detect
 from cachexport.oci import mediatype
 from cachexport.oci.compression import Compression
-from cachexport.oci.descriptor import UNCOMPRESSED
+from cachexport.oci.descriptor import UNCOMPRESSED, Descriptor
 from cachexport.oci.digest import Digest
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from hashlib import _Hash
 
     from cachexport.content.protocols import Ingester, Provider, Reader
-    from cachexport.oci.descriptor import Descriptor
 
 _FOREIGN = (mediatype.OCI_FOREIGN_LAYER, mediatype.DOCKER_FOREIGN_LAYER)
 # Annotations about the compressed bytes, not about the layer: where they can be fetched, and where
@@ -63,11 +62,35 @@ def convert_layer(
         _copy(source, target, desc)
         return desc
     hasher = _hasher(desc.diff_id)
-    with _spool(desc) as spool:
+    with _spool(f"the converted blob {desc.digest}") as spool:
         with open_layer(source, desc, moved) as layer:
             plain = BlockReader(_hashed(full_blocks(layer), hasher), layer)
             digest, size = _write(compress(plain, compression, level), spool)
         new = _describe(desc, compression, digest, size, _checked_diff_id(desc, hasher))
+        _copy(_Spooled(spool), target, new)
+    return new
+
+
+def store_layer(
+    layer: Reader, target: Ingester, compression: Compression, level: int | None = None
+) -> Descriptor:
+    """Put an uncompressed layer into `target`, compressed like this, and give its descriptor.
+
+    That has the diff ID in its annotations. What `target` has is not written again. The caller
+    closes `layer`. Raises InvalidAttr for a bad level, what reading `layer` raises, and else
+    TransferError as `convert_layer` does.
+    """
+    check_level(compression, level)
+    hasher = _hasher(None)
+    with _spool("the new layer") as spool:
+        plain = BlockReader(_hashed(full_blocks(layer), hasher), layer)
+        digest, size = _write(compress(plain, compression, level), spool)
+        new = Descriptor(
+            media_type=compression.media_type,
+            digest=digest,
+            size=size,
+            annotations={UNCOMPRESSED: Digest.from_hasher(hasher)},
+        )
         _copy(_Spooled(spool), target, new)
     return new
 
@@ -130,14 +153,14 @@ def _stays(desc: Descriptor, compression: Compression) -> bool:
 
 
 @contextmanager
-def _spool(desc: Descriptor) -> Iterator[IO[bytes]]:
+def _spool(what: str) -> Iterator[IO[bytes]]:
     # Errors are caught outside the file's own block: closing it writes once more what a full disk
     # did not take, and would hide the first error behind a second one.
     try:
         with tempfile.TemporaryFile() as file:
             yield file
     except OSError as error:
-        message = f"cannot keep the converted blob {desc.digest} in a temporary file: {error}"
+        message = f"cannot keep {what} in a temporary file: {error}"
         raise TransferError(message, op="convert", origin="destination") from error
 
 

@@ -1,0 +1,131 @@
+"""The entries of a layer's tar archive, read strictly.
+
+The standard library reads the formats: ustar, pax, GNU's long names and sparse files. What it
+takes for the end of an archive when a header is damaged is an error here, and headers that would
+fill the memory are refused.
+"""
+
+from __future__ import annotations
+
+import tarfile
+from contextlib import contextmanager
+from decimal import Decimal, InvalidOperation
+from typing import IO, TYPE_CHECKING, Any, Self, cast
+
+from cachexport.content.verify import BLOCK
+from cachexport.errors import CachexportError, WireFormat
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cachexport.content.protocols import Reader
+
+_HEADER_LIMIT = 4 << 20
+"""Bytes of one extended header. Linux allows 64 KiB per extended attribute, and paths of 4 KiB."""
+_EXTENDED = frozenset({tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE})
+_LONG = frozenset({tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK})
+_TOO_LATE = 1 << 50
+"""Seconds since 1970 that no file system knows any more."""
+_ENDS = ("EOFHeaderError", "EmptyHeaderError")
+XATTR = "SCHILY.xattr."
+"""What an extended attribute's name follows in an extended header: a custom of star's."""
+
+
+class Member(tarfile.TarInfo):
+    """One entry of a layer."""
+
+    @property
+    def mtime_ns(self) -> int:
+        """When it was changed, in nanoseconds since 1970. Raises WireFormat."""
+        text = self.pax_headers.get("mtime") or str(self.mtime)
+        try:
+            seconds = Decimal(text)
+        except InvalidOperation:
+            seconds = Decimal("NaN")
+        # Before it becomes an integer: that of 1e999999999 would fill the memory.
+        if not seconds.is_finite() or not -_TOO_LATE < seconds < _TOO_LATE:
+            raise WireFormat(f"not a time: {text[:64]!r}", repr(self.name))
+        return int(seconds * 10**9)
+
+    @property
+    def xattrs(self) -> dict[str, bytes]:
+        """The extended attributes."""
+        return {
+            key.removeprefix(XATTR): value.encode("utf-8", "surrogateescape")
+            for key, value in self.pax_headers.items()
+            if key.startswith(XATTR)
+        }
+
+    @classmethod
+    def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
+        """See the standard library, which hides what is wrong behind the first entry."""
+        try:
+            return super().fromtarfile(archive)
+        except tarfile.HeaderError as error:
+            if type(error).__name__ in _ENDS:
+                raise
+            raise tarfile.ReadError(f"bad header: {error}") from error
+
+    def _proc_member(self, archive: tarfile.TarFile) -> Any:
+        # Where the standard library reads a header's own data into memory.
+        if self.type in _EXTENDED | _LONG and self.size > _HEADER_LIMIT:
+            raise tarfile.ReadError(f"extended header of {self.size} bytes")
+        return super()._proc_member(archive)  # type: ignore[misc]
+
+
+@contextmanager
+def opened(reader: Reader, name: str) -> Iterator[tarfile.TarFile]:
+    """Read a tar archive as a stream; what is wrong with it is WireFormat, calling it `name`."""
+    try:
+        with tarfile.open(
+            fileobj=cast("IO[bytes]", reader),
+            mode="r|",
+            bufsize=BLOCK,
+            tarinfo=Member,
+            encoding="utf-8",
+            errors="surrogateescape",
+        ) as archive:
+            yield archive
+    except CachexportError:
+        raise
+    # The standard library lets some out that its parsing of numbers and text raises.
+    except (tarfile.TarError, ValueError, EOFError, OverflowError) as error:
+        raise WireFormat(f"{name} is not a tar archive that can be read: {error}") from error
+
+
+def members(archive: tarfile.TarFile) -> Iterator[Member]:
+    """Give the entries one after another, without keeping those that were."""
+    while (member := archive.next()) is not None:
+        archive.members = []  # type: ignore[attr-defined]
+        yield cast("Member", member)
+
+
+def content(archive: tarfile.TarFile, member: Member) -> Iterator[tuple[int, bytes]]:
+    """Give a file's blocks, each with where it begins; what is between them are holes.
+
+    Has to be called before the next entry is asked for. Raises WireFormat.
+    """
+    stream = cast("IO[bytes]", archive.fileobj)
+    stream.seek(member.offset_data)
+    for start, size in _stretches(archive, member):
+        at, end = start, start + size
+        while at < end:
+            block = stream.read(min(BLOCK, end - at))
+            if not block:
+                raise WireFormat("the archive ends in the middle of a file", repr(member.name))
+            yield at, block
+            at += len(block)
+
+
+def _stretches(archive: tarfile.TarFile, member: Member) -> list[tuple[int, int]]:
+    """Give where the stretches of data begin and how long they are, in the order of the archive."""
+    sparse = cast("list[tuple[int, int]] | None", member.sparse)
+    if sparse is None:
+        return [(0, member.size)]
+    end, stored = 0, archive.offset - member.offset_data
+    for start, size in sparse:
+        stored -= size
+        if start < end or size < 0 or start + size > member.size or stored < 0:
+            raise WireFormat("the map of the holes is wrong", repr(member.name))
+        end = start + size
+    return sparse

@@ -1,0 +1,52 @@
+"""Names in layers: paths, and the markers of what a layer removes.
+
+`.wh.x` removes `x` of the layers below, `.wh..wh..opq` all that they have in its directory. Other
+names that begin with `.wh..wh.` are AUFS's own notes and mean nothing. See the OCI image
+specification, "Representing Changes".
+"""
+
+from __future__ import annotations
+
+from cachexport.errors import WireFormat
+
+Path = tuple[str, ...]
+"""The names on the way from the root; none is the root itself."""
+
+WHITEOUT = ".wh."
+OPAQUE = ".wh..wh..opq"
+_NOTES = ".wh..wh."
+
+
+def parse_path(text: str) -> Path:
+    """Read a path that has to stay in the root. Raises WireFormat for any other."""
+    parts = tuple(part for part in text.split("/") if part not in ("", "."))
+    if text.startswith("/"):
+        raise WireFormat("the path is absolute", repr(text))
+    if ".." in parts:
+        raise WireFormat("the path leads upwards", repr(text))
+    if not text or "\0" in text:
+        raise WireFormat("the path is none", repr(text))
+    return parts
+
+
+def show(path: Path) -> str:
+    """Give the path for a message."""
+    return repr("/".join(path) or ".")
+
+
+def is_note(name: str) -> bool:
+    """Say whether a name is one of AUFS's notes."""
+    return name.startswith(_NOTES) and name != OPAQUE
+
+
+def removed_by(path: Path) -> str | None:
+    """Give the name beside this marker that it removes; None when it is no marker.
+
+    Raises WireFormat for a marker of no name, or of the directory that it is in or above.
+    """
+    if not path or not path[-1].startswith(WHITEOUT):
+        return None
+    name = path[-1].removeprefix(WHITEOUT)
+    if name in ("", ".", ".."):
+        raise WireFormat("the whiteout removes no name", show(path))
+    return name

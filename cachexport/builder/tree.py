@@ -1,0 +1,107 @@
+"""What is in a directory, in one canonical order."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    import pathlib
+    from collections.abc import Iterator
+
+    from cachexport.builder.names import Path
+
+OF_THE_MACHINE = frozenset({"security.selinux"})
+"""Extended attributes that a machine gives to all that it has: no layer says them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """One thing in a tree. Two are equal when nothing but content tells them apart."""
+
+    kind: int
+    """As in the mode: `stat.S_IFREG` …"""
+    mode: int
+    uid: int
+    gid: int
+    mtime_ns: int
+    size: int = 0
+    """Of files, in bytes."""
+    device: int = 0
+    target: str = ""
+    """Of symbolic links."""
+    xattrs: tuple[tuple[str, bytes], ...] = ()
+    links: tuple[Path, ...] = ()
+    """All paths that are hard links to it, sorted, when there are several in the tree."""
+
+    @property
+    def is_directory(self) -> bool:
+        """Whether it can have something in it."""
+        return self.kind == stat.S_IFDIR
+
+
+Tree: TypeAlias = "dict[Path, Node]"
+
+
+def order(path: Path) -> list[bytes]:
+    """Give what paths are sorted by: a directory comes right before what is in it."""
+    return [os.fsencode(name) for name in path]
+
+
+def scan(place: pathlib.Path) -> Tree:
+    """Read all that is in a directory, itself included, sorted. Sockets are left out.
+
+    Raises OSError.
+    """
+    found = dict(sorted(_walk(place, ()), key=lambda item: order(item[0])))
+    links = _links(found)
+    return {
+        path: _node(place.joinpath(*path), status, links.get(_inode(status), ()))
+        for path, status in found.items()
+    }
+
+
+def _walk(place: pathlib.Path, path: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    pending = [path]
+    yield path, os.lstat(place)
+    while pending:
+        above = pending.pop()
+        with os.scandir(place.joinpath(*above)) as entries:
+            for entry in entries:
+                status = entry.stat(follow_symlinks=False)
+                if stat.S_ISSOCK(status.st_mode):
+                    continue
+                yield (*above, entry.name), status
+                if stat.S_ISDIR(status.st_mode):
+                    pending.append((*above, entry.name))
+
+
+def _links(found: dict[Path, os.stat_result]) -> dict[tuple[int, int], tuple[Path, ...]]:
+    groups: dict[tuple[int, int], list[Path]] = {}
+    for path, status in found.items():
+        if status.st_nlink > 1 and not stat.S_ISDIR(status.st_mode):
+            groups.setdefault(_inode(status), []).append(path)
+    return {inode: tuple(paths) for inode, paths in groups.items() if len(paths) > 1}
+
+
+def _inode(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
+
+
+def _node(place: pathlib.Path, status: os.stat_result, links: tuple[Path, ...]) -> Node:
+    kind = stat.S_IFMT(status.st_mode)
+    names = sorted(set(os.listxattr(place, follow_symlinks=False)) - OF_THE_MACHINE)
+    return Node(
+        kind=kind,
+        mode=stat.S_IMODE(status.st_mode),
+        uid=status.st_uid,
+        gid=status.st_gid,
+        mtime_ns=status.st_mtime_ns,
+        size=status.st_size if kind == stat.S_IFREG else 0,
+        device=status.st_rdev if kind in (stat.S_IFCHR, stat.S_IFBLK) else 0,
+        target=os.readlink(place) if kind == stat.S_IFLNK else "",
+        xattrs=tuple((name, os.getxattr(place, name, follow_symlinks=False)) for name in names),
+        links=links,
+    )

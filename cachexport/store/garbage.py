@@ -1,0 +1,114 @@
+"""Removing what nothing holds.
+
+First the rows go, in one step with the question what is held: from then on the content is not
+there. Its files follow, each looked at again while nobody else can commit. So whatever is killed
+where, a row without a file never is; a file without a row is removed the next time.
+"""
+
+from __future__ import annotations
+
+import itertools
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cachexport.errors import Unavailable
+from cachexport.files.errors import translated
+from cachexport.store.held import garbage, is_there
+from cachexport.store.ingestion import Ingestion
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from cachexport.content.protocols import Info
+    from cachexport.oci.digest import Digest
+    from cachexport.store.ingestion import Context
+
+_AT_ONCE = 64
+"""Files that are removed while everybody else has to wait."""
+_INGEST = "SELECT ref, updated FROM ingests WHERE file = ?"
+_EXPIRED = "SELECT id FROM leases WHERE expires <= ? ORDER BY id"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collected:
+    """What a collection removed."""
+
+    content: tuple[Info, ...]
+    leases: tuple[str, ...]
+    """Ids of those that had expired."""
+    ingests: tuple[str, ...]
+    """Refs of those that nobody has gone on with."""
+
+    @property
+    def size(self) -> int:
+        """The bytes of the content."""
+        return sum(info.size for info in self.content)
+
+
+def collect(context: Context, stale_after: float) -> Collected:
+    """Remove what nothing holds, expired leases, and ingestions that were left.
+
+    An ingestion is left when nobody has it and nobody had for `stale_after` seconds. Any number
+    of processes may do this at once, and anything else.
+    """
+    leases, content = _forget(context)
+    _remove_files(context)
+    ingests = _remove_ingests(context, context.clock() - stale_after)
+    return Collected(content=content, leases=leases, ingests=ingests)
+
+
+def _forget(context: Context) -> tuple[tuple[str, ...], tuple[Info, ...]]:
+    now = context.clock()
+    with context.database.writing() as index:
+        leases = tuple(lease for (lease,) in index.execute(_EXPIRED, (now,)))
+        index.executemany("DELETE FROM leases WHERE id = ?", [(lease,) for lease in leases])
+        found = tuple(garbage(index, now))
+        index.executemany(
+            "DELETE FROM content WHERE digest = ?", [(info.digest,) for info in found]
+        )
+    return leases, found
+
+
+def _remove_files(context: Context) -> None:
+    found = list(context.paths.digests())
+    with context.database.reading() as index:
+        doomed = [digest for digest in found if not is_there(index, digest)]
+    for some in _batches(doomed):
+        with context.database.writing() as index:
+            for digest in some:
+                if not is_there(index, digest):
+                    _unlink(context.paths.blob(digest))
+
+
+def _remove_ingests(context: Context, before: float) -> tuple[str, ...]:
+    """Remove the ingestions that nobody has had since `before`, and files that have no row."""
+    with context.database.reading() as index:
+        names = {name for (name,) in index.execute("SELECT file FROM ingests")}
+    paths = {*context.paths.ingest_files(), *(context.paths.ingests / name for name in names)}
+    removed = [_remove_ingest(context, path, before) for path in sorted(paths)]
+    return tuple(sorted(ref for ref in removed if ref is not None))
+
+
+def _remove_ingest(context: Context, path: Path, before: float) -> str | None:
+    """Remove one, unless somebody has it; give its ref if it has one."""
+    # The index first, so that the file is held for an instant only: its writer waits for that.
+    with suppress(Unavailable), context.database.writing() as index:
+        row = index.execute(_INGEST, (path.name,)).fetchone()
+        if row is None or row[1] <= before:
+            with closing(Ingestion(context, path, path.name, patience=0)) as file:
+                index.execute("DELETE FROM ingests WHERE file = ?", (path.name,))
+                file.remove()
+            return None if row is None else str(row[0])
+    return None
+
+
+def _unlink(path: Path) -> None:
+    with translated("write", path):
+        path.unlink(missing_ok=True)
+
+
+def _batches(digests: Iterable[Digest]) -> Iterator[list[Digest]]:
+    rest = iter(digests)
+    return iter(lambda: list(itertools.islice(rest, _AT_ONCE)), [])

@@ -1,0 +1,105 @@
+"""Labels on content, images and leases, and those that say what content refers to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from cachexport.envelope.manifest import decode_manifest
+from cachexport.errors import InvalidDigest, InvalidInputError
+from cachexport.oci import mediatype
+from cachexport.oci.digest import Digest
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterator, Mapping
+
+    from cachexport.envelope.manifest import Manifest
+    from cachexport.oci.descriptor import Descriptor
+
+Kind = Literal["content", "image", "lease"]
+
+REFERENCE = "containerd.io/gc.ref.content"
+"""Label: other content that this content needs. What follows it tells several apart, as in
+`containerd.io/gc.ref.content.l.0`; the value is the digest."""
+READABLE = mediatype.MANIFESTS | mediatype.INDEXES
+"""Media types of content whose references are read from it."""
+
+_LIMIT = 4096
+_FOREIGN = (mediatype.OCI_FOREIGN_LAYER, mediatype.DOCKER_FOREIGN_LAYER)
+
+
+def check_text(text: str, what: str) -> None:
+    """Raise InvalidInputError for a text that can be no name of anything; `what` it shall name."""
+    try:
+        is_good = bool(text.encode())
+    except UnicodeEncodeError:
+        is_good = False
+    if not is_good:
+        raise InvalidInputError(f"{text!r} cannot be the name of {what}")
+
+
+def check_labels(labels: Mapping[str, str]) -> None:
+    """Raise InvalidInputError for a label that containerd would refuse, or a bad reference."""
+    for key, value in labels.items():
+        check_text(key, "a label")
+        check_text(key + value, "a label with its value")
+        if len((key + value).encode()) > _LIMIT:
+            raise InvalidInputError(
+                f"label {key[:64]!r} is longer than {_LIMIT} bytes with its value"
+            )
+        if key.startswith(REFERENCE) and value:
+            _check_reference(key, value)
+
+
+def put_labels(
+    index: sqlite3.Connection, kind: Kind, owner: str, labels: Mapping[str, str]
+) -> None:
+    """Set these labels and leave the others; one with an empty value is removed."""
+    for key, value in labels.items():
+        if value:
+            statement = "INSERT OR REPLACE INTO labels VALUES (?, ?, ?, ?)"
+            index.execute(statement, (kind, owner, key, value))
+        else:
+            statement = "DELETE FROM labels WHERE kind = ? AND owner = ? AND key = ?"
+            index.execute(statement, (kind, owner, key))
+
+
+def get_labels(index: sqlite3.Connection, kind: Kind, owner: str) -> dict[str, str]:
+    """Give all labels, sorted by key."""
+    statement = "SELECT key, value FROM labels WHERE kind = ? AND owner = ? ORDER BY key"
+    return dict(index.execute(statement, (kind, owner)))
+
+
+def has_labels(labels: Mapping[str, str], wanted: Mapping[str, str | None]) -> bool:
+    """Say whether all `wanted` are among `labels`; None stands for any value."""
+    return all(
+        key in labels and (value is None or labels[key] == value) for key, value in wanted.items()
+    )
+
+
+def references(raw: bytes, is_here: Callable[[Digest], bool]) -> dict[str, str]:
+    """Give the labels that say what a manifest or an index needs. Raises WireFormat.
+
+    A nondistributable layer is left out where it is not there: mostly nobody fetches those.
+    """
+    return {
+        f"{REFERENCE}.{place}": str(desc.digest)
+        for place, desc in _children(decode_manifest(raw))
+        if not desc.media_type.startswith(_FOREIGN) or is_here(desc.digest)
+    }
+
+
+def _children(manifest: Manifest) -> Iterator[tuple[str, Descriptor]]:
+    if manifest.config is not None:
+        yield "config", manifest.config
+    for number, desc in enumerate(manifest.layers):
+        yield f"l.{number}", desc
+    for number, desc in enumerate(manifest.manifests):
+        yield f"m.{number}", desc
+
+
+def _check_reference(key: str, value: str) -> None:
+    try:
+        Digest.parse(value)
+    except InvalidDigest as error:
+        raise InvalidDigest(f"label {key!r}: {error}") from error

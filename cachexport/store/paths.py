@@ -1,0 +1,107 @@
+"""Where the files of a store are."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cachexport.errors import FailedPrecondition, InvalidDigest, NotFound
+from cachexport.files.errors import translated
+from cachexport.oci.digest import Digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_INDEX = "index.db"
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """The paths in a store's `directory`."""
+
+    directory: Path
+
+    @property
+    def index(self) -> Path:
+        """The database that says what is there and what is held."""
+        return self.directory / _INDEX
+
+    @property
+    def opening_lock(self) -> Path:
+        """Held while the database is made."""
+        return self.directory / "opening.lock"
+
+    @property
+    def blobs(self) -> Path:
+        """The folder of the blobs, with a folder for each digest algorithm."""
+        return self.directory / "blobs"
+
+    @property
+    def ingests(self) -> Path:
+        """The folder of what is being written."""
+        return self.directory / "ingest"
+
+    def blob(self, digest: Digest) -> Path:
+        """Give the path of the file that has the content of `digest`."""
+        return self.blobs / digest.algorithm / digest.encoded
+
+    def ingest(self, ref: str) -> Path:
+        """Give the path of the file that the ingestion `ref` writes; any text is a good `ref`."""
+        return self.ingests / hashlib.sha256(ref.encode()).hexdigest()
+
+    def written(self, ref: str) -> int:
+        """Give the bytes that the ingestion `ref` has written so far."""
+        try:
+            with translated("read", self.ingests):
+                return self.ingest(ref).stat().st_size
+        except NotFound:
+            return 0
+
+    def size(self, digest: Digest) -> int | None:
+        """Give the bytes of the file of `digest`; None when there is no such file."""
+        path = self.blob(digest)
+        try:
+            with translated("read", path):
+                status = path.lstat()
+        except (NotFound, FailedPrecondition):
+            return None
+        return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+    def digests(self) -> Iterator[Digest]:
+        """Give what has a file, whether or not it was ever committed."""
+        for folder in _listed(self.blobs):
+            for name in _listed(self.blobs / folder):
+                try:
+                    yield Digest.parse(f"{folder}:{name}")
+                except InvalidDigest:
+                    continue  # no file of ours
+
+    def ingest_files(self) -> list[Path]:
+        """Give the files of all ingestions."""
+        return [self.ingests / name for name in _listed(self.ingests)]
+
+    def make(self) -> None:
+        """Make the folders. Raises FailedPrecondition when they would mix with other things."""
+        with translated("write", self.directory):
+            os.makedirs(self.directory, 0o755, exist_ok=True)
+            found = os.listdir(self.directory)
+            # What is there before the index is, when whoever makes it is killed.
+            begun = {path.name for path in (self.opening_lock, self.blobs, self.ingests)}
+            if _INDEX not in found and not begun.issuperset(found):
+                raise FailedPrecondition(
+                    f"{self.directory} is not empty and no store; give a new or an empty directory"
+                )
+            for folder in (self.blobs, self.ingests):
+                os.makedirs(folder, 0o755, exist_ok=True)
+
+
+def _listed(folder: Path) -> list[str]:
+    try:
+        with translated("read", folder):
+            return sorted(os.listdir(folder))
+    except (NotFound, FailedPrecondition):
+        return []
