@@ -129,9 +129,11 @@ class Layout:
             for entry in _scanned(self.blobs / folder):
                 try:
                     digest = Digest.parse(f"{folder}:{entry.name}")
-                    yield digest, entry.stat(follow_symlinks=False)
+                    status = entry.stat(follow_symlinks=False)
                 except (InvalidDigest, FileNotFoundError):
                     continue  # no blob, or one that was deleted just now
+                if not stat.S_ISDIR(status.st_mode):
+                    yield digest, status
 
     def _absent(self, digest: Digest) -> NotFound:
         return NotFound(f"blob {digest} is not in {self.directory}")

@@ -80,3 +80,18 @@ def test_what_has_no_name_beside_any_of_them_stays(tmp_path: Path) -> None:
     [done] = prune_places(places, Plan(dry_run=False), 0)
     assert done.freed is not None
     assert (len(done.names), done.freed.blobs) == (1, 0)
+
+
+def test_a_folder_that_is_named_like_a_blob_is_none(tmp_path: Path) -> None:
+    put(tmp_path, "main", 1)
+    put(tmp_path, "gone", 2)
+    folder = tmp_path / "blobs" / "sha256" / ("0" * 64)
+    folder.mkdir()
+    grow_old(tmp_path)
+    place = open_place(f"type=local,src={tmp_path}")
+    place.withdraw([entry for entry in place.entries() if entry.name == "gone"])
+    [done] = prune_places([place], Plan(dry_run=False), 0)
+    assert done.freed is not None
+    assert done.freed.blobs == 3
+    assert folder.is_dir()
+    assert are_whole(tmp_path)
