@@ -84,7 +84,8 @@ def test_nothing_that_a_name_needs_is_ever_deleted(
             assert done.freed is not None
             freed += done.freed.blobs
             assert faults(spec("x")) == []
-            if min(exports) >= 2 and freed >= 6:
+            # One that merges slowly may be overtaken again and again while others go on.
+            if sum(exports) >= 12 and freed >= 6:
                 is_enough.set()
         for writer in writers:
             writer.result()
