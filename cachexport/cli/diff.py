@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
-
 import click
 
 from cachexport.cli.layout import verbatim
 from cachexport.cli.options import format_option
-from cachexport.cli.output import answer
+from cachexport.cli.output import answer, line_width
 from cachexport.cli.specs import complete_spec, hinting_at_paths
 
 DIFFERENT = 70
@@ -74,7 +71,7 @@ def command(ctx: click.Context, a: str, b: str, form: str, limit: int, exit_code
 
     with hinting_at_paths([a, b]):
         found = diff_caches(a, b)
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    width = line_width()
     answer(document_lines(found) if form == "json" else table_lines(found, limit, width))
     if exit_code and not found.is_empty:
         ctx.exit(DIFFERENT)

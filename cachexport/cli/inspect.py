@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from cachexport.cli.layout import verbatim
 from cachexport.cli.options import format_option
-from cachexport.cli.output import answer
+from cachexport.cli.output import answer, line_width
 from cachexport.cli.specs import complete_spec, hinting_at_paths
 
 if TYPE_CHECKING:
@@ -98,5 +96,5 @@ def _view(inspections: Sequence[Inspection], form: str, limit: int) -> Iterable[
         return dot_lines(inspections)
     from cachexport.cli.views.table import table_lines
 
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    width = line_width()
     return table_lines(inspections, limit, width)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 import time
 
 import click
 
 from cachexport.cli.layout import verbatim
 from cachexport.cli.options import format_option, names_option
-from cachexport.cli.output import answer
+from cachexport.cli.output import answer, line_width
 from cachexport.cli.specs import complete_spec, hinting_at_paths
 
 
@@ -50,5 +48,5 @@ def command(spec: str, pattern: str, form: str) -> None:
 
     with hinting_at_paths([spec]):
         found = list_names(spec, pattern or "*")
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    width = line_width()
     answer(document_lines(found) if form == "json" else table_lines(found, time.time(), width))

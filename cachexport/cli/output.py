@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import shutil
 import sys
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -28,6 +29,11 @@ def answer(lines: Iterable[str]) -> None:
     with _told("stdout"):
         for line in lines:
             console.echo(line)
+
+
+def line_width() -> int | None:
+    """Give how many columns a line of stdout has on a terminal; None where there is no end."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def check_writable(path: Path) -> None:

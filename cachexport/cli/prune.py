@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -11,7 +9,7 @@ import click
 from cachexport.cli.amounts import amount, span
 from cachexport.cli.layout import verbatim
 from cachexport.cli.options import format_option, progress_option, reporting
-from cachexport.cli.output import answer
+from cachexport.cli.output import answer, line_width
 from cachexport.cli.specs import complete_spec
 
 if TYPE_CHECKING:
@@ -98,6 +96,6 @@ def command(
     plan = Plan(retention=retention, grace=grace, dry_run=not yes)
     with reporting(mode, specs) as progress:
         found = prune_caches(specs, plan, progress=progress)
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    width = line_width()
     answer(document_lines(found) if form == "json" else table_lines(found, width))
     ctx.exit(max(item.exit_code for item in found))

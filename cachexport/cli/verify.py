@@ -33,7 +33,7 @@ if TYPE_CHECKING:
           no-diff-id     a descriptor lacks what BuildKit needs to import it
 
         Fields of the JSON:
-          caches[]   name (null without --names), records, blobs, size, faults[]
+          caches[]   name (null for one name), records, blobs, size, faults[]
           faults[]   kind, blob (null or a digest), text
 
         Examples:

@@ -8,13 +8,15 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cachexport.errors import FailedPrecondition, InvalidDigest, NotFound
+from cachexport.errors import FailedPrecondition, NotFound
+from cachexport.files.digests import listed, listed_digests
 from cachexport.files.errors import translated
-from cachexport.oci.digest import Digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from cachexport.oci.digest import Digest
 
 _INDEX = "index.db"
 
@@ -73,16 +75,11 @@ class Paths:
 
     def digests(self) -> Iterator[Digest]:
         """Give what has a file, whether or not it was ever committed."""
-        for folder in _listed(self.blobs):
-            for name in _listed(self.blobs / folder):
-                try:
-                    yield Digest.parse(f"{folder}:{name}")
-                except InvalidDigest:
-                    continue  # no file of ours
+        return listed_digests(self.blobs)
 
     def ingest_files(self) -> list[Path]:
         """Give the files of all ingestions."""
-        return [self.ingests / name for name in _listed(self.ingests)]
+        return [self.ingests / name for name in listed(self.ingests)]
 
     def make(self) -> None:
         """Make the folders. Raises FailedPrecondition when they would mix with other things."""
@@ -97,11 +94,3 @@ class Paths:
                 )
             for folder in (self.blobs, self.ingests):
                 os.makedirs(folder, 0o755, exist_ok=True)
-
-
-def _listed(folder: Path) -> list[str]:
-    try:
-        with translated("read", folder):
-            return sorted(os.listdir(folder))
-    except (NotFound, FailedPrecondition):
-        return []

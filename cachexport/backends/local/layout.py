@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from cachexport.content.protocols import Info
 from cachexport.errors import FailedPrecondition, InvalidDigest, NotFound
 from cachexport.files.blobfile import BlobReader, open_regular, read_regular
+from cachexport.files.digests import listed, listed_digests
 from cachexport.files.errors import translated
 from cachexport.oci.digest import Digest
 from cachexport.oci.index import METADATA_LIMIT
@@ -116,16 +117,11 @@ class Layout:
 
     def digests(self) -> Iterator[Digest]:
         """Give what is in the folder of the blobs, leaving out files that are named otherwise."""
-        for folder in _listed(self.blobs):
-            for name in _listed(self.blobs / folder):
-                try:
-                    yield Digest.parse(f"{folder}:{name}")
-                except InvalidDigest:
-                    continue
+        return listed_digests(self.blobs)
 
     def listing(self) -> Iterator[tuple[Digest, os.stat_result]]:
         """Give what `digests` gives, with the state of each file, a folder at a time."""
-        for folder in _listed(self.blobs):
+        for folder in listed(self.blobs):
             for entry in _scanned(self.blobs / folder):
                 try:
                     digest = Digest.parse(f"{folder}:{entry.name}")
@@ -180,13 +176,5 @@ def _scanned(folder: Path) -> list[os.DirEntry[str]]:
     try:
         with translated("read", folder), os.scandir(folder) as entries:
             return list(entries)
-    except (NotFound, FailedPrecondition):
-        return []
-
-
-def _listed(folder: Path) -> list[str]:
-    try:
-        with translated("read", folder):
-            return sorted(os.listdir(folder))
     except (NotFound, FailedPrecondition):
         return []
