@@ -7,8 +7,8 @@ from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
 from cachexport.api.ends import named, open_source, open_targets
-from cachexport.errors import PluginError
-from cachexport.maintenance.places import name_of, open_place
+from cachexport.errors import InvalidInputError, PluginError
+from cachexport.maintenance.places import has_pattern, name_of, open_place
 from cachexport.plugins import find_backend
 from cachexport.spec import parse_spec
 from cachexport.transfer.expiry import Expiring
@@ -73,7 +73,10 @@ def compact_cache(
 
     Config and manifest get `max_config_bytes` at most, by default as many as BuildKit imports
     from where the cache is to be: any number from a bucket. With `dry_run` nothing is written.
+    Raises InvalidInputError for a pattern: it takes one cache at a time.
     """
+    if has_pattern(spec):
+        raise InvalidInputError(f"compacting takes one cache at a time, not a pattern: {spec}")
     from cachexport.maintenance.compact import compact_caches, compact_in_place
     from cachexport.transfer.fit import Limits
     from cachexport.transfer.write import write

@@ -214,3 +214,11 @@ def test_names_that_others_wrote_do_nothing_to_a_terminal(run: InProcess, folder
     assert ran.out.count("no fault") == 2
     ran = run("rm", local(folder, tag="a*"))
     assert (ran.code, ran.out) == (0, "a\\x1b[31m b\n")
+
+
+def test_compacting_takes_one_cache(run: InProcess, folder: Path) -> None:
+    before = caches.files(folder)
+    ran = run("compact", "--progress", "quiet", local(folder, tag="m*"), "--max-layers", "1")
+    assert (ran.code, ran.out) == (2, "")
+    assert "one cache at a time" in ran.errors[0]
+    assert caches.files(folder) == before
