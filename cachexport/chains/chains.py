@@ -102,10 +102,19 @@ class CacheChains:
         """
         if not str(digest).startswith(_RANDOM):
             digest = Digest.parse(digest)
-        inputs = [[self._link(link, digest) for link in links] for links in _checked_deps(deps)]
-        if not all(inputs):
-            raise InvalidInputError(f"an input without links for record {digest}")
-        return self._add(digest, inputs, _checked_results(results))
+        return self._add(digest, self._inputs(digest, deps), _checked_results(results))
+
+    def find(
+        self, digest: str, deps: Sequence[Sequence[CacheLink]] = ()
+    ) -> tuple[CacheRecord, ...]:
+        """Give the records that the same `add` would join and give, none if it would make one.
+
+        Raises as `add` does.
+        """
+        inputs = self._inputs(digest, deps)
+        if not inputs:
+            return (self._roots[digest],) if digest in self._roots else ()
+        return tuple(graph.matching(digest, inputs))
 
     def marshal(
         self, mode: Literal["min", "max"] = "max"
@@ -160,6 +169,12 @@ class CacheChains:
         record = CacheRecord(digest=digest, owner=self, sequence=len(self._records))
         self._records.append(record)
         return record
+
+    def _inputs(self, digest: str, deps: Sequence[Sequence[CacheLink]]) -> graph.Inputs:
+        inputs = [[self._link(link, digest) for link in links] for links in _checked_deps(deps)]
+        if not all(inputs):
+            raise InvalidInputError(f"an input without links for record {digest}")
+        return inputs
 
     def _link(self, link: CacheLink, digest: str) -> tuple[CacheRecord, str]:
         src: object = link.src

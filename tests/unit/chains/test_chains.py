@@ -315,3 +315,18 @@ def test_the_garbage_collector_is_left_as_it_was(enabled):
         assert gc.isenabled() is enabled
     finally:
         (gc.enable if before else gc.disable)()
+
+
+def test_what_add_would_give_is_found_and_nothing_is_made():
+    chains = CacheChains()
+    base, other = chains.add(name("base")), chains.add(name("other"))
+    step = chains.add(name("step"), [[CacheLink(base, "/a")]])
+    twice = chains.add(name("step"), [[CacheLink(other)]])
+    assert chains.find(name("base")) == (base,)
+    assert chains.find(name("step"), [[CacheLink(base, "/a")]]) == (step,)
+    assert chains.find(name("step"), [[CacheLink(base, "/a"), CacheLink(other)]]) == (step, twice)
+    assert chains.find(name("step"), [[CacheLink(base)]]) == ()
+    assert chains.find(name("step")) == chains.find(name("none")) == ()
+    assert len(chains) == 4
+    with pytest.raises(ForeignRecord):
+        chains.find(name("step"), [[CacheLink(CacheChains().add(name("base")))]])
