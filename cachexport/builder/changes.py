@@ -15,7 +15,7 @@ from cachexport.errors import InvalidInputError
 
 if TYPE_CHECKING:
     import pathlib
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from cachexport.builder.names import Path
     from cachexport.builder.tree import Node, Tree
@@ -28,13 +28,15 @@ class Policy:
     latest: int | None = None
     """Seconds since 1970: what was changed later gets this time, as BuildKit's rewrite-timestamp
     and the variable SOURCE_DATE_EPOCH have it."""
+    mtime: int | None = None
+    """Seconds since 1970: everything gets this time."""
     owner: tuple[int, int] | None = None
     """The uid and gid of everything."""
 
     def applied(self, node: Node) -> Node:
         """Give the node as the layer shall say it is."""
         uid, gid = self.owner or (node.uid, node.gid)
-        mtime_ns = node.mtime_ns
+        mtime_ns = node.mtime_ns if self.mtime is None else self.mtime * 10**9
         if self.latest is not None:
             mtime_ns = min(mtime_ns, self.latest * 10**9)
         return dataclasses.replace(node, uid=uid, gid=gid, mtime_ns=mtime_ns)
@@ -55,9 +57,7 @@ def changes(lower: pathlib.Path | None, upper: pathlib.Path, policy: Policy) -> 
     would be a marker in a layer.
     """
     new = _scanned(upper, policy)
-    for path in new:
-        if path and path[-1].startswith(WHITEOUT):
-            raise InvalidInputError(f"no layer can have the name {show(path)}; rename it")
+    check_names(new)
     if lower is None:
         return [Change(path, node) for path, node in new.items() if path]
     old = _scanned(lower, policy)
@@ -68,6 +68,13 @@ def changes(lower: pathlib.Path | None, upper: pathlib.Path, policy: Policy) -> 
         if old.get(path) != node or not _same_content(lower, upper, path, node)
     ]
     return sorted(found, key=lambda change: order(change.path))
+
+
+def check_names(paths: Iterable[Path]) -> None:
+    """Raise InvalidInputError for a name that would be a marker in a layer."""
+    for path in paths:
+        if path and path[-1].startswith(WHITEOUT):
+            raise InvalidInputError(f"no layer can have the name {show(path)}; rename it")
 
 
 def _scanned(place: pathlib.Path, policy: Policy) -> Tree:

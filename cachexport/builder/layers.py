@@ -76,8 +76,14 @@ def diff_layer(
     """
     with translated("read", upper):
         found = changes(lower, upper, policy or Policy())
-    blocks = BlockReader(_reading(pack(found, upper), upper), _Nothing())
-    return store_layer(blocks, target, compression, level)
+    return store_blocks(_reading(pack(found, upper), upper), target, compression, level)
+
+
+def store_blocks(
+    blocks: Iterator[bytes], target: Ingester, compression: Compression, level: int | None
+) -> Descriptor:
+    """Put the layer of which these are the archive's blocks into `target`."""
+    return store_layer(BlockReader(blocks, _Nothing()), target, compression, level)
 
 
 def _reading(blocks: Iterator[bytes], upper: pathlib.Path) -> Iterator[bytes]:

@@ -7,7 +7,7 @@ specification, "Representing Changes".
 
 from __future__ import annotations
 
-from cachexport.errors import WireFormat
+from cachexport.errors import InvalidInputError, WireFormat
 
 Path = tuple[str, ...]
 """The names on the way from the root; none is the root itself."""
@@ -27,6 +27,17 @@ def parse_path(text: str) -> Path:
     if not text or "\0" in text:
         raise WireFormat("the path is none", repr(text))
     return parts
+
+
+def parse_destination(text: str) -> Path:
+    """Read a path in an image, such as `/app`, which is the same as `app/`.
+
+    Raises InvalidInputError for one that leads out of the image or has no letter.
+    """
+    try:
+        return parse_path("./" + text.lstrip("/")) if text else parse_path(text)
+    except WireFormat as error:
+        raise InvalidInputError(f"{text!r} is no path in an image: {error.problem}") from error
 
 
 def show(path: Path) -> str:

@@ -32,19 +32,20 @@ _SECOND = 10**9
 _END = bytes(2 * tarfile.BLOCKSIZE)
 
 
-def pack(changes: Iterable[Change], upper: pathlib.Path) -> Iterator[bytes]:
+def pack(changes: Iterable[Change], upper: pathlib.Path, below: Path = ()) -> Iterator[bytes]:
     """Give the blocks of the archive of `changes`, with the content that is in `upper`.
 
+    In the archive all lies in the directory `below`, which has no entry unless it changed itself.
     Of files that are hard links to each other the first one in the archive has the content.
     Raises OSError, and Conflict for a file that changes while it is read.
     """
     written: set[Path] = set()
     for change in changes:
         if change.node is None:
-            yield _header(_whiteout(change.path))
+            yield _header(_whiteout((*below, *change.path)))
             continue
-        first = next((path for path in change.node.links if path in written), None)
-        yield _header(_entry(change.path, change.node, first))
+        first = next(((*below, *path) for path in change.node.links if path in written), None)
+        yield _header(_entry((*below, *change.path), change.node, first))
         written.add(change.path)
         if first is None and change.node.kind == stat.S_IFREG:
             yield from _content(upper.joinpath(*change.path), change.node.size)

@@ -51,7 +51,9 @@ def order(path: Path) -> list[bytes]:
 
 
 def scan(place: pathlib.Path) -> Tree:
-    """Read all that is in a directory, itself included, sorted. Sockets are left out.
+    """Read all that is in a directory, itself included, sorted, or a file alone.
+
+    Sockets are left out.
 
     Raises OSError.
     """
@@ -64,8 +66,9 @@ def scan(place: pathlib.Path) -> Tree:
 
 
 def _walk(place: pathlib.Path, path: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    pending = [path]
-    yield path, os.lstat(place)
+    status = os.lstat(place)
+    yield path, status
+    pending = [path] if stat.S_ISDIR(status.st_mode) else []
     while pending:
         above = pending.pop()
         with os.scandir(place.joinpath(*above)) as entries:

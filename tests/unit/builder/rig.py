@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from cachexport.builder import unpack_layer
 from cachexport.content.memory import MemoryContent
+from cachexport.layer.convert import open_layer
 from cachexport.oci import mediatype
 from cachexport.oci.descriptor import Descriptor
 
@@ -104,3 +105,14 @@ def seen(place: Path) -> dict[str, tuple[object, ...]]:
 def _hash(path: bytes) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def entries(content: MemoryContent, desc: Descriptor) -> list[tarfile.TarInfo]:
+    with open_layer(content, desc) as layer:
+        raw = b"".join(iter(lambda: layer.read(1 << 20), b""))
+    with tarfile.open(fileobj=io.BytesIO(raw)) as archive:
+        return archive.getmembers()
+
+
+def named(content: MemoryContent, desc: Descriptor) -> list[str]:
+    return [entry.name for entry in entries(content, desc)]

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 import os
 import shutil
 import socket
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from unit.builder.rig import seen
+from unit.builder.rig import entries, named, seen
 
 from cachexport.builder import Policy, Rights, diff_layer, unpack_layer
 from cachexport.content.memory import MemoryContent
@@ -35,17 +34,6 @@ if TYPE_CHECKING:
 
 CACHES = Path(__file__).parents[2] / "wire" / "caches"
 RIGHTS = Rights(owners=os.geteuid() == 0)
-
-
-def entries(content: MemoryContent, desc: Descriptor) -> list[tarfile.TarInfo]:
-    with open_layer(content, desc) as layer:
-        raw = b"".join(iter(lambda: layer.read(1 << 20), b""))
-    with tarfile.open(fileobj=io.BytesIO(raw)) as archive:
-        return archive.getmembers()
-
-
-def named(content: MemoryContent, desc: Descriptor) -> list[str]:
-    return [entry.name for entry in entries(content, desc)]
 
 
 @pytest.fixture
