@@ -4,6 +4,7 @@ Public are the names below.
 
 - `empty_config`, `complete_config`: the config of an image, as BuildKit writes it; by hand with
   `parse_history`, `normalise_history` and `patch_config`.
+- `Settings`, `change_settings`: how an image runs, its entrypoint, variables, labels.
 - `encode_image_manifest`, `normalise_layers`: the manifest of an image.
 - `open_docker_archive`: the images in an archive.
 - `write_docker_archive`, `save_docker_archive`: an image as an archive, into a stream or a file.
@@ -16,12 +17,15 @@ from cachexport.image.config import complete_config, empty_config, patch_config
 from cachexport.image.history import HistoryEntry, normalise_history, parse_history
 from cachexport.image.manifest import encode_image_manifest, normalise_layers
 from cachexport.image.select import Image, read_config, select_image
+from cachexport.image.settings import Settings, change_settings
 
 __all__ = [
     "ArchivedImage",
     "DockerArchive",
     "HistoryEntry",
     "Image",
+    "Settings",
+    "change_settings",
     "complete_config",
     "empty_config",
     "encode_image_manifest",

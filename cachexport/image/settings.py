@@ -1,0 +1,136 @@
+"""What an image's config says about running it, and changing that."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from cachexport.errors import InvalidInputError, WireFormat
+from cachexport.oci import gojson, rawjson
+
+_KEY = "config"
+_TAKEN_AWAY = ("entrypoint", "cmd", "working_dir", "user", "stop_signal")
+_EMPTY = ("null", '""', "[]", "{}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Changes to an image's settings: None leaves one as it is, an empty one takes it away.
+
+    `env`, `labels`, `exposed_ports` and `volumes` add to what is there, and replace what has the
+    same name.
+    """
+
+    entrypoint: Sequence[str] | None = None
+    cmd: Sequence[str] | None = None
+    """Without it a new `entrypoint` takes the old command away, as in a Dockerfile."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    working_dir: str | None = None
+    user: str | None = None
+    exposed_ports: Sequence[str] = ()
+    """Such as `80` or `53/udp`."""
+    volumes: Sequence[str] = ()
+    stop_signal: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raise InvalidInputError for text where a list belongs, and for a name of no variable."""
+        for name in ("entrypoint", "cmd", "exposed_ports", "volumes"):
+            if isinstance(getattr(self, name), str):
+                raise InvalidInputError(f"{name} is a list, as in {name}=['/bin/app', '-v']")
+        for name in self.env:
+            if not name or "=" in name:
+                raise InvalidInputError(f"{name!r} is no name of a variable")
+
+    def __str__(self) -> str:
+        """Give the changes in a line, as for an image's history."""
+        given = ((each.name, getattr(self, each.name)) for each in fields(self))
+        return " ".join(
+            f"{name}={_json(value)}"
+            for name, value in given
+            if value is not None and (value or name in _TAKEN_AWAY)
+        )
+
+
+def change_settings(config: bytes, settings: Settings) -> bytes:
+    """Give an image's config with other settings, and all that it does not know as it was.
+
+    Raises WireFormat when `config` is none.
+    """
+    members = rawjson.loads(config)
+    try:
+        found = _object(members.get(_KEY))
+        changed = {**found, **_replaced(settings), **_extended(found, settings)}
+    except WireFormat as error:
+        raise error.under(_KEY) from None
+    members[_KEY] = _text({key: text for key, text in changed.items() if text not in _EMPTY})
+    return rawjson.dumps(members)
+
+
+def working_dir(config: bytes) -> str:
+    """Give the directory in which an image runs. Raises WireFormat."""
+    found = gojson.fields(gojson.loads(config), frozenset({_KEY}), "").get(_KEY)
+    inner = gojson.fields(found, frozenset({"WorkingDir"}), _KEY)
+    return gojson.string(inner.get("WorkingDir"), "config.WorkingDir") or "/"
+
+
+def _replaced(settings: Settings) -> dict[str, str]:
+    cmd = [] if settings.entrypoint is not None and settings.cmd is None else settings.cmd
+    wanted = {
+        "Entrypoint": settings.entrypoint,
+        "Cmd": cmd,
+        "WorkingDir": settings.working_dir,
+        "User": settings.user,
+        "StopSignal": settings.stop_signal,
+    }
+    return {key: _json(value) for key, value in wanted.items() if value is not None}
+
+
+def _extended(found: Mapping[str, str], settings: Settings) -> dict[str, str]:
+    added = {
+        "Labels": settings.labels,
+        "ExposedPorts": {
+            port if "/" in port else f"{port}/tcp": {} for port in settings.exposed_ports
+        },
+        "Volumes": {path: {} for path in settings.volumes},
+    }
+    extended = {
+        key: _text(_object(found.get(key)) | {name: _json(value) for name, value in more.items()})
+        for key, more in added.items()
+        if more
+    }
+    if settings.env:
+        extended["Env"] = _json(_env(found.get("Env", "null"), settings.env))
+    return extended
+
+
+def _env(text: str, more: Mapping[str, str]) -> list[str]:
+    """Give the variables, each where it was, new ones at the end."""
+    there = gojson.each(gojson.loads(_raw(text)), "Env", lambda item: gojson.string(item, ""))
+    merged = {entry.partition("=")[0]: entry for entry in there}
+    merged |= {name: f"{name}={value}" for name, value in more.items()}
+    return list(merged.values())
+
+
+def _object(text: str | None) -> dict[str, str]:
+    return rawjson.loads(_raw(text)) if text not in (None, "null") else {}
+
+
+def _raw(text: str | None) -> bytes:
+    return (text or "").encode("utf-8", errors="surrogateescape")
+
+
+def _text(members: Mapping[str, str]) -> str:
+    return rawjson.dumps(members).decode("utf-8", errors="surrogateescape")
+
+
+def _json(value: Any) -> str:
+    return json.dumps(_plain(value), ensure_ascii=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return value
+    return dict(value) if isinstance(value, Mapping) else list(value)
