@@ -15,32 +15,33 @@ if TYPE_CHECKING:
     from cachexport.oci.descriptor import Descriptor
 
 
+def tagged(name: str) -> Reference:
+    """Read the name that an image is to have. Raises InvalidReference, also for a digest."""
+    reference = Reference.parse(name)
+    if reference.digest is not None:
+        raise InvalidReference(f"an image is given a name with a tag alone: {name!r}")
+    return reference
+
+
 def named(desc: Descriptor, names: Iterable[str] | str) -> tuple[Descriptor, ...]:
     """Give an entry for each name, once, as containerd writes it; without names `desc` itself.
 
     `app` is `docker.io/library/app:latest`. Raises InvalidReference, also for a name with a
     digest: Docker loads none.
     """
-    references = dict.fromkeys(map(_parse, [names] if isinstance(names, str) else names))
+    references = dict.fromkeys(map(tagged, [names] if isinstance(names, str) else names))
     return tuple(_entry(desc, reference) for reference in references) or (desc,)
 
 
 def names_of(entries: Iterable[Descriptor]) -> tuple[str, ...]:
     """Give the whole names that entries have, each once. Raises InvalidReference."""
     texts = (entry.annotations.get(IMAGE_NAME) for entry in entries)
-    return tuple(dict.fromkeys(str(_parse(text)) for text in texts if text))
+    return tuple(dict.fromkeys(str(tagged(text)) for text in texts if text))
 
 
 def repo_tags(entries: Iterable[Descriptor]) -> Sequence[str]:
     """Give the names of entries as people write them, and Docker wants them in an archive."""
     return tuple(Reference.parse(name).familiar for name in names_of(entries))
-
-
-def _parse(name: str) -> Reference:
-    reference = Reference.parse(name)
-    if reference.digest is not None:
-        raise InvalidReference(f"an image in an archive is named by a tag alone: {name!r}")
-    return reference
 
 
 def _entry(desc: Descriptor, reference: Reference) -> Descriptor:

@@ -59,12 +59,16 @@ class Images:
         with self._database.writing() as index:
             if _row(index, name) is not None:
                 raise AlreadyExists(f"there is an image {name!r}; update it or delete it first")
-            _check_whole(index, target)
-            now = self._clock()
-            row = (name, target.digest, target.encode(), now, now, secrets.token_hex(8))
-            index.execute("INSERT INTO images VALUES (?, ?, ?, ?, ?, ?)", row)
-            put_labels(index, "image", name, labels)
-            return _get(index, name)
+            return self._insert(index, name, target, labels)
+
+    def put(self, name: str, target: Descriptor, labels: Mapping[str, str] | None = None) -> Image:
+        """Name what is in the store, whatever the name stood for: `create` or `update`."""
+        labels = dict(labels or {})
+        check_text(name, "an image")
+        check_labels(labels)
+        with self._database.writing() as index:
+            change = self._insert if _row(index, name) is None else self._update
+            return change(index, name, target, labels)
 
     def update(
         self,
@@ -83,15 +87,7 @@ class Images:
         check_labels(labels)
         with self._database.writing() as index:
             _check_version(index, name, expected)
-            _check_whole(index, target)
-            statement = (
-                "UPDATE images SET digest = ?, target = ?, updated = ?, version = ? WHERE name = ?"
-            )
-            version = secrets.token_hex(8)
-            row = (target.digest, target.encode(), self._clock(), version, name)
-            index.execute(statement, row)
-            put_labels(index, "image", name, labels)
-            return _get(index, name)
+            return self._update(index, name, target, labels)
 
     def get(self, name: str, /) -> Image:
         """Give what a name stands for. Raises NotFound."""
@@ -115,6 +111,28 @@ class Images:
         with self._database.writing() as index:
             _check_version(index, name, expected)
             index.execute("DELETE FROM images WHERE name = ?", (name,))
+
+    def _insert(
+        self, index: sqlite3.Connection, name: str, target: Descriptor, labels: Mapping[str, str]
+    ) -> Image:
+        _check_whole(index, target)
+        now = self._clock()
+        row = (name, target.digest, target.encode(), now, now, secrets.token_hex(8))
+        index.execute("INSERT INTO images VALUES (?, ?, ?, ?, ?, ?)", row)
+        put_labels(index, "image", name, labels)
+        return _get(index, name)
+
+    def _update(
+        self, index: sqlite3.Connection, name: str, target: Descriptor, labels: Mapping[str, str]
+    ) -> Image:
+        _check_whole(index, target)
+        statement = (
+            "UPDATE images SET digest = ?, target = ?, updated = ?, version = ? WHERE name = ?"
+        )
+        row = (target.digest, target.encode(), self._clock(), secrets.token_hex(8), name)
+        index.execute(statement, row)
+        put_labels(index, "image", name, labels)
+        return _get(index, name)
 
 
 def _row(index: sqlite3.Connection, name: str) -> Row | None:

@@ -6,16 +6,14 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cachexport.content.copy import copy_blob, ingest_bytes
-from cachexport.content.protocols import Adopter
-from cachexport.content.retry import persistently
+from cachexport.content.copy import ingest_bytes
 from cachexport.envelope.form import Form
 from cachexport.errors import Integrity, NotFound
 from cachexport.oci.compression import Compression
+from cachexport.transfer.blobs import move_blob
 from cachexport.transfer.merge import Merged, merge_into, until_current
 from cachexport.transfer.oversize import fit_size
 from cachexport.transfer.parallel import DEFAULT_THREADS, map_parallel
-from cachexport.transfer.prepare import LayerProvider
 from cachexport.transfer.progress import Event, silent, step
 
 if TYPE_CHECKING:
@@ -166,14 +164,8 @@ class _Writing:
         map_parallel(write_layer, layers, self.threads)
 
     def _copy(self, cache: WrappedCache, desc: Descriptor, moved: Callable[[int], None]) -> None:
-        ingester, provider = self.target.ingester, cache.provider
         try:
-            if isinstance(provider, LayerProvider):
-                provider = provider.origin(desc)
-            if isinstance(ingester, Adopter) and ingester.adopt(desc, provider):
-                moved(desc.size)
-                return
-            persistently(lambda: copy_blob(provider, ingester, desc, moved))
+            move_blob(cache.provider, self.target.ingester, desc, moved)
         except NotFound as error:
             raise Integrity(f"missing blob {desc.digest}: {error}") from error
 

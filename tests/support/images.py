@@ -56,7 +56,7 @@ def make_image(
     """Make an image of tar archives, each compressed with gzip."""
     platform = platform or Platform(architecture="amd64", os="linux")
     blobs = [gzip.compress(raw, mtime=0) for raw in layers]
-    descs = [_layer(*made) for made in zip(range(len(blobs)), layers, blobs, strict=True)]
+    descs = [described_layer(*made) for made in zip(range(len(blobs)), layers, blobs, strict=True)]
     base = empty_config(platform.architecture, platform.os, platform.variant)
     config = complete_config(base, descs)
     desc, manifest = encode_image_manifest(config, descs, oci_mediatypes=oci_mediatypes)
@@ -68,7 +68,8 @@ def make_image(
     )
 
 
-def _layer(number: int, raw: bytes, blob: bytes) -> Descriptor:
+def described_layer(number: int, raw: bytes, blob: bytes) -> Descriptor:
+    """Describe a layer as a build does, with notes on what it is."""
     annotations = {
         UNCOMPRESSED: Digest.of(raw),
         CREATED_AT: CREATED,

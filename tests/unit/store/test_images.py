@@ -97,3 +97,16 @@ def test_labels_go_with_their_name(store: Store) -> None:
     store.images.create("app", blob, {"a": "b"})
     store.images.delete("app")
     assert store.images.create("app", blob).labels == {}
+
+
+def test_a_name_is_put_whether_or_not_it_is_there(store: Store, clock: Clock) -> None:
+    first, second = put_image(store.content), put_image(store.content, 5)
+    made = store.images.put("app", first.manifest, {"a": "1"})
+    assert made == store.images.get("app")
+    clock.now += 5
+    changed = store.images.put("app", second.manifest, {"b": "2"})
+    assert (changed.target, changed.labels) == (second.manifest, {"a": "1", "b": "2"})
+    assert (changed.created, changed.updated) == (made.created, clock.now)
+    with pytest.raises(NotFound):
+        store.images.put("app", described(b"not there"))
+    assert store.images.get("app") == changed

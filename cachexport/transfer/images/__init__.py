@@ -1,0 +1,1 @@
+"""Images on their way: into a store, and from and to registries."""
