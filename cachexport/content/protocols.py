@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
@@ -66,6 +66,14 @@ class SizeProvider(Protocol):
 
     def sizes(self, digests: Iterable[Digest], /) -> dict[Digest, int]:
         """Give the bytes of those that are there, with as few questions as can be."""
+
+
+@runtime_checkable
+class Distributed(Protocol):
+    """A Provider that knows which repositories of registries have some content, or had it."""
+
+    def repositories(self, digest: Digest, /) -> Mapping[str, Sequence[str]]:
+        """Give the repositories by the host of their registry, without looking there."""
 
 
 class Ingester(Protocol):

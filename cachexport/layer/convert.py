@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from cachexport.content.protocols import Ingester, Provider, Reader
 
-_FOREIGN = (mediatype.OCI_FOREIGN_LAYER, mediatype.DOCKER_FOREIGN_LAYER)
 # Annotations about the compressed bytes, not about the layer: where they can be fetched, and where
 # in them an index of the files is. Of other bytes they would be untrue.
 _OF_THE_BYTES = (
@@ -148,7 +147,7 @@ def _compression(desc: Descriptor, head: bytes) -> Compression:
 
 
 def _stays(desc: Descriptor, compression: Compression) -> bool:
-    is_foreign = desc.media_type.startswith(_FOREIGN)
+    is_foreign = mediatype.is_foreign(desc.media_type)
     return is_foreign or Compression.of(desc.media_type) is compression
 
 

@@ -40,3 +40,8 @@ def to_oci(media_type: str) -> str:
 def to_docker(media_type: str) -> str:
     """Give Docker's spelling of an OCI layer type; any other type as it is."""
     return _OCI_TO_DOCKER.get(media_type, media_type)
+
+
+def is_foreign(media_type: str) -> bool:
+    """Say whether a layer is one that nobody may distribute, so that registries lack it."""
+    return media_type.startswith((OCI_FOREIGN_LAYER, DOCKER_FOREIGN_LAYER))

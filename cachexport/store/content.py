@@ -12,12 +12,20 @@ from cachexport.files.blobfile import BlobReader, open_regular
 from cachexport.oci.digest import Digest
 from cachexport.store.held import check_lives, hold, is_there
 from cachexport.store.ingestion import nameless
-from cachexport.store.labels import READABLE, check_labels, get_labels, has_labels, put_labels
+from cachexport.store.labels import (
+    LIMIT,
+    READABLE,
+    SOURCE,
+    check_labels,
+    get_labels,
+    has_labels,
+    put_labels,
+)
 from cachexport.store.writer import STATUSES, Writer, status
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from cachexport.content.protocols import Reader
     from cachexport.oci.descriptor import Descriptor
@@ -27,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class Contents:
-    """A Provider, InfoProvider, SizeProvider and Ingester over the blobs of a store.
+    """A Provider, InfoProvider, SizeProvider, Distributed and Ingester over the blobs of a store.
 
     What is put in is held by nothing, so that the next collection removes it, but for the
     contents that `under` gives.
@@ -114,6 +122,31 @@ class Contents:
             self._check_there(index, digest)
             put_labels(index, "content", digest, labels)
             return get_labels(index, "content", digest)
+
+    def repositories(self, digest: Digest, /) -> dict[str, tuple[str, ...]]:
+        """See Distributed; nothing for content that is not there."""
+        with self._context.database.reading() as index:
+            found = get_labels(index, "content", digest)
+        return {
+            key.removeprefix(SOURCE): tuple(text.split(","))
+            for key, text in found.items()
+            if key.startswith(SOURCE)
+        }
+
+    def add_repositories(self, digest: Digest, more: Mapping[str, Sequence[str]], /) -> None:
+        """Note that these repositories have some content too. Raises NotFound.
+
+        As many as a label has room for: later ones are left out.
+        """
+        with self._context.database.writing() as index:
+            self._check_there(index, digest)
+            found = get_labels(index, "content", digest)
+            for host, names in more.items():
+                key = SOURCE + host
+                old = found.get(key, "").split(",")
+                text = ",".join(name for name in dict.fromkeys([*old, *names]) if name)
+                if len((key + text).encode()) <= LIMIT:
+                    put_labels(index, "content", digest, {key: text})
 
     def list(self, labels: Mapping[str, str | None] | None = None) -> list[Info]:
         """Give all content that has these labels (None: with any value), sorted by digest."""

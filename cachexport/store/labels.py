@@ -21,11 +21,14 @@ Kind = Literal["content", "image", "lease"]
 REFERENCE = "containerd.io/gc.ref.content"
 """Label: other content that this content needs. What follows it tells several apart, as in
 `containerd.io/gc.ref.content.l.0`; the value is the digest."""
+SOURCE = "containerd.io/distribution.source."
+"""Label: which repositories have this content too, with commas between; the registry's host
+follows."""
 READABLE = mediatype.MANIFESTS | mediatype.INDEXES
 """Media types of content whose references are read from it."""
 
-_LIMIT = 4096
-_FOREIGN = (mediatype.OCI_FOREIGN_LAYER, mediatype.DOCKER_FOREIGN_LAYER)
+LIMIT = 4096
+"""Bytes of a label with its value."""
 
 
 def check_text(text: str, what: str) -> None:
@@ -43,9 +46,9 @@ def check_labels(labels: Mapping[str, str]) -> None:
     for key, value in labels.items():
         check_text(key, "a label")
         check_text(key + value, "a label with its value")
-        if len((key + value).encode()) > _LIMIT:
+        if len((key + value).encode()) > LIMIT:
             raise InvalidInputError(
-                f"label {key[:64]!r} is longer than {_LIMIT} bytes with its value"
+                f"label {key[:64]!r} is longer than {LIMIT} bytes with its value"
             )
         if key.startswith(REFERENCE) and value:
             _check_reference(key, value)
@@ -85,7 +88,7 @@ def references(raw: bytes, is_here: Callable[[Digest], bool]) -> dict[str, str]:
     return {
         f"{REFERENCE}.{place}": str(desc.digest)
         for place, desc in _children(decode_manifest(raw))
-        if not desc.media_type.startswith(_FOREIGN) or is_here(desc.digest)
+        if not mediatype.is_foreign(desc.media_type) or is_here(desc.digest)
     }
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import stat
 import threading
 import weakref
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cachexport.backends.local.layout import Layout, check_source
 from cachexport.backends.local.names import Names
-from cachexport.envelope.read import read_caches
+from cachexport.content.verify import read_blob
+from cachexport.envelope.manifest import decode_manifest
+from cachexport.envelope.read import METADATA_LIMIT, read_caches
 from cachexport.errors import Conflict, FailedPrecondition, Integrity, NotFound
 from cachexport.files import lock
 from cachexport.files.errors import translated
@@ -55,6 +58,15 @@ class LocalSource:
         except NotFound as error:
             # To a caller NotFound means that nothing has the name.
             raise Integrity(f"what {self._attrs.src} names leads nowhere: {error}") from error
+
+    def resolve(self) -> Descriptor:
+        """See ImageSource. Raises as `load` does."""
+        content = self._open()
+        found = self._resolve(content)
+        if found.media_type:
+            return found
+        raw = read_blob(content, found, limit=METADATA_LIMIT)
+        return replace(found, media_type=decode_manifest(raw).media_type)
 
     def close(self) -> None:
         """See Source."""

@@ -84,20 +84,10 @@ class RegistryImport(Connection):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RegistryExport(Connection, CommonExport):
-    """What `type=registry` takes as a target."""
+class Mounting:
+    """What is to be written where, and what may be taken over for it."""
 
-    ref: Reference = attribute("ref", _reference, summary="the cache's reference")
-    force: bool = attribute(
-        "force", flag, default=False, summary="replace what is no cache, such as an image"
-    )
-    trust_existing: bool = attribute(
-        "trust-existing",
-        flag,
-        default=False,
-        summary="ask for no blob that the cache under this ref names, where the registry is seen "
-        "to refuse manifests of missing blobs",
-    )
+    ref: Reference = attribute("ref", _reference, summary="the reference to write")
     mount_from: tuple[str, ...] = attribute(
         "mount-from",
         _repositories,
@@ -106,12 +96,8 @@ class RegistryExport(Connection, CommonExport):
         "the layers that they have, without their being sent",
     )
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.other_repositories()
-
     def other_repositories(self) -> tuple[str, ...]:
-        """Give what `mount_from` names, as paths in the registry, without the cache's own.
+        """Give what `mount_from` names, as paths in the registry, without the one of `ref`.
 
         Raises InvalidAttr for one that is elsewhere.
         """
@@ -131,3 +117,33 @@ class RegistryExport(Connection, CommonExport):
             message = f"mount-from: {named.name} is not in the registry {self.ref.host}"
             raise InvalidAttr("mount-from", message)
         return named.repository
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegistryExport(Connection, Mounting, CommonExport):
+    """What `type=registry` takes as a target."""
+
+    force: bool = attribute(
+        "force", flag, default=False, summary="replace what is no cache, such as an image"
+    )
+    trust_existing: bool = attribute(
+        "trust-existing",
+        flag,
+        default=False,
+        summary="ask for no blob that the cache under this ref names, where the registry is seen "
+        "to refuse manifests of missing blobs",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.other_repositories()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegistryImagePush(Connection, Mounting):
+    """What `type=registry` takes as a target of images."""
+
+    force: bool = attribute("force", flag, default=False, summary="replace a build cache")
+
+    def __post_init__(self) -> None:
+        self.other_repositories()

@@ -6,7 +6,7 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cachexport.backends.registry.attrs import RegistryExport, RegistryImport
+from cachexport.backends.registry.attrs import RegistryExport, RegistryImagePush, RegistryImport
 from cachexport.backends.registry.client import Client
 from cachexport.backends.registry.pools import Pools
 from cachexport.backends.registry.proxies import Proxies
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from cachexport.backends.registry.attrs import Connection
     from cachexport.backends.registry.credentials import Login
+    from cachexport.backends.registry.images import RegistryImageTarget
     from cachexport.backends.registry.place import RegistryPlace
     from cachexport.backends.registry.probe import RegistryProbe
     from cachexport.backends.registry.source import RegistrySource
@@ -50,6 +51,19 @@ class RegistryBackend:
             raise InvalidAttr("ref", message)
         mount_from = attrs.other_repositories()
         return RegistryTarget(attrs, self._repository(attrs.ref, attrs, "pull,push", mount_from))
+
+    def image_target(self, spec: Spec, /) -> RegistryImageTarget:
+        """See ImageBackend."""
+        from cachexport.backends.registry.images import RegistryImageTarget
+
+        attrs = read_attributes(RegistryImagePush, spec, ignored=known_attributes(RegistryImport))
+        if attrs.ref.digest is not None:
+            message = f"an image cannot be pushed to a digest: {attrs.ref}; name a tag"
+            raise InvalidAttr("ref", message)
+        mount_from = attrs.other_repositories()
+        return RegistryImageTarget(
+            attrs, self._repository(attrs.ref, attrs, "pull,push", mount_from)
+        )
 
     def _repository(
         self,

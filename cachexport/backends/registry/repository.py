@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import logging
 import re
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlencode, urljoin
+from urllib.parse import quote, urljoin
 
 from cachexport.backends.registry.download import BlobReader
-from cachexport.backends.registry.errors import TEMPORARY, network
+from cachexport.backends.registry.errors import network
+from cachexport.backends.registry.mounts import Mounts
 from cachexport.backends.registry.uploads import Uploads
+from cachexport.content.protocols import Distributed
 from cachexport.content.verify import BLOCK
 from cachexport.errors import (
-    Auth,
     BackendError,
     FailedPrecondition,
     Integrity,
@@ -34,20 +33,17 @@ if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
 
     from cachexport.backends.registry.client import Client
-    from cachexport.content.protocols import Reader
+    from cachexport.content.protocols import Provider, Reader
 
 # docker-registry answers 404 to `*/*`: the exact types have to be named.
 _MANIFEST_TYPES = ", ".join(sorted(mediatype.MANIFESTS | mediatype.INDEXES))
 _IS_MANIFEST = mediatype.MANIFESTS | mediatype.INDEXES
-_CREATED, _UPLOAD_BEGUN, _NOT_ALLOWED = 201, 202, 405
+_NOT_ALLOWED = 405
 _NEXT = re.compile(r'<([^>]+)>\s*;\s*rel="?next"?')
-_CANNOT_MOUNT = frozenset(range(400, 500)) - TEMPORARY
-
-_log = logging.getLogger(__name__)
 
 
 class Repository:
-    """Provider and Ingester over a repository. Threads may share it.
+    """Provider, Ingester and Adopter over a repository. Threads may share it.
 
     `mount_from` names other repositories of the registry: `missing` takes blobs over from there.
     """
@@ -64,9 +60,8 @@ class Repository:
         self._path = f"/v2/{name}"
         self._parallelism = parallelism
         self._mount_from = mount_from
-        self._closed_to_us: set[str] = set()
-        self._explained: set[str] = set()
         self._is_registry = False
+        self.mounts = Mounts(client, name, self.place)
         self._uploads = Uploads(client, self._path, self.place, self._holds)
 
     def close(self) -> None:
@@ -108,7 +103,7 @@ class Repository:
         there = map_parallel(self._holds, wanted, self._parallelism)
         lacking = [desc for desc, held in zip(wanted, there, strict=True) if not held]
         for name in self._mount_from:
-            lacking = self._mount_all(lacking, name)
+            lacking = self.mounts.mount_all(lacking, name, self._parallelism)
         return {desc.digest for desc in lacking}
 
     def sizes(self, digests: Iterable[Digest], /) -> dict[Digest, int]:
@@ -119,34 +114,16 @@ class Repository:
             digest: size for digest, size in zip(wanted, sizes, strict=True) if size is not None
         }
 
-    def mount(self, desc: Descriptor, repository_name: str) -> bool:
-        """Take a blob over from another repository of the registry, and say whether it was.
+    def repositories(self, digest: Digest, /) -> dict[str, tuple[str, ...]]:
+        """See Distributed."""
+        return {self.host: (self.name,)}
 
-        It is not when it is not there, when we may not read it, and when the registry does no
-        such thing; then it has to be ingested. A repository that we may not read is asked once.
-        """
-        if repository_name in self._closed_to_us:
+    def adopt(self, desc: Descriptor, provider: Provider, /) -> bool:
+        """See Adopter: a registry takes blobs over from its other repositories."""
+        if not isinstance(provider, Distributed):
             return False
-        try:
-            response = self._ask_mount(desc, repository_name)
-        except Auth as error:
-            _log.info("%s takes nothing over from %s: %s", self.place, repository_name, error)
-            self._closed_to_us.add(repository_name)
-            return False
-        except NotFound:
-            return False
-        except RegistryError as error:
-            if error.status in _CANNOT_MOUNT:
-                return False
-            raise
-        response.drain_conn()
-        if response.status == _CREATED:
-            return True
-        # It began an upload instead, which nobody wants to go on with.
-        location = response.headers.get("Location", "")
-        if location:
-            self._client.discard(urljoin(self._client.base, location))
-        return False
+        beside = provider.repositories(desc.digest).get(self.host, ())
+        return any(self.mounts.adopt(desc, name) for name in beside if name != self.name)
 
     def ingest(self, desc: Descriptor, reader: Reader, /) -> None:
         """See Ingester. Manifests go where the API has them, under their digest."""
@@ -224,47 +201,6 @@ class Repository:
         path, op = f"{self._path}/manifests/{digest}", f"delete {self.place}@{digest}"
         scope = f"repository:{self.name}:pull,push,delete"
         self._client.call("DELETE", path, op=op, expect=(200, 202), scope=scope).drain_conn()
-
-    def _mount_all(self, descs: list[Descriptor], repository_name: str) -> list[Descriptor]:
-        """Mount what can be, and give the rest."""
-        mount = partial(self.mount, repository_name=repository_name)
-        mounted = map_parallel(mount, descs, self._parallelism)
-        told = (self.place, sum(mounted), len(descs), repository_name)
-        _log.info("%s took over %d of %d missing blobs from %s", *told)
-        if descs and not any(mounted):
-            self._explain(repository_name)
-        return [desc for desc, done in zip(descs, mounted, strict=True) if not done]
-
-    def _explain(self, repository_name: str) -> None:
-        """Warn once of a repository that has nothing because it is not there."""
-        if repository_name in self._explained:
-            return
-        self._explained.add(repository_name)
-        try:
-            self._client.call(
-                "GET",
-                f"/v2/{repository_name}/tags/list",
-                op=f"look for {self.host}/{repository_name}",
-                expect=(200,),
-                scope=f"repository:{repository_name}:pull",
-            ).drain_conn()
-        except NotFound:
-            _log.warning("mount-from: there is no %s/%s", self.host, repository_name)
-        except Auth:
-            _log.warning("mount-from: %s/%s may not be read", self.host, repository_name)
-        except BackendError as error:
-            _log.info("%s", error)
-
-    def _ask_mount(self, desc: Descriptor, repository_name: str) -> BaseHTTPResponse:
-        query = urlencode({"mount": str(desc.digest), "from": repository_name})
-        return self._client.call(
-            "POST",
-            f"{self._path}/blobs/uploads/?{query}",
-            op=f"take {desc.digest} over from {repository_name} into {self.place}",
-            body=b"",
-            expect=(_CREATED, _UPLOAD_BEGUN),
-            scope=f"repository:{self.name}:pull,push repository:{repository_name}:pull",
-        )
 
     def _holds(self, desc: Descriptor) -> bool:
         return self._size(desc.digest, desc.size) == desc.size

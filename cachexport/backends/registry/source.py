@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from cachexport.backends.registry.repository import Repository
     from cachexport.content.protocols import Provider
     from cachexport.envelope.cache import Cache
+    from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.reference import Reference
 
 
@@ -27,7 +28,11 @@ class RegistrySource:
 
     def load(self) -> tuple[Cache, ...]:
         """See Source."""
-        return read_caches(self._repository, self._repository.resolve(self._ref.target))
+        return read_caches(self._repository, self.resolve())
+
+    def resolve(self) -> Descriptor:
+        """See ImageSource."""
+        return self._repository.resolve(self._ref.target)
 
     def close(self) -> None:
         """See Source."""

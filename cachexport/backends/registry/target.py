@@ -7,7 +7,6 @@ from functools import cache as remembered
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cachexport.backends.registry.repository import Repository
 from cachexport.backends.registry.tag import Tag
 from cachexport.backends.registry.trust import lacks_blobs, refuses_missing_blobs
 from cachexport.content.verify import read_blob
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from cachexport.backends.registry.attrs import RegistryExport
+    from cachexport.backends.registry.repository import Repository
     from cachexport.content.protocols import Ingester, Provider, Reader
     from cachexport.envelope.cache import WrappedCache
     from cachexport.envelope.manifest import Manifest
@@ -49,7 +49,6 @@ class RegistryTarget:
         self._trusting = attrs.trust_existing
         self._refuses = remembered(partial(refuses_missing_blobs, repository))
         self._lost = False
-        self._unmountable: set[str] = set()
 
     @property
     def common(self) -> CommonExport:
@@ -111,16 +110,8 @@ class RegistryTarget:
         return self._repository.missing(blobs) | manifests
 
     def adopt(self, desc: Descriptor, provider: Provider, /) -> bool:
-        """See Adopter: a registry takes blobs over from its other repositories."""
-        mine = self._repository
-        if not isinstance(provider, Repository) or provider.host != mine.host:
-            return False
-        if provider.name in {mine.name, *self._unmountable}:
-            return False
-        if not mine.mount(desc, provider.name):
-            self._unmountable.add(provider.name)  # it has the blob, so this is for good
-            return False
-        return True
+        """See Adopter."""
+        return self._repository.adopt(desc, provider)
 
     def ingest(self, desc: Descriptor, reader: Reader, /) -> None:
         """See Ingester."""

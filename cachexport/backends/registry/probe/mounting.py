@@ -48,7 +48,7 @@ class Mounting:
     def _mount_here(self) -> Finding:
         """Try it with the only repository that is known, which tells whether it is done at all."""
         desc, name = self._writing.cache.layer_descriptor, self._desk.reference.repository
-        if self._desk.repository(Role.WRITER).mount(desc, name):
+        if self._desk.repository(Role.WRITER).mounts.mount(desc, name):
             return ok("blobs are taken over, as tried within the repository", mounted=True)
         return note(
             "blobs are not taken over, as tried within the repository: mount-from would save "
@@ -66,7 +66,7 @@ class Mounting:
             return str(error)
         if desc is None:
             return "it has no tag with blobs to try it with"
-        taken = self._desk.repository(Role.WRITER).mount(desc, name)
+        taken = self._desk.repository(Role.WRITER).mounts.mount(desc, name)
         return "" if taken else "the registry does not do so"
 
     def _any_blob(self, name: str) -> Descriptor | None:

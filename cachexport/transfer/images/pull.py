@@ -1,0 +1,94 @@
+"""Copying images into a store."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cachexport.content.copy import ingest_bytes
+from cachexport.content.protocols import Distributed
+from cachexport.transfer.blobs import move_missing
+from cachexport.transfer.images.parts import Preferring, moving, take_apart
+from cachexport.transfer.parallel import DEFAULT_THREADS
+from cachexport.transfer.progress import silent, step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cachexport.content.protocols import Provider
+    from cachexport.oci.descriptor import Descriptor, Platform
+    from cachexport.oci.reference import Reference
+    from cachexport.store import Contents, Image, Store
+    from cachexport.transfer.images.ends import ImageSource
+    from cachexport.transfer.progress import Progress
+
+
+def copy_image(
+    provider: Provider,
+    root: Descriptor,
+    content: Contents,
+    *,
+    platform: Platform | None = None,
+    progress: Progress = silent,
+    threads: int = DEFAULT_THREADS,
+) -> Descriptor:
+    """Copy an image into a store, and give the descriptor of what is there now.
+
+    That is the image for `platform`, or all that `root` names. `content` is that of a lease, which
+    holds the image then; nothing has a name yet. What is there already is not read from
+    `provider`. Raises as `take_apart` and `copy_blob` do.
+    """
+    parts = take_apart(Preferring(content, provider), root, platform)
+    move_missing(provider, content, parts.blobs, moving("copying", progress), threads)
+    for desc, raw in (*parts.manifests, (parts.root, parts.raw)):
+        ingest_bytes(content, desc, raw)
+    if isinstance(provider, Distributed):
+        for desc in parts.all:
+            content.add_repositories(desc.digest, provider.repositories(desc.digest))
+    return parts.root
+
+
+def pull_named(
+    source: ImageSource,
+    store: Store,
+    name: str,
+    *,
+    lease: str,
+    platform: Platform | None = None,
+    progress: Progress = silent,
+) -> Image:
+    """Copy what `source` names into a store, and name it; the lease holds it meanwhile.
+
+    See `copy_image`. Raises NotFound when there is no such image.
+    """
+    content = store.content.under(store.leases.get(lease))
+    with step(progress, f"resolving {name}"):
+        root = source.resolve()
+    copied = copy_image(source.provider, root, content, platform=platform, progress=progress)
+    with step(progress, f"naming to {name}"):
+        return store.images.put(name, copied)
+
+
+@dataclass(frozen=True, slots=True)
+class Puller:
+    """Pulls images into `store` from where `find` finds them."""
+
+    store: Store
+    find: Callable[[Reference], ImageSource]
+    progress: Progress = silent
+
+    def pull(self, reference: Reference, platform: Platform | None, lease: str) -> Image:
+        """Copy the image for `platform`, or all of an index, and name it as `reference` does.
+
+        It is held by the lease meanwhile. Raises NotFound when there is no such image.
+        """
+        with closing(self.find(reference)) as source:
+            return pull_named(
+                source,
+                self.store,
+                str(reference),
+                lease=lease,
+                platform=platform,
+                progress=self.progress,
+            )

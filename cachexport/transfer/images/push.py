@@ -1,0 +1,43 @@
+"""Copying images to where they get a name: a registry above all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cachexport.content.copy import ingest_bytes
+from cachexport.transfer.blobs import move_missing
+from cachexport.transfer.images.parts import moving, take_apart
+from cachexport.transfer.progress import silent, step
+
+if TYPE_CHECKING:
+    from cachexport.content.protocols import Provider
+    from cachexport.oci.descriptor import Descriptor, Platform
+    from cachexport.transfer.images.ends import ImageTarget
+    from cachexport.transfer.progress import Progress
+
+
+def push_image(
+    provider: Provider,
+    root: Descriptor,
+    target: ImageTarget,
+    *,
+    platform: Platform | None = None,
+    progress: Progress = silent,
+) -> Descriptor:
+    """Copy the image for `platform`, or all that `root` names, and give it the target's name.
+
+    Gives the descriptor of what has the name now. What is there already, or can be taken over
+    from another repository of the registry, is not sent; layers that nobody may distribute are
+    not either. Nothing has the name before all of it is there. Raises as `take_apart` and
+    `copy_blob` do, AlreadyExists when the name stands for a build cache.
+    """
+    target.check()
+    parts = take_apart(provider, root, platform)
+    pushing = moving("pushing", progress)
+    move_missing(provider, target.ingester, parts.blobs, pushing, target.parallelism)
+    for desc, raw in parts.manifests:
+        with step(progress, f"pushing manifest {desc.digest}"):
+            ingest_bytes(target.ingester, desc, raw)
+    with step(progress, f"pushing manifest {parts.root.digest} as {target}"):
+        target.publish(parts.root, parts.raw)
+    return parts.root

@@ -1,0 +1,191 @@
+"""Images from and to registries, and what Docker and skopeo make of those."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from support.images import MadeImage, make_image, make_index, tar_layer
+from support.services.exports import MAX, hasten, noise, push
+from support.services.process import environment, program
+
+from cachexport.api.images import OpenedImage, image_puller, open_image, pull_image, push_image
+from cachexport.content.verify import read_blob
+from cachexport.errors import AlreadyExists, FailedPrecondition, NotFound
+from cachexport.image import read_config, select_image
+from cachexport.oci.descriptor import Platform
+from cachexport.oci.reference import Reference
+from cachexport.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from support.services.dockerd import Dockerd
+    from support.services.registry import Registry
+    from support.services.scripted import ScriptedRegistry
+
+    from cachexport.content.protocols import Provider
+    from cachexport.oci.descriptor import Descriptor
+
+ARM = Platform(architecture="arm64", os="linux")
+AMD = Platform(architecture="amd64", os="linux")
+BLOB = r"/blobs/sha256"
+
+
+@pytest.fixture(autouse=True)
+def _hasty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    hasten(monkeypatch, tmp_path)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store.open(tmp_path / "store", clock=time.time) as store:
+        yield store
+
+
+@pytest.fixture
+def image(tool: Path) -> MadeImage:
+    return make_image(tar_layer({"bin/tool": tool.read_bytes()}), tar_layer({"etc/x": b"x" * 3000}))
+
+
+def send(provider: Provider, desc: Descriptor, to: str, **more: str) -> Descriptor:
+    spec = ",".join([f"type=registry,ref={to}", *(f"{k}={v}" for k, v in more.items())])
+    return push_image(OpenedImage(provider, desc, lambda: None), spec)
+
+
+def test_what_is_pushed_is_pulled_to_the_byte(
+    registry: Registry, repo: str, image: MadeImage, store: Store
+) -> None:
+    ref = f"{registry.host}/{repo}:1"
+    pushed = send(image.content, image.descriptor, ref)
+    pulled = pull_image(ref, store)
+    assert (pulled.name, pulled.target) == (ref, pushed)
+    store.collect_garbage()
+    assert {read_blob(store.content, desc) for desc in (pulled.target, image.config, *image.layers)}
+    assert sorted(info.digest for info in store.content.list()) == sorted(
+        {d.digest for d in (image.descriptor, image.config, *image.layers)}
+    )
+    assert store.leases.list() == []
+
+
+def test_an_index_is_pushed_and_pulled_as_a_whole_or_for_one_platform(
+    registry: Registry, repo: str, image: MadeImage, store: Store
+) -> None:
+    other = make_image(tar_layer({"arm": b"64"}), platform=ARM)
+    root, content = make_index(image, other)
+    ref = f"{registry.host}/{repo}:multi"
+    assert send(content, root, ref) == root
+    whole = pull_image(ref, store)
+    assert whole.target == root
+    store.collect_garbage()
+    for platform, wanted in ((AMD, image), (ARM, other)):
+        found = select_image(store.content, whole.target, platform)
+        assert found.config.digest == wanted.config.digest
+        assert read_config(store.content, found)
+    one = image_puller(store).pull(Reference.parse(ref), ARM, store.leases.create().id)
+    assert one.target.digest == other.descriptor.digest
+    assert store.images.get(ref) == one
+
+
+def test_an_image_is_opened_without_its_layers(
+    scripted: ScriptedRegistry, repo: str, image: MadeImage, store: Store
+) -> None:
+    ref = f"{scripted.host}/{repo}:1"
+    send(image.content, image.descriptor, ref)
+    scripted.requests.clear()
+    with open_image(ref) as opened:
+        found = select_image(opened.provider, opened.descriptor)
+        assert read_config(opened.provider, found) == read_blob(image.content, image.config)
+        asked = scripted.asked("GET", BLOB)
+        assert [r.path.rpartition("/")[2] for r in asked] == [image.config.digest]
+        assert read_blob(opened.provider, found.layers[0]) == image.blobs[0]
+
+
+def test_what_the_store_has_is_not_fetched(
+    scripted: ScriptedRegistry, repo: str, image: MadeImage, store: Store
+) -> None:
+    ref = f"{scripted.host}/{repo}:1"
+    send(image.content, image.descriptor, ref)
+    pull_image(ref, store)
+    scripted.requests.clear()
+    pull_image(ref, store, name="again")
+    assert scripted.asked("GET", BLOB) == scripted.asked("GET", r"/manifests/") == []
+
+
+def test_layers_that_came_from_the_registry_are_not_sent_there_again(
+    scripted: ScriptedRegistry, repo: str, image: MadeImage, store: Store
+) -> None:
+    send(image.content, image.descriptor, f"{scripted.host}/{repo}/a:1")
+    pulled = pull_image(f"{scripted.host}/{repo}/a:1", store)
+    before = len(scripted.asked("PUT", r"/blobs/uploads/."))
+    send(store.content, pulled.target, f"{scripted.host}/{repo}/b:1")
+    with open_image(f"{scripted.host}/{repo}/a:1") as lazily:
+        push_image(lazily, f"{scripted.host}/{repo}/c:1")
+    assert len(scripted.asked("PUT", r"/blobs/uploads/.")) == before
+    blobs = [scripted.store.repositories[f"{repo}/{name}"].blobs for name in "abc"]
+    assert blobs[0] == blobs[1] == blobs[2]
+
+
+def test_a_build_cache_is_neither_pulled_nor_replaced(
+    registry: Registry, repo: str, image: MadeImage, store: Store
+) -> None:
+    push(registry.host, repo, source=MAX)
+    ref = f"{registry.host}/{repo}:cache"
+    with pytest.raises(FailedPrecondition, match="not an image: the type of its config"):
+        pull_image(ref, store)
+    with pytest.raises(AlreadyExists, match="is a build cache; choose another tag, or replace it"):
+        send(image.content, image.descriptor, ref)
+    assert send(image.content, image.descriptor, ref, force="true")
+    assert pull_image(ref, store).target.digest == image.descriptor.digest
+
+
+def test_what_is_not_there_is_not_found(registry: Registry, repo: str, store: Store) -> None:
+    with pytest.raises(NotFound):
+        pull_image(f"{registry.host}/{repo}:1", store)
+    assert (store.leases.list(), store.images.list()) == ([], [])
+
+
+def test_a_layer_that_is_wrong_leaves_nothing(
+    scripted: ScriptedRegistry, repo: str, image: MadeImage, store: Store
+) -> None:
+    ref = f"{scripted.host}/{repo}:1"
+    send(image.content, image.descriptor, ref)
+    blobs = scripted.store.repositories[repo].blobs
+    digest = str(image.layers[1].digest)
+    blobs[digest] = noise(len(blobs[digest]))
+    with pytest.raises(Exception, match=f"blob {digest} is corrupt"):
+        pull_image(ref, store)
+    store.collect_garbage()
+    assert (store.content.list(), store.images.list()) == ([], [])
+
+
+def test_docker_pulls_and_runs_what_was_pushed(
+    dockerd: Dockerd, registry: Registry, repo: str, image: MadeImage, tmp_path: Path
+) -> None:
+    ref = f"{registry.host}/{repo}:1"
+    send(image.content, image.descriptor, ref)
+    dockerd.run("pull", ref)
+    (found,) = json.loads(dockerd.run("image", "inspect", ref))
+    assert found["Id"] == image.config.digest
+    dockerd.run("run", "--network=none", "--name=pulled", ref, "/bin/tool", "/made", "it ran")
+    try:
+        dockerd.run("cp", "pulled:/made", str(tmp_path / "made"))
+    finally:
+        dockerd.run("rm", "pulled")
+    assert (tmp_path / "made").read_text() == "it ran\n"
+
+
+def test_skopeo_reads_what_was_pushed(
+    registry: Registry, repo: str, image: MadeImage, tmp_path: Path
+) -> None:
+    ref = f"{registry.host}/{repo}:1"
+    send(image.content, image.descriptor, ref)
+    argv = [program("skopeo"), "inspect", "--tls-verify=false", "--config", "--raw"]
+    env = environment({"HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)})
+    done = subprocess.run([*argv, f"docker://{ref}"], env=env, timeout=60, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == read_blob(image.content, image.config)
