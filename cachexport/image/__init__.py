@@ -8,10 +8,12 @@ Public are the names below.
 - `encode_image_manifest`, `normalise_layers`: the manifest of an image.
 - `open_docker_archive`: the images in an archive.
 - `write_docker_archive`, `save_docker_archive`: an image as an archive, into a stream or a file.
+- `write_oci_archive`, `save_oci_archive`: an image, or an index of images, as an OCI archive.
 - `select_image`, `read_config`: the image for a platform, and its config.
 """
 
 from cachexport.image.archive.images import ArchivedImage, DockerArchive, open_docker_archive
+from cachexport.image.archive.oci import save_oci_archive, write_oci_archive
 from cachexport.image.archive.write import save_docker_archive, write_docker_archive
 from cachexport.image.config import complete_config, empty_config, patch_config
 from cachexport.image.history import HistoryEntry, normalise_history, parse_history
@@ -36,6 +38,8 @@ __all__ = [
     "patch_config",
     "read_config",
     "save_docker_archive",
+    "save_oci_archive",
     "select_image",
     "write_docker_archive",
+    "write_oci_archive",
 ]

@@ -2,51 +2,25 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import closing
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from cachexport.content.verify import BLOCK, open_verified
-from cachexport.errors import FailedPrecondition, WireFormat
-from cachexport.files.errors import translated
-from cachexport.files.staged import staged, sync_directory
 from cachexport.image.archive.docker import DOCKER_MANIFEST_FILE, SavedImage
-from cachexport.image.archive.tarheader import END, directory_header, file_header, padding
+from cachexport.image.archive.members import Member, layout_members, write_members
+from cachexport.image.archive.place import replacing
 from cachexport.image.names import named, repo_tags
 from cachexport.image.select import select_image
-from cachexport.oci.index import Index
-from cachexport.oci.layout import INDEX, LAYOUT, LAYOUT_MARK, blob_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from cachexport.content.protocols import Provider
+    from cachexport.image.archive.members import Sink
     from cachexport.image.select import Image
     from cachexport.oci.descriptor import Descriptor, Platform
-    from cachexport.oci.digest import Digest
 
 MANIFEST_MODE = 0o444
 """The permissions of manifest.json. BuildKit's own archives have 0644."""
-_READ_ONLY = 0o444
-_INDEX_MODE = 0o644
-_FOLDER_MODE = 0o755
-
-
-class Sink(Protocol):
-    """What an archive is written to: a file, a pipe, a socket's file."""
-
-    def write(self, data: bytes, /) -> int | None:
-        """Take `data` and say how many bytes of it: None is all. OSError when that cannot be."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Member:
-    name: str
-    mode: int
-    content: bytes | Descriptor | None = field(compare=False)
-    """None is a directory; of a descriptor the blob is meant."""
 
 
 def write_docker_archive(
@@ -71,9 +45,7 @@ def write_docker_archive(
     """
     found = select_image(provider, image, platform)
     entries = named(found.descriptor, names)
-    for member in sorted(_members(found, entries, manifest_mode), key=lambda each: each.name):
-        _write_member(target, provider, member)
-    _write(target, END)
+    write_members(target, provider, _members(found, entries, manifest_mode))
     return found.descriptor
 
 
@@ -91,9 +63,8 @@ def save_docker_archive(
     See `write_docker_archive`. After an error everything is as it was. Raises FailedPrecondition
     too, when there is something else than a file, or no directory to put it in.
     """
-    place = _place(Path(path))
-    with staged(place.parent, 0o644, place) as file:
-        written = write_docker_archive(
+    with replacing(Path(path)) as file:
+        return write_docker_archive(
             file,
             provider,
             image,
@@ -101,68 +72,10 @@ def save_docker_archive(
             platform=platform,
             manifest_mode=manifest_mode,
         )
-        file.seal()
-        file.commit(place)
-    sync_directory(place.parent)
-    return written
 
 
-def _place(path: Path) -> Path:
-    """Give where the file is or will be that `path` names, perhaps through links."""
-    with translated("write", path):
-        place = Path(os.path.realpath(path))
-        if not place.parent.is_dir():
-            raise FailedPrecondition(f"cannot write {path}: there is no directory {place.parent}")
-        if os.path.lexists(place) and not place.is_file():
-            raise FailedPrecondition(f"cannot write {path}: it is not a regular file")
-    return place
-
-
-def _members(image: Image, entries: Sequence[Descriptor], manifest_mode: int) -> Iterator[_Member]:
-    blobs = _blobs(image)
-    folders = {"blobs/", *(f"blobs/{digest.algorithm}/" for digest in blobs)}
-    for folder in folders:
-        yield _Member(name=folder, mode=_FOLDER_MODE, content=None)
-    for digest, desc in blobs.items():
-        yield _Member(name=blob_path(digest), mode=_READ_ONLY, content=desc)
-    index = Index(manifests=tuple(entries)).encode()
+def _members(image: Image, entries: Sequence[Descriptor], manifest_mode: int) -> Iterator[Member]:
+    blobs = (image.descriptor, image.config, *image.layers)
+    yield from layout_members(image.descriptor, entries, blobs)
     saved = f"[{SavedImage.of(image, repo_tags(entries)).encode()}]".encode()
-    yield _Member(name=INDEX, mode=_INDEX_MODE, content=index)
-    yield _Member(name=DOCKER_MANIFEST_FILE, mode=manifest_mode, content=saved)
-    yield _Member(name=LAYOUT, mode=_READ_ONLY, content=LAYOUT_MARK)
-
-
-def _blobs(image: Image) -> dict[Digest, Descriptor]:
-    blobs: dict[Digest, Descriptor] = {}
-    manifest = image.descriptor.digest
-    for desc in (image.descriptor, image.config, *image.layers):
-        if blobs.setdefault(desc.digest, desc).size != desc.size:
-            raise WireFormat(f"the manifest {manifest} gives {desc.digest} two sizes")
-    return blobs
-
-
-def _write_member(target: Sink, provider: Provider, member: _Member) -> None:
-    if member.content is None:
-        _write(target, directory_header(member.name, member.mode))
-    elif isinstance(member.content, bytes):
-        raw = member.content
-        header = file_header(member.name, member.mode, len(raw))
-        _write(target, header + raw + padding(len(raw)))
-    else:
-        _write_blob(target, provider, member.content, member)
-
-
-def _write_blob(target: Sink, provider: Provider, desc: Descriptor, member: _Member) -> None:
-    with closing(open_verified(provider, desc)) as reader:
-        _write(target, file_header(member.name, member.mode, desc.size))
-        for block in iter(lambda: reader.read(BLOCK), b""):
-            _write(target, block)
-        _write(target, padding(desc.size))
-
-
-def _write(target: Sink, block: bytes) -> None:
-    with translated("write", "the archive"):
-        while block:
-            # A file without a buffer may take a part only.
-            taken = target.write(block)
-            block = block[len(block) if taken is None else taken :]
+    yield Member(name=DOCKER_MANIFEST_FILE, mode=manifest_mode, content=saved)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from cachexport.content.copy import ingest_bytes
 from cachexport.content.protocols import Distributed
+from cachexport.image.parts import Preferring, take_apart
 from cachexport.transfer.blobs import move_missing
-from cachexport.transfer.images.parts import Preferring, moving, take_apart
+from cachexport.transfer.images.moving import moving
 from cachexport.transfer.parallel import DEFAULT_THREADS
 from cachexport.transfer.progress import silent, step
 

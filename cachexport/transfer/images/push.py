@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cachexport.content.copy import ingest_bytes
+from cachexport.image.parts import take_apart
 from cachexport.transfer.blobs import move_missing
-from cachexport.transfer.images.parts import moving, take_apart
+from cachexport.transfer.images.moving import moving
 from cachexport.transfer.progress import silent, step
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from unit.store.rig import opened
 from cachexport import Descriptor, MemoryContent
 from cachexport.content.verify import read_blob
 from cachexport.errors import FailedPrecondition, Integrity, NotFound, WireFormat
+from cachexport.image.parts import take_apart
 from cachexport.oci import mediatype
 from cachexport.oci.descriptor import Platform
-from cachexport.transfer.images.parts import take_apart
 from cachexport.transfer.images.pull import copy_image, pull_named
 from cachexport.transfer.images.push import push_image
 

@@ -13,20 +13,15 @@ from cachexport.envelope.read import METADATA_LIMIT
 from cachexport.errors import NotFound, WireFormat
 from cachexport.image.select import images_of, read_image, select_image
 from cachexport.oci import mediatype
-from cachexport.transfer.progress import step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import Sequence
 
     from cachexport.content.protocols import Provider, Reader
     from cachexport.oci.descriptor import Descriptor, Platform
     from cachexport.oci.digest import Digest
-    from cachexport.transfer.blobs import Moving
-    from cachexport.transfer.progress import Progress
 
 _READABLE = mediatype.MANIFESTS | mediatype.INDEXES
-_CONFIGS = (mediatype.OCI_CONFIG, mediatype.DOCKER_CONFIG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +89,6 @@ def take_apart(provider: Provider, root: Descriptor, platform: Platform | None =
         if desc.media_type not in _READABLE and not mediatype.is_foreign(desc.media_type)
     }
     return Parts(root=plain, raw=raw, manifests=manifests, blobs=tuple(blobs.values()))
-
-
-def moving(doing: str, progress: Progress) -> Moving:
-    """Give what reports for each part a step such as `copying layer sha256:…`."""
-
-    def block(desc: Descriptor) -> AbstractContextManager[Callable[[int], None]]:
-        kind = "config" if desc.media_type in _CONFIGS else "layer"
-        return step(progress, f"{doing} {kind} {desc.digest}", desc.size)
-
-    return block
 
 
 def _check_is_of_images(provider: Provider, root: Descriptor) -> None:
