@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from cachexport.errors import InvalidInputError
 from cachexport.oci import gojson, mediatype
 from cachexport.oci.descriptor import Descriptor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from cachexport.envelope.manifest import Manifest
 
 _NOTES = ("buildkit/", "containerd.io/")
 """What annotations begin with that are BuildKit's notes on a layer, and nobody else's concern."""
@@ -54,6 +57,39 @@ def encode_image_manifest(
         f'"config":{Descriptor.of(config, config_type).encode()}',
         f'"layers":[{",".join(layer.encode() for layer in named)}]',
     ]
-    value = json.loads("{" + ",".join(members) + "}")
-    raw = gojson.escape_html(json.dumps(value, indent=2, ensure_ascii=False)).encode()
+    raw = _encode(json.loads("{" + ",".join(members) + "}"))
     return Descriptor.of(raw, its_type), raw
+
+
+def change_manifest(
+    manifest: Manifest,
+    layers: Sequence[Descriptor],
+    *,
+    oci_mediatypes: bool | None = None,
+    annotations: Mapping[str, str] | None = None,
+) -> tuple[Descriptor, bytes]:
+    """Give the manifest of the same image with its layers compressed otherwise.
+
+    Its media types are spelled as OCI or Docker does, None as they were, and `annotations` are
+    added. All else is kept as it was. It comes as its descriptor and its bytes. Raises
+    InvalidInputError for annotations in Docker's spelling, which has none.
+    """
+    is_oci = manifest.media_type == mediatype.OCI_MANIFEST
+    as_oci = is_oci if oci_mediatypes is None else oci_mediatypes
+    if annotations and not as_oci:
+        raise InvalidInputError("Docker's manifests have no annotations; use oci-mediatypes=true")
+    value = json.loads(manifest.raw)
+    value["mediaType"] = mediatype.OCI_MANIFEST if as_oci else mediatype.DOCKER_MANIFEST
+    if as_oci is not is_oci and manifest.config is not None:
+        config_type = mediatype.OCI_CONFIG if as_oci else mediatype.DOCKER_CONFIG
+        value["config"] = json.loads(replace(manifest.config, media_type=config_type).encode())
+    named = normalise_layers(layers, oci_mediatypes=as_oci)
+    value["layers"] = [json.loads(layer.encode()) for layer in named]
+    if annotations:
+        value["annotations"] = {**(value.get("annotations") or {}), **annotations}
+    raw = _encode(value)
+    return Descriptor.of(raw, value["mediaType"]), raw
+
+
+def _encode(value: Any) -> bytes:
+    return gojson.escape_html(json.dumps(value, indent=2, ensure_ascii=False)).encode()

@@ -7,6 +7,7 @@ import io
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from cachexport.content.protocols import Distributed
 from cachexport.content.verify import read_blob
 from cachexport.envelope.manifest import decode_manifest
 from cachexport.envelope.read import METADATA_LIMIT
@@ -37,6 +38,15 @@ class Preferring:
             return self.near.open(desc)
         except NotFound:
             return self.far.open(desc)
+
+    def repositories(self, digest: Digest, /) -> dict[str, tuple[str, ...]]:
+        """See Distributed."""
+        found: dict[str, tuple[str, ...]] = {}
+        for provider in (self.near, self.far):
+            if isinstance(provider, Distributed):
+                for host, names in provider.repositories(digest).items():
+                    found[host] = (*found.get(host, ()), *names)
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from cachexport.oci import gojson, mediatype
 from cachexport.oci.descriptor import Descriptor
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
 METADATA_LIMIT = 64 << 20
 """Bytes of index.json and its like that are read into memory."""
@@ -107,6 +107,19 @@ class Index:
             return self
         others = (old for old in self.manifests if not _has_tag(old, tag))
         return dataclasses.replace(self, manifests=(*others, entry))
+
+    def with_images(self, entries: Sequence[Descriptor]) -> Self:
+        """Add entries of images at the end, in place of those with the same image names.
+
+        One without a name is added unless there is the same already.
+        """
+        named = {entry.annotations[IMAGE_NAME] for entry in entries if _name(entry)}
+        others = tuple(
+            old
+            for old in self.manifests
+            if old.annotations.get(IMAGE_NAME) not in named and old not in entries
+        )
+        return dataclasses.replace(self, manifests=(*others, *entries))
 
     def without(self, name: str) -> Self:
         """Leave out the entries that `names` lists as `name`. Raises NotFound without one."""

@@ -10,7 +10,8 @@ from cachexport.oci.compression import Compression
 from cachexport.spec.attributes import attribute, boolean, flag, integer, one_of
 
 
-def _compression(text: str) -> Compression:
+def read_compression(text: str) -> Compression:
+    """Read a compression that layers can be written in."""
     if text == "estargz":
         raise ValueError("estargz is not supported; use gzip, zstd or uncompressed")
     try:
@@ -43,7 +44,7 @@ class CommonExport:
     )
     compression: Compression | None = attribute(
         "compression",
-        _compression,
+        read_compression,
         default=None,
         summary="uncompressed, gzip or zstd; with force-compression",
     )

@@ -51,3 +51,11 @@ class LocalExport(CommonExport):
         default=False,
         summary="delete the blobs that nothing names after the export",
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalImagePush:
+    """Where an image is written to."""
+
+    dest: str = attribute("dest", path, summary="the directory to write")
+    name: str = attribute("name", default="", summary="the image's names, with commas between")

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from cachexport.backends.local.place import LocalPlace
     from cachexport.spec import Spec
     from cachexport.transfer.ends import Backend, Source, Target
+    from cachexport.transfer.images.ends import ImageTarget
     from cachexport.transfer.probe import Probe
 
 
@@ -31,6 +32,14 @@ class LocalBackend:
 
         attrs = read_attributes(LocalExport, spec, ignored=known_attributes(LocalImport))
         return LocalTarget(attrs)
+
+    def image_target(self, spec: Spec, /) -> ImageTarget:
+        """See ImageBackend."""
+        from cachexport.backends.local.attrs import LocalImagePush
+        from cachexport.backends.local.images import LocalImageTarget
+        from cachexport.spec import read_attributes
+
+        return LocalImageTarget(read_attributes(LocalImagePush, spec))
 
     def place(self, spec: Spec, /) -> LocalPlace:
         """See Keeping. The directory is `src` or else `dest`."""

@@ -1,0 +1,96 @@
+"""Making of an image the same one in another compression or spelling."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from cachexport.content.copy import ingest_bytes
+from cachexport.errors import InvalidDigest, WireFormat
+from cachexport.image.config import read_diff_ids
+from cachexport.image.manifest import change_manifest
+from cachexport.image.select import read_config
+from cachexport.layer.convert import convert_layer
+from cachexport.oci import mediatype
+from cachexport.oci.compression import Compression
+from cachexport.oci.descriptor import UNCOMPRESSED
+from cachexport.oci.digest import Digest
+from cachexport.transfer.parallel import map_parallel
+from cachexport.transfer.progress import silent, step
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cachexport.content.protocols import Ingester, Provider
+    from cachexport.image.select import Image
+    from cachexport.oci.descriptor import Descriptor
+    from cachexport.transfer.progress import Progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """How an image is to be written; None means as it is."""
+
+    compression: Compression | None = None
+    """Of every layer."""
+    level: int | None = None
+    oci_mediatypes: bool | None = None
+    annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """To add to the manifest."""
+
+    def __bool__(self) -> bool:
+        return self != Changes()
+
+
+def convert_image(
+    provider: Provider,
+    image: Image,
+    target: Ingester,
+    changes: Changes,
+    progress: Progress = silent,
+) -> Descriptor:
+    """Put what changes of an image into `target`, and give the descriptor of its manifest.
+
+    Layers that are compressed like this already, and the config, which stays as it is, are not
+    put there. Raises as `convert_layer` does: Integrity, above all, for a layer that is not the
+    one that the config tells of.
+    """
+    layers = _described(image, read_config(provider, image))
+    compression = changes.compression
+    if compression is not None:
+
+        def convert(desc: Descriptor) -> Descriptor:
+            with step(progress, f"converting layer {desc.digest} to {compression}", desc.size) as m:
+                return convert_layer(provider, desc, target, compression, changes.level, m)
+
+        other = {desc.digest: desc for desc in layers if _differs(desc, compression)}
+        new = dict(zip(other, map_parallel(convert, other.values()), strict=True))
+        layers = [new.get(desc.digest, desc) for desc in layers]
+    manifest, raw = change_manifest(
+        image.manifest,
+        layers,
+        oci_mediatypes=changes.oci_mediatypes,
+        annotations=changes.annotations,
+    )
+    ingest_bytes(target, manifest, raw)
+    return manifest
+
+
+def _differs(desc: Descriptor, compression: Compression) -> bool:
+    is_foreign = mediatype.is_foreign(desc.media_type)
+    return not is_foreign and Compression.of(desc.media_type) is not compression
+
+
+def _described(image: Image, config: bytes) -> list[Descriptor]:
+    """Give the layers with the diff IDs that the config tells, if it tells of all."""
+    diff_ids = read_diff_ids(config)
+    if len(diff_ids) != len(image.layers):
+        problem = f"it has {len(image.layers)} layers and {len(diff_ids)} diff IDs"
+        raise WireFormat(f"the image {image.descriptor.digest}: {problem}")
+    layers = list(image.layers)
+    for number, (desc, text) in enumerate(zip(image.layers, diff_ids, strict=True)):
+        with suppress(InvalidDigest):
+            told = {**desc.annotations, UNCOMPRESSED: Digest.parse(text)}
+            layers[number] = replace(desc, annotations=told)
+    return layers
