@@ -13,6 +13,7 @@ from cachexport.cli.verbs import VERBS
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BACKENDS = (ROOT / "docs" / "backends.md").read_text(encoding="utf-8")
+OUTPUTS = (ROOT / "docs" / "outputs.md").read_text(encoding="utf-8")
 REFERENCE = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
 
 
@@ -63,8 +64,8 @@ def test_the_test_command_is_what_ci_runs():
     assert command in (ROOT / ".ci" / "run").read_text().splitlines()
 
 
-def listed_attributes(kind):
-    section = BACKENDS.split(f"## `type={kind}`")[1].split("\n## ")[0]
+def listed_attributes(kind, page=BACKENDS):
+    section = page.split(f"## {kind if ' ' in kind else f'`type={kind}`'}")[1].split("\n## ")[0]
     rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
     return {name for row in rows for name in re.findall(r"`([\w.-]+)`", row)}
 
@@ -82,6 +83,18 @@ def test_every_attribute_is_in_a_table():
     assert listed_attributes("registry") == registry - common
     s3 = {*known_attributes(S3Export), *known_attributes(S3Import)}
     assert listed_attributes("s3") == s3 - common
+
+
+def test_every_attribute_of_an_output_is_in_a_table():
+    from cachexport.spec import known_attributes
+    from cachexport.transfer.images.output import KINDS, Output
+
+    common = set(known_attributes(Output))
+    assert listed_attributes("All types", OUTPUTS) == common
+    for kind, attributes in KINDS.items():
+        if kind != "image":
+            its = set(known_attributes(attributes)) - common
+            assert listed_attributes(kind, OUTPUTS) == its
 
 
 def test_every_exit_code_is_in_the_table():
