@@ -238,7 +238,7 @@ def test_what_cannot_be_read_leaves_nothing(tmp_path: Path, spec: str, changes: 
     broken = OpenedImage(content, IMAGE.descriptor, lambda: None)
     folder = tmp_path / "out"
     folder.mkdir()
-    with pytest.raises(CachexportError, match="is corrupt|is not valid gzip"):
+    with pytest.raises(CachexportError, match=r"is corrupt|is not valid gzip"):
         output_image(spec.format(folder / "app.tar") + changes, broken)
     assert list(folder.iterdir()) == []
 
