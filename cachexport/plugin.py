@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from cachexport.spec.csv import Spec
     from cachexport.spec.units import count, duration, names, size
     from cachexport.transfer.current import Current, read_current
-    from cachexport.transfer.ends import Backend, Eager, ManyNamed, Source, Target
+    from cachexport.transfer.ends import Backend, Described, Eager, ManyNamed, Source, Target
     from cachexport.transfer.parallel import map_parallel
     from cachexport.transfer.place import (
         Contents,
@@ -88,7 +88,7 @@ _NAMES = {
     "spec.csv": ("Spec",),
     "spec.units": ("count", "duration", "names", "size"),
     "transfer.current": ("Current", "read_current"),
-    "transfer.ends": ("Backend", "Eager", "ManyNamed", "Source", "Target"),
+    "transfer.ends": ("Backend", "Described", "Eager", "ManyNamed", "Source", "Target"),
     "transfer.parallel": ("map_parallel",),
     "transfer.place": (
         *("Contents", "Entry", "Keeping", "Needs", "Place"),
@@ -110,6 +110,7 @@ __all__ = [
     "CommonExport",
     "Contents",
     "Current",
+    "Described",
     "Descriptor",
     "Digest",
     "Eager",
