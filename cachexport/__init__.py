@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from cachexport.content.memory import MemoryContent
     from cachexport.envelope.inline import encode_inline
     from cachexport.errors import CachexportError
+    from cachexport.maintenance.installed import list_plugins
     from cachexport.maintenance.report.page import render_report
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
@@ -84,6 +85,7 @@ _HOMES = {
     "import_cache": "cachexport.api.moving",
     "lifecycle_rules": "cachexport.api.keeping",
     "list_names": "cachexport.api.looking",
+    "list_plugins": "cachexport.maintenance.installed",
     "load_cache": "cachexport.api.moving",
     "merge_cache": "cachexport.api.moving",
     "open_source": "cachexport.api.ends",
@@ -126,6 +128,7 @@ __all__ = [
     "import_cache",
     "lifecycle_rules",
     "list_names",
+    "list_plugins",
     "load_cache",
     "merge_cache",
     "open_source",

@@ -58,6 +58,7 @@ _TABLE = (
     Verb("prune", "Keep", "Remove old names, and the blobs that no name needs."),
     Verb("lifecycle", "Set up", "Make rules by which a bucket expires old caches itself."),
     Verb("doctor", "Set up", "Try what a place for caches can do, and say what to change."),
+    Verb("plugins", "Set up", "List the backends that are installed, and what they lack."),
     Verb("completion", "Set up", "Print the script that completes commands in a shell."),
 )
 """In the order of the help; those of a group stand together."""

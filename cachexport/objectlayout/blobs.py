@@ -84,10 +84,14 @@ class Blobs:
             touched=frozenset(found.key for found in old) - expired,
         )
 
-    def keep(self, stored: Stored) -> None:
-        """Touch an object that is used again if it is old enough to expire."""
-        if stored.modified < self.now() - self.touch_refresh:
-            self._is_gone_when_touched(stored)
+    def keep(self, stored: Stored) -> str:
+        """Touch an object that is used again if it is old enough to expire; give its version."""
+        if stored.modified >= self.now() - self.touch_refresh:
+            return stored.version
+        try:
+            return self.client.touch(stored)
+        except NotFound:
+            return stored.version  # it expired just now, which its writing will show
 
     def ingest(self, desc: Descriptor, reader: Reader, /) -> None:
         """See Ingester."""

@@ -90,8 +90,11 @@ class ObjectClient(Protocol):
         given; a store without conditional writes may not notice.
         """
 
-    def touch(self, stored: Stored, /) -> None:
-        """Make an object as young as if it had just been written."""
+    def touch(self, stored: Stored, /) -> str:
+        """Make an object as young as if it had just been written, and give its version.
+
+        In some stores that is another one then. What was stored beside the object stays.
+        """
 
     def delete_all(self, keys: Sequence[str], /) -> None:
         """Delete objects, a thousand at most; those that are not there are fine."""

@@ -33,11 +33,22 @@ class ObjectSource:
         return self._blobs
 
     def load(self) -> tuple[Cache, ...]:
-        """See Source. An empty cache, as BuildKit writes one over a good one, is none."""
+        """See Source. An empty cache, as BuildKit writes one over a good one, is none.
+
+        Of several names, those that are not there are passed over.
+        """
         if self._digest is not None:
             size = self._size(self._digest)
             return read_caches(self._blobs, Descriptor(digest=self._digest, size=size))
-        return tuple(self._load(name) for name in self._names)
+        found, absent = [], None
+        for name in self._names:
+            try:
+                found.append(self._load(name))
+            except NotFound as error:
+                absent = error
+        if absent is not None and not found:
+            raise absent
+        return tuple(found)
 
     def close(self) -> None:
         """See Source."""

@@ -66,8 +66,8 @@ class ObjectTarget:
             self._refuse(error)
             return self._foreign()
         self._looked = True
-        self._blobs.keep(stored)
-        return Current((cache,) if cache.config.layers else (), stored.version)
+        version = self._blobs.keep(stored)
+        return Current((cache,) if cache.config.layers else (), version)
 
     def holds(self, cache: WrappedCache, /) -> bool:
         """See Target. A listing costs next to nothing here."""

@@ -83,6 +83,17 @@ class Backend(Protocol):
 
 
 @runtime_checkable
+class Described(Protocol):
+    """A Backend that tells its attributes. Without this only its errors do."""
+
+    def attributes(self) -> tuple[type, type]:
+        """Give the data classes that a source's and a target's attributes are read into.
+
+        See `cachexport.spec.attribute`.
+        """
+
+
+@runtime_checkable
 class ManyNamed(Protocol):
     """A Backend of which one specification may have several names."""
 

@@ -6,6 +6,9 @@ import pytest
 from cli.commands import InProcess, process
 
 from cachexport.cli.verbs import VERBS
+from cachexport.plugins import installed_backends
+
+TYPES = [f"type={kind}" for kind in sorted(installed_backends())]
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -68,8 +71,8 @@ def test_completion_scripts_ask_this_program(run: InProcess, shell: str) -> None
         ("cachexport ", "1", list(VERBS)),
         ("cachexport expo", "1", ["export"]),
         ("cachexport inspect --format ", "3", ["table", "json", "tree", "dot"]),
-        ("cachexport inspect ty", "2", ["type=local", "type=registry", "type=s3"]),
-        ("cachexport export --cache-to ", "3", ["type=local", "type=registry", "type=s3"]),
+        ("cachexport inspect ty", "2", TYPES),
+        ("cachexport export --cache-to ", "3", TYPES),
     ],
 )
 def test_completion(words: str, cword: str, completions: list[str]) -> None:

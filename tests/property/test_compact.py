@@ -5,12 +5,12 @@ from __future__ import annotations
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from support.builds import builds, cache_of, projects
-from support.meaning import Index
 
 from cachexport import CacheChains, CacheLink, CacheResult, Descriptor, Digest, Remote, Timestamp
 from cachexport.chains.compact import shrink, tidy
 from cachexport.chains.tie import untied
 from cachexport.spec import CommonExport
+from cachexport.testing.meaning import Index
 from cachexport.transfer.fit import Limits, fit
 from cachexport.transfer.prepare import prepare_merged
 

@@ -16,7 +16,6 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from support.small import small_cache
 
 from cachexport.backends.local import backend
 from cachexport.backends.local.layout import Layout
@@ -27,6 +26,7 @@ from cachexport.maintenance.prune import Plan, prune_places
 from cachexport.maintenance.retention import Retention
 from cachexport.plugins import find_backend
 from cachexport.spec import Spec, parse_spec
+from cachexport.testing.samples import small_cache
 from cachexport.transfer.write import write
 
 if TYPE_CHECKING:

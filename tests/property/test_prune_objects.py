@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from support.objects import MemoryObjects
-from support.small import small_cache
 
 from cachexport.maintenance.prune import Plan, prune_places
 from cachexport.maintenance.retention import Retention
@@ -23,6 +21,8 @@ from cachexport.objectlayout.load import load_named
 from cachexport.objectlayout.place import ObjectPlace
 from cachexport.objectlayout.target import ObjectTarget
 from cachexport.spec import CommonExport, Spec
+from cachexport.testing.memory import MemoryObjects
+from cachexport.testing.samples import small_cache
 from cachexport.transfer.write import write
 
 if TYPE_CHECKING:

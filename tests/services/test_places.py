@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -12,27 +10,24 @@ from support import caches
 from support.services.exports import hasten
 from support.services.push import push_blob, push_manifest
 from support.services.registry import running_registry
-from support.small import BEGIN, small_chains
 
 from cachexport import (
     Descriptor,
     Digest,
-    copy_cache,
     copy_names,
     export_cache,
     list_names,
-    load_cache,
     prune_caches,
     remove_names,
     tag_cache,
-    touch_cache,
     verify_cache,
 )
-from cachexport.errors import FailedPrecondition, InvalidInputError, NotFound, PluginError
+from cachexport.errors import FailedPrecondition, NotFound
 from cachexport.maintenance.places import open_place
 from cachexport.maintenance.prune import Plan
 from cachexport.maintenance.retention import Retention
 from cachexport.oci import mediatype
+from cachexport.testing.samples import small_chains
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,37 +51,8 @@ def put(spec: str, *numbers: int, seconds: int = 0) -> None:
     assert export_cache(small_chains(*numbers, seconds=seconds), spec)
 
 
-def names(spec: Spec) -> list[str]:
-    return sorted(item.name for item in list_names(spec("x")))
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait until it holds: stores tell times to the second."""
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        threading.Event().wait(0.1)
-
-
 def plan(grace: float = 24 * HOUR, **rules: object) -> Plan:
     return Plan(retention=Retention(**rules), grace=grace, dry_run=False)  # type: ignore[arg-type]
-
-
-def test_names_are_listed_with_what_they_are(spec: Spec) -> None:
-    copy_cache([MAX], [spec("main")])
-    put(spec("pr-1"), 1, 2)
-    found = {item.name: item for item in list_names(spec("main"))}
-    assert set(found) == {"main", "pr-1"}
-    [cache] = load_cache(MAX)
-    assert found["main"].digest == cache.wrapped.descriptor.digest  # type: ignore[attr-defined]
-    assert (found["main"].records, found["main"].layers, found["main"].kind) == (
-        16,
-        10,
-        "image-manifest",
-    )
-    assert (found["pr-1"].records, found["pr-1"].layers) == (3, 2)
-    assert all(item.time and item.time > BEGIN - 1 and not item.fault for item in found.values())
-    assert [item.name for item in list_names(spec("x"), "pr-*")] == ["pr-1"]
 
 
 def test_a_place_that_is_not_there(spec: Spec, kind: str) -> None:
@@ -95,90 +61,6 @@ def test_a_place_that_is_not_there(spec: Spec, kind: str) -> None:
     else:
         with pytest.raises(NotFound):
             list_names(spec("x"))
-
-
-def test_a_tag_moves_nothing_and_a_name_goes_alone(spec: Spec) -> None:
-    put(spec("main"), 1, 2)
-    tag_cache(spec("main"), "v1", "v2")
-    assert names(spec) == ["main", "v1", "v2"]
-    assert load_cache(spec("v1"))[0].config == load_cache(spec("main"))[0].config
-
-
-def test_names_are_removed_by_pattern(spec: Spec) -> None:
-    for number, name in enumerate(("main", "pr-1", "pr-2")):
-        put(spec(name), number)
-    assert remove_names(spec("pr-*")) == ["pr-1", "pr-2"]
-    assert names(spec) == ["main"]
-    with pytest.raises(NotFound, match="pr-1"):
-        remove_names(spec("pr-1"))
-
-
-def test_a_pool_is_read_through_a_pattern(spec: Spec) -> None:
-    for number, name in enumerate(("main", "pr-1", "pr-2", "pr-3")):
-        put(spec(name), 9, number, seconds=number * 100)
-    merged = {layer.blob for cache in load_cache(spec("pr-*")) for layer in cache.config.layers}
-    assert len(merged) == 4
-    assert len(load_cache(spec("pr-*") + ",newest=2")) == 2
-    with pytest.raises(NotFound, match=r"zzz-\*"):
-        load_cache(spec("zzz-*"))
-
-
-def test_pruning_keeps_what_is_to_stay_and_all_that_it_needs(spec: Spec, kind: str) -> None:
-    for number, name in enumerate(("old", "middle", "new")):
-        put(spec(name), 9, number, seconds=number * 100)
-    dry = Plan(retention=Retention(keep_last=1, keep_names=("old",)), grace=24 * HOUR)
-    [told] = prune_caches([spec("x")], dry)
-    newest = "new" if kind == "registry" else told.names[0].name
-    verdicts = {item.name: item.stays for item in told.names}
-    assert verdicts == {"old": True, "middle": newest == "middle", "new": newest == "new"}
-    assert names(spec) == ["middle", "new", "old"]
-    [done] = prune_caches([spec("x")], plan(keep_last=1, keep_names=("old",)))
-    assert {item.name: item.stays for item in done.names} == verdicts
-    assert names(spec) == sorted({newest, "old"})
-    for name in names(spec):
-        [found] = verify_cache(spec(name), deep=True)
-        assert not found.faults
-
-
-def test_what_nobody_needs_goes_after_the_grace(spec: Spec, kind: str) -> None:
-    put(spec("main"), 1, 2)
-    put(spec("gone"), 3, 4)
-    remove_names(spec("gone"))
-    if kind == "registry":
-        [told] = prune_caches([spec("x")], plan())
-        assert told.freed is None
-        return
-    [young] = prune_caches([spec("x")], plan())
-    assert (young.freed, young.young.blobs) != (None, 0)
-    assert young.freed is not None
-    assert (young.freed.blobs, young.young.blobs, young.kept.blobs) == (0, 4, 4)
-    attrs = spec("x") + (",touch_refresh=0s" if kind == "s3" else "")
-    until(lambda: not prune_caches([attrs], Plan(grace=0.0))[0].young.blobs)
-    [old] = prune_caches([attrs], plan(grace=0.0))
-    assert old.freed is not None
-    assert (old.freed.blobs, old.young.blobs, old.kept.blobs) == (4, 0, 4)
-    [found] = verify_cache(spec("main"), deep=True)
-    assert not found.faults
-
-
-def test_a_grace_must_be_longer_than_exports_trust_blobs(spec: Spec, kind: str) -> None:
-    put(spec("main"), 1)
-    if kind == "s3":
-        with pytest.raises(InvalidInputError, match="touch_refresh"):
-            prune_caches([spec("x")], plan(grace=HOUR))
-    else:
-        prune_caches([spec("x")], plan(grace=HOUR))
-
-
-def test_touching_renews_what_has_an_age(spec: Spec, kind: str) -> None:
-    put(spec("main"), 1, 2)
-    if kind == "registry":
-        with pytest.raises(PluginError, match="age"):
-            touch_cache(spec("main"))
-    else:
-        assert touch_cache(spec("main")) == 4
-        with pytest.raises(NotFound):
-            touch_cache(spec("other"))
 
 
 def test_a_registry_keeps_a_tag_that_shares_its_manifest(registry: Registry, repo: str) -> None:

@@ -9,19 +9,18 @@ from typing import TYPE_CHECKING
 import pytest
 from cli.commands import process
 from support.services.exports import hasten
-from support.small import layer, small_chains
 
 from cachexport import (
     copy_names,
     export_cache,
     lifecycle_rules,
     list_names,
-    load_cache,
     repair_names,
     verify_names,
 )
 from cachexport.errors import FailedPrecondition, NotFound, PluginError
 from cachexport.maintenance.repair import Outcome
+from cachexport.testing.samples import layer, small_chains
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,51 +77,6 @@ def test_the_command_moves_a_place_and_answers_for_each_name(
     assert [list(item) for item in json.loads(ran.out)] == [["name", "cache.manifest"]] * 2
     assert [item["name"] for item in json.loads(ran.out)] == ["main", "pr-1"]  # oldest first
     assert set(digests(lambda name: f"type=local,src={goal},tag={name}")) == {"main", "pr-1"}
-
-
-def lose(kind: str, s3: S3, registry: Registry, spec: str, tmp_path: Path, number: int) -> None:
-    """Take a layer away behind everybody's back."""
-    digest = layer(number)[1].digest
-    if kind == "s3":
-        attrs = dict(word.split("=", 1) for word in spec.split(","))
-        key = f"{attrs['prefix']}blobs/{digest}"
-        s3.client.delete_object(Bucket=s3.shared, Key=key)
-    elif kind == "registry":
-        registry.delete_blob_file(digest)
-    else:
-        (tmp_path / "place" / "blobs" / "sha256" / digest.encoded).unlink()
-
-
-def test_names_whose_blobs_are_gone_are_repaired(
-    kind: str, spec: Spec, s3: S3, registry: Registry, tmp_path: Path
-) -> None:
-    numbers = (20, 21) if kind != "registry" else (22, 23)  # a registry shares blobs with others
-    put(spec("main"), *numbers)
-    put(spec("pr-1"), 5)
-    lose(kind, s3, registry, spec("main"), tmp_path, numbers[1])
-    faults = {item.name: [fault.kind for fault in item.faults] for item in verify_names(spec("x"))}
-    assert faults == {"main": ["missing"], "pr-1": []}
-    found = {item.name: item for item in repair_names(spec("x"), "*")}
-    assert (found["main"].outcome, found["main"].lost_results) == (Outcome.REPAIRED, 1)
-    assert found["pr-1"].outcome is Outcome.SOUND
-    assert all(not item.faults for item in verify_names(spec("x"), deep=True))
-    [cache] = load_cache(spec("main"))
-    assert [str(desc.digest) for desc in cache.layers] == [layer(numbers[0])[1].digest]
-
-
-def test_blobs_come_back_from_another_place(
-    kind: str, spec: Spec, s3: S3, registry: Registry, tmp_path: Path
-) -> None:
-    numbers = (24, 25) if kind != "registry" else (26, 27)
-    copy = f"type=local,dest={tmp_path / 'copy'}"
-    put(copy, *numbers)
-    put(spec("main"), *numbers)
-    before = digests(spec)
-    lose(kind, s3, registry, spec("main"), tmp_path, numbers[1])
-    [found] = repair_names(spec("main"), origins=[f"type=local,src={tmp_path / 'copy'}"])
-    assert (found.outcome, found.restored, found.lost_results) == (Outcome.REPAIRED, 1, 0)
-    assert digests(spec) == before
-    assert all(not item.faults for item in verify_names(spec("x"), deep=True))
 
 
 def test_what_a_registry_does_not_take_anew_is_left_out(

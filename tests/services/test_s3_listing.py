@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from support.services.faulty_proxy import Failure, FaultyProxy
-from support.small import small_chains
+from support.services.s3 import FewAtOnce
 
 from cachexport import export_cache, list_names, prune_caches, remove_names, touch_cache
 from cachexport.backends.s3 import connect as connecting
 from cachexport.errors import BackendError
 from cachexport.maintenance.prune import Plan
+from cachexport.testing.samples import small_chains
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,20 +21,6 @@ if TYPE_CHECKING:
     from support.services.s3 import S3
 
 ODD = ["f", "f/x", "f/x/y", "f-y", "f.z", "a+b", "a1", "a[1]", "ü%41", "*", "q'\"<& >"]
-
-
-class FewAtOnce:
-    """A client of boto3 that asks for small pages."""
-
-    def __init__(self, client: Any, most: int) -> None:
-        self._client = client
-        self._most = most
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._client, name)
-
-    def list_objects_v2(self, **asked: Any) -> Any:
-        return self._client.list_objects_v2(**{"MaxKeys": self._most, **asked})
 
 
 @pytest.fixture(params=["seaweed", "moto"])

@@ -10,13 +10,13 @@ from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
-from support.small import small_chains
 
 from cachexport import export_cache, prune_caches, verify_names
 from cachexport.errors import NotFound
 from cachexport.maintenance.prune import Plan
 from cachexport.maintenance.retention import Retention
 from cachexport.objectlayout.target import ObjectTarget
+from cachexport.testing.samples import small_chains
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,7 +9,6 @@ from dataclasses import replace
 
 import pytest
 from support import caches
-from support.meaning import difference
 
 from cachexport import (
     CacheChains,
@@ -28,6 +27,7 @@ from cachexport.envelope.manifest import encode_manifest
 from cachexport.errors import CachexportError
 from cachexport.oci import mediatype
 from cachexport.oci.compression import Compression
+from cachexport.testing.meaning import difference
 
 FORMS = {
     "image-manifest": "image-manifest=true,oci-mediatypes=true",

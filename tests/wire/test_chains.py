@@ -4,11 +4,11 @@ import random
 
 import pytest
 from support import vectors
-from support.meaning import difference
 
 from cachexport import cacheconfig, encode_inline
 from cachexport.envelope.form import Form
 from cachexport.spec import CommonExport
+from cachexport.testing.meaning import difference
 from cachexport.transfer.prepare import marshalled, prepare_chains
 
 NATURAL = vectors.rows("chains-natural")

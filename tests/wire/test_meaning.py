@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 from support import vectors
-from support.meaning import difference
 
 from cachexport import Timestamp, cacheconfig
+from cachexport.testing.meaning import difference
 
 ROWS = [row for row in vectors.rows("chains-natural") if len(row["ops"]) > 3]
 

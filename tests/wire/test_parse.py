@@ -2,10 +2,10 @@
 
 import pytest
 from support import vectors
-from support.meaning import difference
 
 from cachexport import CacheChains, cacheconfig
 from cachexport.errors import CachexportError, Loop, WireFormat
+from cachexport.testing.meaning import difference
 
 ROWS = vectors.rows("parse")
 

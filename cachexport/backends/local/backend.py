@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 class LocalBackend:
     """Makes sources and targets of `type=local`. What they need is imported with the first."""
 
+    def attributes(self) -> tuple[type, type]:
+        """See Described."""
+        from cachexport.backends.local.attrs import LocalExport, LocalImport
+
+        return LocalImport, LocalExport
+
     def source(self, spec: Spec, /) -> Source:
         """See Backend."""
         from cachexport.backends.local.attrs import LocalExport, LocalImport

@@ -34,6 +34,12 @@ class RegistryBackend:
     def __init__(self, env: Mapping[str, str] = os.environ) -> None:
         self._env = env
 
+    def attributes(self) -> tuple[type, type]:
+        """See Described."""
+        from cachexport.backends.registry.attrs import RegistryExport, RegistryImport
+
+        return RegistryImport, RegistryExport
+
     def source(self, spec: Spec, /) -> RegistrySource:
         """See Backend."""
         from cachexport.backends.registry.source import RegistrySource

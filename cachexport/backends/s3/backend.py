@@ -25,6 +25,12 @@ class S3Backend:
     def __init__(self, env: Mapping[str, str] = os.environ) -> None:
         self._env = env
 
+    def attributes(self) -> tuple[type, type]:
+        """See Described."""
+        from cachexport.backends.s3.attrs import S3Export, S3Import
+
+        return S3Import, S3Export
+
     def source(self, spec: Spec, /) -> Source:
         """See Backend. Of several names the first is read, as BuildKit does."""
         from cachexport.backends.s3.attrs import S3Export, S3Import

@@ -96,10 +96,10 @@ class S3Client:
             # It may be ourselves who wrote it: boto3 tries again when an answer is lost.
             return self._landed(key, raw, metadata, error)
 
-    def touch(self, stored: Stored, /) -> None:
+    def touch(self, stored: Stored, /) -> str:
         """See ObjectClient."""
         with self._translated("touch", stored.key):
-            self._writing.touch(self._s3, self._bucket, stored)
+            return self._writing.touch(self._s3, self._bucket, stored)
 
     def delete(self, key: str, /, *, version: str | None = None) -> None:
         """See ObjectClient."""

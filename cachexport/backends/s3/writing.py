@@ -62,8 +62,8 @@ class Writing:
 
         self._in_parts(s3, bucket, key, parts, self.extras)
 
-    def touch(self, s3: Any, bucket: str, stored: Stored) -> None:
-        """Copy an object onto itself, which makes it young."""
+    def touch(self, s3: Any, bucket: str, stored: Stored) -> str:
+        """Copy an object onto itself, which makes it young, and give its ETag."""
         source = {"Bucket": bucket, "Key": stored.key}
         described = s3.head_object(Bucket=bucket, Key=stored.key)
         kept = {name: described[name] for name in _KEPT if described.get(name)}
@@ -73,7 +73,7 @@ class Writing:
         if extras.get("ServerSideEncryption", "aws:kms") != "aws:kms":
             settings.pop("SSEKMSKeyId", None)
         if stored.size <= _LARGEST_COPY:
-            s3.copy_object(
+            copied = s3.copy_object(
                 Bucket=bucket,
                 Key=stored.key,
                 CopySource=source,
@@ -81,7 +81,7 @@ class Writing:
                 MetadataDirective="REPLACE",
                 **settings,
             )
-            return
+            return str(copied["CopyObjectResult"]["ETag"])
 
         def parts(upload: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
             for number, start in enumerate(range(0, stored.size, _COPIED_PART), 1):
@@ -95,12 +95,12 @@ class Writing:
                 )
                 yield answer["CopyPartResult"]
 
-        self._in_parts(s3, bucket, stored.key, parts, settings)
+        return self._in_parts(s3, bucket, stored.key, parts, settings)
 
     def _in_parts(
         self, s3: Any, bucket: str, key: str, parts: Any, settings: Mapping[str, Any]
-    ) -> None:
-        """Put an object together of parts; if that fails nothing is left of them."""
+    ) -> str:
+        """Put an object together of parts, and give its ETag; if that fails nothing is left."""
         checksums = {"ChecksumAlgorithm": "CRC32"} if self.checksums else {}
         begun = s3.create_multipart_upload(Bucket=bucket, Key=key, **settings, **checksums)
         upload = {"Bucket": bucket, "Key": key, "UploadId": begun["UploadId"]}
@@ -109,10 +109,11 @@ class Writing:
                 {"PartNumber": number} | {name: part[name] for name in _TOLD if part.get(name)}
                 for number, part in enumerate(parts(upload), 1)
             ]
-            s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": done})
+            whole = s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": done})
         except BaseException:
             _abort(s3, upload)
             raise
+        return str(whole["ETag"])
 
 
 def _fill(buffer: bytearray, reader: Reader) -> bytearray:

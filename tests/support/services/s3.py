@@ -93,3 +93,17 @@ class S3:
         for page in pages:
             if found := page.get("Contents"):
                 yield [entry["Key"] for entry in found]
+
+
+class FewAtOnce:
+    """A client of boto3 that asks for small pages."""
+
+    def __init__(self, client: Any, most: int) -> None:
+        self._client = client
+        self._most = most
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def list_objects_v2(self, **asked: Any) -> Any:
+        return self._client.list_objects_v2(**{"MaxKeys": self._most, **asked})

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from support.small import layer, small_chains
 
 from cachexport import (
     Digest,
@@ -26,6 +25,7 @@ from cachexport.maintenance.places import open_place
 from cachexport.maintenance.prune import Plan
 from cachexport.maintenance.retention import Retention
 from cachexport.oci import mediatype
+from cachexport.testing.samples import layer, small_chains
 
 if TYPE_CHECKING:
     from cachexport.oci.index import Index

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from support.small import layer, small_chains
 
 from cachexport import copy_names, export_cache, list_names, load_cache, remove_names, verify_names
 from cachexport.errors import NotFound
+from cachexport.testing.samples import layer, small_chains
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,12 +6,11 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from support.small import small_chains
-
 from cachexport import export_cache, verify_names
 from cachexport.maintenance.places import open_place
 from cachexport.maintenance.prune import Plan, prune_places
 from cachexport.maintenance.retention import Retention
+from cachexport.testing.samples import small_chains
 
 if TYPE_CHECKING:
     from pathlib import Path

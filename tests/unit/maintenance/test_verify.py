@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support import caches
-from support.objects import MemoryObjects
 
 from cachexport import Digest, MemoryContent, load_cache, verify_cache
 from cachexport.backends.local.layout import Layout
@@ -26,6 +25,7 @@ from cachexport.objectlayout.target import ObjectTarget
 from cachexport.oci.compression import Compression
 from cachexport.oci.descriptor import UNCOMPRESSED, Descriptor
 from cachexport.spec import CommonExport
+from cachexport.testing.memory import MemoryObjects
 from cachexport.transfer.write import write
 
 if TYPE_CHECKING:

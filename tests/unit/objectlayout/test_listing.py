@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from support.objects import MemoryObjects
 
 from cachexport.objectlayout.listing import find_stored
+from cachexport.testing.memory import MemoryObjects
 
 PREFIX = "blobs/"
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 from support import caches
-from support.objects import MemoryObjects
 
 from cachexport import CacheChains, Descriptor, Digest, load_cache
 from cachexport.envelope.manifest import encode_manifest
@@ -19,6 +18,7 @@ from cachexport.objectlayout.named import decode_named, encode_named
 from cachexport.objectlayout.source import ObjectSource
 from cachexport.objectlayout.target import ObjectTarget
 from cachexport.spec import CommonExport
+from cachexport.testing.memory import MemoryObjects
 from cachexport.transfer.prepare import prepare, prepare_chains
 from cachexport.transfer.write import write
 

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
-from support.objects import MemoryObjects
-from support.small import layer, small_cache
 
 from cachexport import Digest
 from cachexport.errors import FailedPrecondition, Outdated, Unavailable, WireFormat
@@ -19,6 +17,8 @@ from cachexport.objectlayout.keys import Keys
 from cachexport.objectlayout.place import ObjectPlace
 from cachexport.objectlayout.target import ObjectTarget
 from cachexport.spec import CommonExport, Spec
+from cachexport.testing.memory import MemoryObjects
+from cachexport.testing.samples import layer, small_cache
 from cachexport.transfer.place import Entry
 from cachexport.transfer.write import write
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support import caches
-from support.objects import MemoryObjects
 
 from cachexport import Digest
 from cachexport.errors import Auth, BackendError, CachexportError, NotFound, Outdated
@@ -21,6 +20,7 @@ from cachexport.objectlayout.client import ABSENT, Page, Stored
 from cachexport.objectlayout.keys import Keys
 from cachexport.objectlayout.probe import ObjectProbe, needing_write
 from cachexport.objectlayout.probe_trial import Trial
+from cachexport.testing.memory import MemoryObjects
 from cachexport.transfer.probe import Check, Finding, ok
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cachexport.cacheconfig import CacheConfig
+    from cachexport.oci.timestamp import Timestamp
 
 Found = frozenset[int]
 Pair = tuple[Found, Found]
@@ -21,18 +22,23 @@ Pair = tuple[Found, Found]
 
 @dataclass(frozen=True)
 class Index:
+    """A config, as a build asks it."""
+
     config: CacheConfig
     shapes: frozenset[tuple[str, int]]
 
     @classmethod
     def of(cls, config: CacheConfig) -> Index:
+        """Give the index of a config."""
         return cls(config, frozenset((r.digest, len(r.inputs)) for r in config.records))
 
     def roots(self, digest: str) -> Found:
+        """Find the records of a digest that have no inputs."""
         records = enumerate(self.config.records)
         return frozenset(i for i, r in records if r.digest == digest and not r.inputs)
 
     def find(self, digest: str, question: tuple[tuple[Found, str], ...]) -> Found:
+        """Find the records of a digest that have these inputs."""
         return frozenset(
             number
             for number, record in enumerate(self.config.records)
@@ -45,6 +51,7 @@ class Index:
         )
 
     def selectors(self, digest: str, index: int, found: Found) -> set[str]:
+        """Give the selectors with which an input may be asked for."""
         return {
             link.selector
             for record in self.config.records
@@ -53,7 +60,8 @@ class Index:
             if link.link in found
         }
 
-    def newest(self, found: Found) -> object:
+    def newest(self, found: Found) -> tuple[Timestamp, tuple[str, ...]] | None:
+        """Give the instant and the blobs of the newest result, if there is one."""
         results = [
             (result.created_at, self.stack(result.layer))
             for number in found
@@ -62,6 +70,7 @@ class Index:
         return max(results, default=None)
 
     def stack(self, number: int) -> tuple[str, ...]:
+        """Give the blobs of a layer and its parents, the topmost first."""
         blobs = []
         while number != -1:
             blobs.append(self.config.layers[number].blob)

@@ -31,9 +31,11 @@ class MemoryObjects:
     _lock: RLock = field(default_factory=RLock)
 
     def head(self, key: str, /) -> Stored:
+        """See ObjectClient."""
         return self._get("head", key)[1]
 
     def list_page(self, prefix: str, /, *, after: str = "", following: str = "") -> Page:
+        """See ObjectClient."""
         with self._lock:
             self.asked["list"] += 1
             after = following or after
@@ -43,29 +45,36 @@ class MemoryObjects:
             return Page(bare, bare[-1].key if len(keys) > self.page_size else "")
 
     def read(self, key: str, /, *, start: int = 0) -> Reader:
+        """See ObjectClient."""
         return io.BytesIO(self._get("read", key)[0][start:])
 
     def load(self, key: str, /) -> tuple[bytes, Stored]:
+        """See ObjectClient."""
         return self._get("read", key)
 
     def write(self, key: str, reader: Reader, size: int, /) -> None:
+        """See ObjectClient."""
         raw = b"".join(iter(lambda: reader.read(1 << 20), b""))
-        assert len(raw) == size
+        assert len(raw) == size, (len(raw), size)
         self._put(key, raw, {})
 
     def replace(
         self, key: str, raw: bytes, metadata: Mapping[str, str], /, *, version: str | None
     ) -> str:
+        """See ObjectClient."""
         with self._lock:
             self._expect(key, version)
             return self._put(key, raw, metadata)
 
-    def touch(self, stored: Stored, /) -> None:
+    def touch(self, stored: Stored, /) -> str:
+        """See ObjectClient."""
         with self._lock:
             raw, now = self._get("touch", stored.key)
             self.objects[stored.key] = (raw, replace(now, modified=self.time))
+            return now.version
 
     def delete(self, key: str, /, *, version: str | None = None) -> None:
+        """See ObjectClient."""
         with self._lock:
             self.asked["delete"] += 1
             if key in self.objects:
@@ -73,16 +82,18 @@ class MemoryObjects:
                 del self.objects[key]
 
     def delete_all(self, keys: Sequence[str], /) -> None:
+        """See ObjectClient."""
         with self._lock:
             self.asked["delete"] += 1
             for key in keys:
                 self.objects.pop(key, None)
 
     def now(self) -> float:
+        """See ObjectClient."""
         return self.time
 
     def close(self) -> None:
-        pass
+        """See ObjectClient."""
 
     def _get(self, op: str, key: str) -> tuple[bytes, Stored]:
         with self._lock:

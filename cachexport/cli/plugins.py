@@ -1,0 +1,47 @@
+"""`cachexport plugins`."""
+
+from __future__ import annotations
+
+import click
+
+from cachexport.cli.layout import verbatim
+from cachexport.cli.options import format_option
+from cachexport.cli.output import answer, line_width
+
+
+@click.command(
+    "plugins",
+    epilog=verbatim(
+        """
+        Fields of the JSON:
+          plugins[]   type, package, version, ready, missing[] (packages that
+                      are not installed), fault (null or why it cannot be
+                      used), attributes[] (name, summary, from, to)
+
+        Examples:
+          cachexport plugins
+          cachexport plugins s3
+          cachexport plugins --format json
+        """
+    ),
+)
+@click.argument("kind", metavar="[TYPE]", required=False)
+@format_option("table", "json")
+def command(kind: str | None, form: str) -> None:
+    """List the backends that are installed, and what they lack.
+
+    With a TYPE, such as s3, the attributes of its SPECs are listed.
+    """
+    from cachexport.cli.views.plugins import attribute_lines, document_lines, table_lines
+    from cachexport.errors import UnknownBackend
+    from cachexport.maintenance.installed import list_plugins
+
+    found = [plugin for plugin in list_plugins() if kind in (None, plugin.type)]
+    if not found:
+        raise UnknownBackend(f"no backend for type={kind} is installed (see `cachexport plugins`)")
+    if form == "json":
+        answer(document_lines(found))
+    elif kind is None:
+        answer(table_lines(found, line_width()))
+    else:
+        answer(attribute_lines(found[0], line_width()))

@@ -1,0 +1,179 @@
+"""All that the package of a backend may import: these names stay, whatever becomes of the rest.
+
+With `cachexport` itself and `cachexport.errors` this is the public side of the library, and
+`cachexport.testing` is that for tests. What else there is may move from one version to the next.
+docs/plugins.md tells how the names go together. Each is imported when it is first used, so that
+`from cachexport.plugin import …` at the top of a module costs what it names and no more.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cachexport.content.protocols import (
+        Adopter,
+        Info,
+        InfoProvider,
+        Ingester,
+        Placed,
+        Provider,
+        Reader,
+        SizeProvider,
+    )
+    from cachexport.content.resume import ResumingReader
+    from cachexport.content.retry import persistently
+    from cachexport.content.verify import BLOCK, open_verified, read_blob
+    from cachexport.envelope.cache import Cache, WrappedCache
+    from cachexport.envelope.read import METADATA_LIMIT, read_caches
+    from cachexport.objectlayout.blobs import Blobs
+    from cachexport.objectlayout.client import ABSENT, ObjectClient, Page, Stored
+    from cachexport.objectlayout.keys import Keys
+    from cachexport.objectlayout.place import ObjectPlace
+    from cachexport.objectlayout.source import ObjectSource
+    from cachexport.objectlayout.target import ObjectTarget
+    from cachexport.oci.descriptor import Descriptor
+    from cachexport.oci.digest import Digest
+    from cachexport.spec.attributes import (
+        attribute,
+        boolean,
+        flag,
+        integer,
+        known_attributes,
+        one_of,
+        path,
+        read_attributes,
+    )
+    from cachexport.spec.common import CommonExport
+    from cachexport.spec.csv import Spec
+    from cachexport.spec.units import count, duration, names, size
+    from cachexport.transfer.current import Current, read_current
+    from cachexport.transfer.ends import Backend, Described, Eager, ManyNamed, Source, Target
+    from cachexport.transfer.parallel import map_parallel
+    from cachexport.transfer.place import (
+        Contents,
+        Entry,
+        Keeping,
+        Needs,
+        Place,
+        StoredBlob,
+        Sweepable,
+        Written,
+    )
+    from cachexport.transfer.probe import Check, Finding, Outcome, Probe, Probing
+
+_NAMES = {
+    "content.protocols": (
+        *("Adopter", "Info", "InfoProvider", "Ingester"),
+        *("Placed", "Provider", "Reader", "SizeProvider"),
+    ),
+    "content.resume": ("ResumingReader",),
+    "content.retry": ("persistently",),
+    "content.verify": ("BLOCK", "open_verified", "read_blob"),
+    "envelope.cache": ("Cache", "WrappedCache"),
+    "envelope.read": ("METADATA_LIMIT", "read_caches"),
+    "objectlayout.blobs": ("Blobs",),
+    "objectlayout.client": ("ABSENT", "ObjectClient", "Page", "Stored"),
+    "objectlayout.keys": ("Keys",),
+    "objectlayout.place": ("ObjectPlace",),
+    "objectlayout.source": ("ObjectSource",),
+    "objectlayout.target": ("ObjectTarget",),
+    "oci.descriptor": ("Descriptor",),
+    "oci.digest": ("Digest",),
+    "spec.attributes": (
+        *("attribute", "boolean", "flag", "integer"),
+        *("known_attributes", "one_of", "path", "read_attributes"),
+    ),
+    "spec.common": ("CommonExport",),
+    "spec.csv": ("Spec",),
+    "spec.units": ("count", "duration", "names", "size"),
+    "transfer.current": ("Current", "read_current"),
+    "transfer.ends": ("Backend", "Described", "Eager", "ManyNamed", "Source", "Target"),
+    "transfer.parallel": ("map_parallel",),
+    "transfer.place": (
+        *("Contents", "Entry", "Keeping", "Needs", "Place"),
+        *("StoredBlob", "Sweepable", "Written"),
+    ),
+    "transfer.probe": ("Check", "Finding", "Outcome", "Probe", "Probing"),
+}
+_HOMES = {name: f"cachexport.{home}" for home, names in _NAMES.items() for name in names}
+
+__all__ = [
+    "ABSENT",
+    "BLOCK",
+    "METADATA_LIMIT",
+    "Adopter",
+    "Backend",
+    "Blobs",
+    "Cache",
+    "Check",
+    "CommonExport",
+    "Contents",
+    "Current",
+    "Described",
+    "Descriptor",
+    "Digest",
+    "Eager",
+    "Entry",
+    "Finding",
+    "Info",
+    "InfoProvider",
+    "Ingester",
+    "Keeping",
+    "Keys",
+    "ManyNamed",
+    "Needs",
+    "ObjectClient",
+    "ObjectPlace",
+    "ObjectSource",
+    "ObjectTarget",
+    "Outcome",
+    "Page",
+    "Place",
+    "Placed",
+    "Probe",
+    "Probing",
+    "Provider",
+    "Reader",
+    "ResumingReader",
+    "SizeProvider",
+    "Source",
+    "Spec",
+    "Stored",
+    "StoredBlob",
+    "Sweepable",
+    "Target",
+    "WrappedCache",
+    "Written",
+    "attribute",
+    "boolean",
+    "count",
+    "duration",
+    "flag",
+    "integer",
+    "known_attributes",
+    "map_parallel",
+    "names",
+    "one_of",
+    "open_verified",
+    "path",
+    "persistently",
+    "read_attributes",
+    "read_blob",
+    "read_caches",
+    "read_current",
+    "size",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(home), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,83 @@
+"""What the suites have to know of a backend: a place for caches, and what can be done there."""
+
+from __future__ import annotations
+
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cachexport.api.ends import open_source, open_targets
+from cachexport.api.looking import list_names
+from cachexport.api.moving import export_cache
+from cachexport.maintenance.places import open_place
+from cachexport.testing.samples import small_chains
+from cachexport.transfer.place import Sweepable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from cachexport.oci.digest import Digest
+    from cachexport.transfer.ends import Source, Target
+    from cachexport.transfer.place import Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Harness:
+    """A fresh and empty place of a test's own, in which nobody else writes."""
+
+    spec: Callable[[str], str]
+    """Gives the SPEC with which a name there can be read and, the same one, written."""
+    swaps: bool
+    """Whether names are written on condition, so that of merges at once none loses an entry."""
+    sweeps: bool
+    """Whether blobs can be listed, touched and deleted there: its place is `Sweepable`."""
+    keeps_forms: bool = True
+    """Whether a cache comes back in the form that it had; else it comes as an image manifest."""
+    no_grace: str = ""
+    """Attributes with which no blob is too young for a prune, as in `touch_refresh=0s`."""
+    put_foreign: Callable[[str], None] | None = None
+    """Writes something that is no cache under a name; None where there can be no such thing."""
+    lose: Callable[[Digest], None] | None = None
+    """Takes a blob away behind the backend's back; None: as a sweep would."""
+
+    def with_attrs(self, name: str, attrs: str) -> str:
+        """Give the SPEC of a name with further attributes; there may be none."""
+        return self.spec(name) + (attrs and f",{attrs}")
+
+    def put(self, name: str, *numbers: int, seconds: int = 0, attrs: str = "") -> None:
+        """Export a small cache of the layers of these numbers; see `small_chains`."""
+        assert export_cache(small_chains(*numbers, seconds=seconds), self.with_attrs(name, attrs))
+
+    def names(self) -> list[str]:
+        """List the names that are there, sorted."""
+        return sorted(item.name for item in list_names(self.spec("any")))
+
+    @contextmanager
+    def source(self, name: str) -> Iterator[Source]:
+        """Open a name to read it."""
+        with closing(open_source(self.spec(name))) as source:
+            yield source
+
+    @contextmanager
+    def target(self, name: str, attrs: str = "") -> Iterator[Target]:
+        """Open a name to write it."""
+        [(_, target)] = open_targets(self.with_attrs(name, attrs))
+        with closing(target):
+            yield target
+
+    @contextmanager
+    def place(self) -> Iterator[Place]:
+        """Open the place as a whole."""
+        with closing(open_place(self.spec("any"))) as place:
+            yield place
+
+    def take_away(self, digest: Digest) -> bool:
+        """Make a blob missing, if that can be done here."""
+        if self.lose is not None:
+            self.lose(digest)
+            return True
+        with self.place() as place:
+            if not isinstance(place, Sweepable):
+                return False
+            place.delete([digest])
+        return True
