@@ -16,6 +16,7 @@ rest is garbage. So whoever puts something in works under a lease until it has i
 """
 
 from cachexport.store.content import Contents
+from cachexport.store.directories import Directories, OwnDirectory, Unpacked
 from cachexport.store.garbage import Collected
 from cachexport.store.images import Image, Images
 from cachexport.store.labels import REFERENCE
@@ -27,11 +28,14 @@ __all__ = [
     "REFERENCE",
     "Collected",
     "Contents",
+    "Directories",
     "Image",
     "Images",
     "Lease",
     "Leases",
+    "OwnDirectory",
     "Status",
     "Store",
+    "Unpacked",
     "Writer",
 ]

@@ -8,6 +8,7 @@ time is.
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 import threading
 from contextlib import contextmanager, suppress
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
 
     from cachexport.store.paths import Paths
 
-_VERSION = 1
-_TABLES = (
+_FIRST = (
     """CREATE TABLE content (
         digest TEXT PRIMARY KEY, size INTEGER NOT NULL, created REAL NOT NULL
     ) WITHOUT ROWID""",
@@ -60,8 +60,29 @@ _TABLES = (
         DELETE FROM labels WHERE kind = 'lease' AND owner = OLD.id;
         DELETE FROM resources WHERE lease = OLD.id;
     END""",
-    f"PRAGMA user_version = {_VERSION}",
 )
+_DIRECTORIES = (
+    # Without a chain it is somebody's.
+    """CREATE TABLE directories (
+        number INTEGER PRIMARY KEY AUTOINCREMENT, parent INTEGER, chain TEXT, whole INTEGER,
+        UNIQUE (chain, whole)
+    )""",
+    """CREATE TABLE origins (
+        number INTEGER NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (number, digest)
+    ) WITHOUT ROWID""",
+    """CREATE TABLE uses (
+        lease TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (lease, number)
+    ) WITHOUT ROWID""",
+    """CREATE TRIGGER directory_gone AFTER DELETE ON directories BEGIN
+        DELETE FROM origins WHERE number = OLD.number;
+        DELETE FROM uses WHERE number = OLD.number;
+    END""",
+    """CREATE TRIGGER user_gone AFTER DELETE ON leases BEGIN
+        DELETE FROM uses WHERE lease = OLD.id;
+    END""",
+)
+_STEPS = (_FIRST, _DIRECTORIES)
+"""What each version has more than the one before it."""
 
 
 class Database:
@@ -134,8 +155,8 @@ class Database:
             self._connection.execute("PRAGMA synchronous = FULL")
         with self.writing() as connection:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if version > _VERSION:
+            if version > len(_STEPS):
                 raise FailedPrecondition(f"{self._path} was made by a newer cachexport; update it")
-            if not version:
-                for statement in _TABLES:
-                    connection.execute(statement)
+            for statement in itertools.chain(*_STEPS[version:]):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {len(_STEPS)}")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from cachexport.errors import Unavailable
 from cachexport.files.errors import translated
+from cachexport.store.directories import forget_directories, remove_directories
 from cachexport.store.held import garbage, is_there
 from cachexport.store.ingestion import Ingestion
 
@@ -41,6 +42,9 @@ class Collected:
     ingests: tuple[str, ...]
     """Refs of those that nobody has gone on with."""
 
+    snapshots: int = 0
+    """Directories of unpacked layers, and of builders that are no more."""
+
     @property
     def size(self) -> int:
         """The bytes of the content."""
@@ -48,7 +52,7 @@ class Collected:
 
 
 def collect(context: Context, stale_after: float) -> Collected:
-    """Remove what nothing holds, expired leases, and ingestions that were left.
+    """Remove what nothing holds, expired leases, and ingestions and directories that were left.
 
     An ingestion is left when nobody has it and nobody had for `stale_after` seconds. Any number
     of processes may do this at once, and anything else.
@@ -56,7 +60,8 @@ def collect(context: Context, stale_after: float) -> Collected:
     leases, content = _forget(context)
     _remove_files(context)
     ingests = _remove_ingests(context, context.clock() - stale_after)
-    return Collected(content=content, leases=leases, ingests=ingests)
+    snapshots = _remove_snapshots(context)
+    return Collected(content=content, leases=leases, ingests=ingests, snapshots=snapshots)
 
 
 def _forget(context: Context) -> tuple[tuple[str, ...], tuple[Info, ...]]:
@@ -68,6 +73,7 @@ def _forget(context: Context) -> tuple[tuple[str, ...], tuple[Info, ...]]:
         index.executemany(
             "DELETE FROM content WHERE digest = ?", [(info.digest,) for info in found]
         )
+        forget_directories(index, context)
     return leases, found
 
 
@@ -102,6 +108,16 @@ def _remove_ingest(context: Context, path: Path, before: float) -> str | None:
                 file.remove()
             return None if row is None else str(row[0])
     return None
+
+
+def _remove_snapshots(context: Context) -> int:
+    found = list(remove_directories(context))
+    errors = [each for each in found if isinstance(each, Exception)]
+    if len(errors) > 1:
+        raise ExceptionGroup("some directories of unpacked layers stay", errors)
+    for error in errors:
+        raise error
+    return len(found)
 
 
 def _unlink(path: Path) -> None:

@@ -47,6 +47,11 @@ class Paths:
         """The folder of what is being written."""
         return self.directory / "ingest"
 
+    @property
+    def snapshots(self) -> Path:
+        """The folder of unpacked layers, and of what is made of them."""
+        return self.directory / "snapshots"
+
     def blob(self, digest: Digest) -> Path:
         """Give the path of the file that has the content of `digest`."""
         return self.blobs / digest.algorithm / digest.encoded
@@ -80,6 +85,14 @@ class Paths:
     def ingest_files(self) -> list[Path]:
         """Give the files of all ingestions."""
         return [self.ingests / name for name in listed(self.ingests)]
+
+    def snapshot(self, number: int) -> Path:
+        """Give the path of a directory of unpacked layers, or of what is made of them."""
+        return self.snapshots / str(number)
+
+    def snapshot_numbers(self) -> list[int]:
+        """Give what `snapshot` has a directory of, sorted."""
+        return sorted(int(name) for name in listed(self.snapshots) if name.isdecimal())
 
     def make(self) -> None:
         """Make the folders. Raises FailedPrecondition when they would mix with other things."""

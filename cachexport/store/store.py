@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 from cachexport.files import lock
 from cachexport.store.content import Contents
 from cachexport.store.database import Database
+from cachexport.store.directories import Directories
 from cachexport.store.garbage import collect
 from cachexport.store.images import Images
 from cachexport.store.ingestion import Context
@@ -34,6 +35,7 @@ class Store:
         self.content = Contents(context)
         self.images = Images(context.database, context.clock)
         self.leases = Leases(context.database, context.clock)
+        self.directories = Directories(context)
 
     @classmethod
     def open(
@@ -57,10 +59,12 @@ class Store:
         self.close()
 
     def collect_garbage(self, *, stale_after: float = STALE_AFTER) -> Collected:
-        """Remove what no name and no lease holds, expired leases, and ingestions that were left.
+        """Remove what no name and no lease holds, expired leases, and what was left by kills.
 
-        An ingestion is left when it has no writer and had none for `stale_after` seconds. Any
-        number of processes may collect at once, while others do anything else.
+        An ingestion is left when it has no writer and had none for `stale_after` seconds, a
+        writable directory when its process is no more; what is mounted in it is unmounted. Any
+        number of processes may collect at once, while others do anything else. Raises what a
+        directory could not be removed for, or an ExceptionGroup, after all else was removed.
         """
         return collect(self._context, stale_after)
 

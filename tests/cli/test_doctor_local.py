@@ -21,6 +21,7 @@ from cachexport.backends.local import mounts, probe, scratch
 from cachexport.backends.local.layout import Layout
 from cachexport.backends.local.mounts import file_system
 from cachexport.backends.local.scratch import Scratch
+from cachexport.files import mounts as table
 from cachexport.maintenance.doctor import doctor
 from cachexport.transfer.probe import Finding, Outcome
 
@@ -286,13 +287,13 @@ def test_the_file_system(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, name: str, advised: bool
 ) -> None:
     (tmp_path / "mountinfo").write_text(_MOUNTS)
-    monkeypatch.setattr(mounts, "_TABLE", tmp_path / "mountinfo")
+    monkeypatch.setattr(table, "TABLE", tmp_path / "mountinfo")
     kind = file_system(Path(path))
     assert (kind.name, bool(kind.advice)) == (name, advised)
 
 
 def test_no_table_of_file_systems(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mounts, "_TABLE", Path("/nowhere/mountinfo"))
+    monkeypatch.setattr(table, "TABLE", Path("/nowhere/mountinfo"))
     assert file_system(Path("/")).name == "unknown"
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
-_TABLE = Path("/proc/self/mountinfo")
-_ESCAPE = re.compile(r"\\([0-7]{3})")
+from cachexport.files.mounts import mounted
+
 _SHARED = frozenset({"nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "glusterfs", "lustre"})
 _ADVICE = {
     "overlay": "a cache in a container's own layer goes with the container; mount a volume there",
@@ -37,21 +36,9 @@ def file_system(path: Path) -> FileSystem:
 
 
 def _mounted_at(path: Path) -> str:
-    try:
-        lines = _TABLE.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-    except OSError:
-        return "unknown"
-    found, name = Path(), "unknown"
-    for line in lines:
-        point, kind = _mount(line)
+    best, kind = Path(), "unknown"
+    for mount in mounted():
         # Of two mounts at one point the later one hides the other.
-        if path.is_relative_to(point) and len(point.parts) >= len(found.parts):
-            found, name = point, kind
-    return name
-
-
-def _mount(line: str) -> tuple[Path, str]:
-    """Read the mount point and the kind of one row; between them come optional fields."""
-    fields, _, rest = line.partition(" - ")
-    point = _ESCAPE.sub(lambda match: chr(int(match[1], 8)), fields.split()[4])
-    return Path(point), rest.split()[0]
+        if path.is_relative_to(mount.point) and len(mount.point.parts) >= len(best.parts):
+            best, kind = mount.point, mount.kind
+    return kind

@@ -109,7 +109,7 @@ def test_something_else_under_the_name_of_the_index_is_left_alone(tmp_path: Path
 def test_a_store_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     opened(tmp_path).close()
     other = sqlite3.connect(tmp_path / "index.db")
-    other.execute("PRAGMA user_version = 2")
+    other.execute("PRAGMA user_version = 3")
     other.close()
     with pytest.raises(FailedPrecondition, match="newer"):
         opened(tmp_path)
