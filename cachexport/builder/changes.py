@@ -15,7 +15,7 @@ from cachexport.errors import InvalidInputError
 
 if TYPE_CHECKING:
     import pathlib
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from cachexport.builder.names import Path
     from cachexport.builder.tree import Node, Tree
@@ -50,10 +50,16 @@ class Change:
     node: Node | None
 
 
-def changes(lower: pathlib.Path | None, upper: pathlib.Path, policy: Policy) -> list[Change]:
+def changes(
+    lower: pathlib.Path | None,
+    upper: pathlib.Path,
+    policy: Policy,
+    is_untouched: Callable[[Path, Node], bool] | None = None,
+) -> list[Change]:
     """Give what makes `upper` of `lower`, or of an empty directory, in the order of paths.
 
-    Files are compared with their content. Raises OSError, and InvalidInputError for a name that
+    Files are compared with their content, but for those of which `is_untouched` knows that it is
+    the same. Raises OSError, and InvalidInputError for a name that
     would be a marker in a layer.
     """
     new = _scanned(upper, policy)
@@ -65,7 +71,12 @@ def changes(lower: pathlib.Path | None, upper: pathlib.Path, policy: Policy) -> 
     found += [
         Change(path, node)
         for path, node in new.items()
-        if old.get(path) != node or not _same_content(lower, upper, path, node)
+        if old.get(path) != node
+        or not (
+            node.kind != stat.S_IFREG
+            or (is_untouched is not None and is_untouched(path, node))
+            or _same_content(lower, upper, path)
+        )
     ]
     return sorted(found, key=lambda change: order(change.path))
 
@@ -90,9 +101,7 @@ def _removed(old: Tree, new: Tree) -> Iterator[Path]:
             yield path
 
 
-def _same_content(lower: pathlib.Path, upper: pathlib.Path, path: Path, node: Node) -> bool:
-    if node.kind != stat.S_IFREG:
-        return True
+def _same_content(lower: pathlib.Path, upper: pathlib.Path, path: Path) -> bool:
     with open(lower.joinpath(*path), "rb") as old, open(upper.joinpath(*path), "rb") as new:
         if os.path.samestat(os.fstat(old.fileno()), os.fstat(new.fileno())):
             return True

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cachexport.builder.changes import Change, Policy, check_names
-from cachexport.builder.layers import store_blocks
+from cachexport.builder.layers import read_blocks, store_blocks
+from cachexport.builder.limits import Limits, Meter
 from cachexport.builder.names import parse_destination
 from cachexport.builder.pack import pack
 from cachexport.builder.tree import scan
+from cachexport.builder.unpack import Rights, unpack
 from cachexport.files.errors import translated
 from cachexport.oci.compression import Compression
 from cachexport.oci.digest import Digest
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 AS_COPIED = Policy(mtime=0, owner=(0, 0))
 """Files are root's, and their times say nothing: so the same files make the same layer."""
+_UNLIMITED = Limits(entries=None, bytes=None, ratio=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +88,23 @@ def copy_layer(
     Equal files give the same bytes. Raises as `diff_layer` does.
     """
     return store_blocks(copying.blocks(policy), target, compression, level)
+
+
+def copy_into(
+    copying: Copying,
+    root: pathlib.Path,
+    *,
+    policy: Policy = AS_COPIED,
+    rights: Rights | None = None,
+) -> None:
+    """Put the files into the directory `root`, as the layer would when it is unpacked there.
+
+    So links in `root` are followed as if it were `/`. Raises as `unpack_layer` does.
+    """
+    meter = Meter(_UNLIMITED, f"the copy of {copying.source}")
+    unpack(
+        read_blocks(copying.blocks(policy)), root, rights or Rights(), meter, str(copying.source)
+    )
 
 
 def _without(found: Tree, exclude: Sequence[str]) -> Tree:

@@ -76,17 +76,23 @@ def diff_layer(
     """
     with translated("read", upper):
         found = changes(lower, upper, policy or Policy())
-    return store_blocks(_reading(pack(found, upper), upper), target, compression, level)
+    return store_blocks(reading(pack(found, upper), upper), target, compression, level)
 
 
 def store_blocks(
     blocks: Iterator[bytes], target: Ingester, compression: Compression, level: int | None
 ) -> Descriptor:
     """Put the layer of which these are the archive's blocks into `target`."""
-    return store_layer(BlockReader(blocks, _Nothing()), target, compression, level)
+    return store_layer(read_blocks(blocks), target, compression, level)
 
 
-def _reading(blocks: Iterator[bytes], upper: pathlib.Path) -> Iterator[bytes]:
+def read_blocks(blocks: Iterator[bytes]) -> Reader:
+    """Give the stream of blocks that are made while it is read."""
+    return BlockReader(blocks, _Nothing())
+
+
+def reading(blocks: Iterator[bytes], upper: pathlib.Path) -> Iterator[bytes]:
+    """Give blocks of what is in `upper`; errors of the system come as ours."""
     with translated("read", upper):
         yield from blocks
 

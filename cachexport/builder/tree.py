@@ -13,8 +13,12 @@ if TYPE_CHECKING:
 
     from cachexport.builder.names import Path
 
-OF_THE_MACHINE = frozenset({"security.selinux"})
-"""Extended attributes that a machine gives to all that it has: no layer says them."""
+_OF_THE_MACHINE = ("security.selinux", "trusted.overlay.", "user.overlay.")
+
+
+def is_of_the_machine(name: str) -> bool:
+    """Say whether a machine gives things this extended attribute for itself: no layer says it."""
+    return name.startswith(_OF_THE_MACHINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +99,8 @@ def _inode(status: os.stat_result) -> tuple[int, int]:
 
 def _node(place: pathlib.Path, status: os.stat_result, links: tuple[Path, ...]) -> Node:
     kind = stat.S_IFMT(status.st_mode)
-    names = sorted(set(os.listxattr(place, follow_symlinks=False)) - OF_THE_MACHINE)
+    found = os.listxattr(place, follow_symlinks=False)
+    names = sorted(name for name in found if not is_of_the_machine(name))
     return Node(
         kind=kind,
         mode=stat.S_IMODE(status.st_mode),

@@ -8,12 +8,12 @@ import os
 import stat
 import tarfile
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from cachexport.builder.archive import content, members, opened
 from cachexport.builder.names import OPAQUE, is_note, parse_path, removed_by, show
 from cachexport.builder.root import Root, Spot
-from cachexport.builder.tree import OF_THE_MACHINE
+from cachexport.builder.tree import is_of_the_machine
 from cachexport.errors import FailedPrecondition, WireFormat
 from cachexport.files.errors import translated
 
@@ -43,6 +43,12 @@ class Rights:
     """Give files to the owners that the layer says; else all are of the process's own."""
     devices: bool = True
     """Make devices; else an entry of one is an error."""
+
+    @classmethod
+    def of_process(cls) -> Self:
+        """Give what this process may do: all of it as root, else neither."""
+        is_root = os.geteuid() == 0
+        return cls(owners=is_root, devices=is_root)
 
 
 class Unpacker:
@@ -156,10 +162,11 @@ class Unpacker:
         if not member.issym():
             # What is there was just made here, or is a directory: no link is followed.
             os.chmod(handle, member.mode & _MODE | (stat.S_IRWXU if member.isdir() else 0))
-        wanted = member.xattrs
+        wanted = {name: v for name, v in member.xattrs.items() if not is_of_the_machine(name)}
         there = set(os.listxattr(handle, follow_symlinks=False))
-        for name in there - wanted.keys() - OF_THE_MACHINE:
-            os.removexattr(handle, name, follow_symlinks=False)
+        for name in there - wanted.keys():
+            if not is_of_the_machine(name):
+                os.removexattr(handle, name, follow_symlinks=False)
         for name, value in wanted.items():
             _set_xattr(handle, name, value)
 
