@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cachexport.api.answers import Answer
+    from cachexport.api.building import build
     from cachexport.api.ends import open_source, open_targets
     from cachexport.api.keeping import (
         compact_cache,
@@ -73,6 +74,7 @@ _HOMES = {
     "MemoryContent": "cachexport.content.memory",
     "Remote": "cachexport.chains",
     "Timestamp": "cachexport.oci.timestamp",
+    "build": "cachexport.api.building",
     "cache_usage": "cachexport.api.looking",
     "check_cache": "cachexport.api.looking",
     "compact_cache": "cachexport.api.keeping",
@@ -116,6 +118,7 @@ __all__ = [
     "MemoryContent",
     "Remote",
     "Timestamp",
+    "build",
     "cache_usage",
     "check_cache",
     "compact_cache",

@@ -44,14 +44,25 @@ def export_cache(
     The response has the manifest's descriptor as JSON under `cache.manifest`; it is empty when
     there was nothing to write, or when writing failed and the target says `ignore-error`.
     """
+    answers = export_chains(chains, [to], progress=progress, threads=threads)
+    raise_failures(answers)
+    return answers[0].response
+
+
+def export_chains(
+    chains: CacheChains,
+    targets: Sequence[str],
+    *,
+    progress: Progress = silent,
+    threads: int | None = None,
+) -> list[Answer]:
+    """Write a graph to every target; one answer each, of those that failed too."""
     from cachexport.transfer.prepare import prepare_chains
 
     make = partial(prepare_chains, chains)
     with ExitStack() as stack:
-        ends = [named(stack, name, target) for name, target in open_targets(to)]
-        answers = [_export(name, target, make, progress, threads) for name, target in ends]
-    raise_failures(answers)
-    return answers[0].response
+        ends = [named(stack, *end) for to in targets for end in open_targets(to)]
+        return [_export(name, target, make, progress, threads) for name, target in ends]
 
 
 def import_cache(source: str) -> CacheChains:

@@ -1,0 +1,110 @@
+"""The image that a build begins with, and the one that it makes."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cachexport.chains import BlobSource, Remote
+from cachexport.content.memory import MemoryContent
+from cachexport.envelope.inline import KEY, encode_inline
+from cachexport.errors import WireFormat
+from cachexport.image import (
+    encode_image_manifest,
+    normalise_history,
+    parse_history,
+    patch_config,
+    read_config,
+)
+from cachexport.image.config import read_diff_ids
+from cachexport.oci import mediatype, rawjson
+from cachexport.oci.descriptor import UNCOMPRESSED, Descriptor
+from cachexport.oci.digest import Digest
+from cachexport.transfer.prepare import LayerProvider
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cachexport.chains import CacheChains
+    from cachexport.content.protocols import Provider
+    from cachexport.image import HistoryEntry, Image
+    from cachexport.oci.timestamp import Timestamp
+    from cachexport.steps.stack import Stack
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """What a build begins with: an image's config, and its layers, None without any."""
+
+    config: bytes
+    top: Remote | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """An image; `provider` has its manifest, its config and all layers."""
+
+    descriptor: Descriptor
+    provider: Provider
+
+
+def read_base(provider: Provider, image: Image) -> Base:
+    """Give what a build needs to begin with an image. Its layers stay where they are.
+
+    Raises WireFormat for a config that is none, or is of other layers; and as `read_blob` does.
+    """
+    config = read_config(provider, image)
+    diff_ids = read_diff_ids(config)
+    if len(diff_ids) != len(image.layers):
+        raise WireFormat(
+            f"the config {image.config.digest} tells of {len(diff_ids)} layers, "
+            f"the manifest {image.descriptor.digest} of {len(image.layers)}",
+        )
+    layers = [
+        dataclasses.replace(
+            layer, annotations={**layer.annotations, UNCOMPRESSED: Digest.parse(diff_id)}
+        )
+        for layer, diff_id in zip(image.layers, diff_ids, strict=True)
+    ]
+    return Base(config=config, top=Remote(layers, provider) if layers else None)
+
+
+def make_image(
+    base: Base,
+    config: bytes,
+    stack: Stack,
+    history: Sequence[HistoryEntry],
+    *,
+    created: Timestamp,
+    chains: CacheChains | None = None,
+) -> Made:
+    """Give the image with these layers, and what was done since the base in its history.
+
+    `chains` are embedded as the inline cache.
+    """
+    layers = stack.descriptors
+    below = [] if base.top is None else list(base.top.descriptors)
+    told = normalise_history(parse_history(config), below) or ()
+    config = patch_config(
+        _dated(config, created) if history else config,
+        diff_ids=stack.diff_ids,
+        history=normalise_history((*told, *history), layers),
+        inline_cache=None if chains is None else _inline(chains, layers),
+    )
+    descriptor, manifest = encode_image_manifest(config, layers)
+    made = MemoryContent([config, manifest])
+    own = (descriptor, Descriptor.of(config, mediatype.OCI_CONFIG))
+    sources = {**stack.provider.sources, **{desc.digest: BlobSource(desc, made) for desc in own}}
+    return Made(descriptor=descriptor, provider=LayerProvider(sources))
+
+
+def _inline(chains: CacheChains, layers: Sequence[Descriptor]) -> bytes | None:
+    return encode_inline(chains, [layer.digest for layer in layers])
+
+
+def _dated(config: bytes, created: Timestamp) -> bytes:
+    """Say when the image was made. An inline cache of the base would be of other steps."""
+    members = rawjson.loads(config)
+    members.pop(KEY, None)
+    return rawjson.dumps(members | {"created": f'"{created}"'})
