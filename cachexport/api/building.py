@@ -79,7 +79,7 @@ def build(
     specification before anything is done; an ExceptionGroup where several exports fail.
     """
     _check_lists(cache_from=cache_from, cache_to=cache_to)
-    wanted = _platform(platform)
+    wanted, policy = _platform(platform), _pull_policy(pull)
     is_inline, targets = _targets(cache_to)
     with ExitStack() as stack:
         home = stack.enter_context(Store.open(store or home_store(os.environ), clock=clock))
@@ -92,9 +92,7 @@ def build(
             rights=rights,
             epoch=epoch,
         )
-        finding = _Finding(
-            stack=stack, store=home, lease=lease, platform=wanted, pull=PullPolicy(pull)
-        )
+        finding = _Finding(stack=stack, store=home, lease=lease, platform=wanted, pull=policy)
         made = Build(
             finding.base(base),
             _known(stack, cache_from, progress),
@@ -118,6 +116,13 @@ def _check_lists(**given: object) -> None:
 
 def _platform(text: str | None) -> Platform:
     return parse_platform(os.uname().machine if text is None else text)
+
+
+def _pull_policy(text: str) -> PullPolicy:
+    known = sorted(policy.value for policy in PullPolicy)
+    if text not in known:
+        raise InvalidInputError(f"pull is one of {', '.join(known)}, not {text!r}")
+    return PullPolicy(text)
 
 
 def _targets(cache_to: Sequence[str]) -> tuple[bool, list[str]]:
