@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Self
 from cachexport.files import lock
 from cachexport.store.content import Contents
 from cachexport.store.database import Database
-from cachexport.store.garbage import collect
+from cachexport.store.garbage import collect, preview
 from cachexport.store.images import Images
 from cachexport.store.ingestion import Context
 from cachexport.store.leases import Leases
 from cachexport.store.paths import Paths
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
     from cachexport.store.garbage import Collected
@@ -56,13 +56,23 @@ class Store:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def collect_garbage(self, *, stale_after: float = STALE_AFTER) -> Collected:
+    def collect_garbage(
+        self,
+        *,
+        stale_after: float = STALE_AFTER,
+        images: Collection[str] = (),
+        dry_run: bool = False,
+    ) -> Collected:
         """Remove what no name and no lease holds, expired leases, and ingestions that were left.
 
-        An ingestion is left when it has no writer and had none for `stale_after` seconds. Any
-        number of processes may collect at once, while others do anything else.
+        An ingestion is left when it has no writer and had none for `stale_after` seconds. Names
+        in `images` go first, those that are there. Any number of processes may collect at once,
+        while others do anything else. With `dry_run` nothing is removed; of ingestions it tells
+        nothing.
         """
-        return collect(self._context, stale_after)
+        if dry_run:
+            return preview(self._context, images)
+        return collect(self._context, stale_after, images)
 
     def close(self) -> None:
         """Close the index; twice is fine."""
