@@ -167,7 +167,6 @@ class Build:
             self._config,
             self._stack,
             self._history,
-            created=self._epoch,
             chains=self.chains if self._is_inline else None,
         )
 

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cachexport.chains import BlobSource, Remote
 from cachexport.content.memory import MemoryContent
-from cachexport.envelope.inline import KEY, encode_inline
-from cachexport.errors import WireFormat
-from cachexport.image import (
-    encode_image_manifest,
-    normalise_history,
-    parse_history,
-    patch_config,
-    read_config,
-)
-from cachexport.image.config import read_diff_ids
-from cachexport.oci import mediatype, rawjson
-from cachexport.oci.descriptor import UNCOMPRESSED, Descriptor
-from cachexport.oci.digest import Digest
+from cachexport.envelope.inline import encode_inline
+from cachexport.image import encode_image_manifest, read_config
+from cachexport.image.extend import extend_config
+from cachexport.oci import mediatype
+from cachexport.oci.descriptor import Descriptor
+from cachexport.transfer.images.convert import described_layers
 from cachexport.transfer.prepare import LayerProvider
 
 if TYPE_CHECKING:
@@ -29,7 +21,6 @@ if TYPE_CHECKING:
     from cachexport.chains import CacheChains
     from cachexport.content.protocols import Provider
     from cachexport.image import HistoryEntry, Image
-    from cachexport.oci.timestamp import Timestamp
     from cachexport.steps.stack import Stack
 
 
@@ -55,18 +46,7 @@ def read_base(provider: Provider, image: Image) -> Base:
     Raises WireFormat for a config that is none, or is of other layers; and as `read_blob` does.
     """
     config = read_config(provider, image)
-    diff_ids = read_diff_ids(config)
-    if len(diff_ids) != len(image.layers):
-        raise WireFormat(
-            f"the config {image.config.digest} tells of {len(diff_ids)} layers, "
-            f"the manifest {image.descriptor.digest} of {len(image.layers)}",
-        )
-    layers = [
-        dataclasses.replace(
-            layer, annotations={**layer.annotations, UNCOMPRESSED: Digest.parse(diff_id)}
-        )
-        for layer, diff_id in zip(image.layers, diff_ids, strict=True)
-    ]
+    layers = described_layers(image, config)
     return Base(config=config, top=Remote(layers, provider) if layers else None)
 
 
@@ -76,7 +56,6 @@ def make_image(
     stack: Stack,
     history: Sequence[HistoryEntry],
     *,
-    created: Timestamp,
     chains: CacheChains | None = None,
 ) -> Made:
     """Give the image with these layers, and what was done since the base in its history.
@@ -84,12 +63,11 @@ def make_image(
     `chains` are embedded as the inline cache.
     """
     layers = stack.descriptors
-    below = [] if base.top is None else list(base.top.descriptors)
-    told = normalise_history(parse_history(config), below) or ()
-    config = patch_config(
-        _dated(config, created) if history else config,
-        diff_ids=stack.diff_ids,
-        history=normalise_history((*told, *history), layers),
+    config = extend_config(
+        config,
+        () if base.top is None else base.top.descriptors,
+        layers,
+        history,
         inline_cache=None if chains is None else _inline(chains, layers),
     )
     descriptor, manifest = encode_image_manifest(config, layers)
@@ -101,10 +79,3 @@ def make_image(
 
 def _inline(chains: CacheChains, layers: Sequence[Descriptor]) -> bytes | None:
     return encode_inline(chains, [layer.digest for layer in layers])
-
-
-def _dated(config: bytes, created: Timestamp) -> bytes:
-    """Say when the image was made. An inline cache of the base would be of other steps."""
-    members = rawjson.loads(config)
-    members.pop(KEY, None)
-    return rawjson.dumps(members | {"created": f'"{created}"'})
