@@ -62,15 +62,16 @@ def output_image(
         output = parse_output(output, tuple(names))
     with ExitStack() as stack:
         if output.changes:
-            content = stack.enter_context(_workspace(store))
+            its_store = store if isinstance(output, StoreOutput) else None
+            content = stack.enter_context(workspace(its_store))
             image = _converted(image, output, platform, content, progress)
             platform = None
         return _write(output, image, platform, store, stdout, progress)
 
 
 @contextmanager
-def _workspace(store: Store | None) -> Iterator[Contents]:
-    """Have room for what has to be made, in the store or in a temporary one."""
+def workspace(store: Store | None) -> Iterator[Contents]:
+    """Have room for what has to be made, in the store under a lease, or in a temporary one."""
     with ExitStack() as stack:
         if store is None:
             folder = stack.enter_context(_temporary())

@@ -13,7 +13,7 @@ import cachexport
 from cachexport.cli.console import logging_to_stderr
 from cachexport.cli.failures import guard
 from cachexport.cli.layout import verbatim
-from cachexport.cli.verbs import VerbGroup
+from cachexport.cli.verbs import VERBS, VerbGroup
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +35,7 @@ COMPLETION_VARIABLE = "_CACHEXPORT_COMPLETE"
         """
     ),
     cls=VerbGroup,
+    verbs=VERBS,
     invoke_without_command=True,
     subcommand_metavar="COMMAND [ARGS]...",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from cachexport.cli.epoch import source_date_epoch
 from cachexport.cli.layout import verbatim
 from cachexport.cli.options import progress_option, reporting
 from cachexport.cli.output import answer, check_writable, write_file
@@ -61,15 +61,9 @@ def command(specs: tuple[str, ...], output: Path, deep: bool, mode: str) -> None
 
 
 def _now() -> Timestamp:
-    from cachexport.errors import InvalidInputError
     from cachexport.oci.timestamp import Timestamp
 
-    text = os.environ.get("SOURCE_DATE_EPOCH")
-    if text is None:
-        return Timestamp(int(time.time()))
-    if not text.isascii() or not text.isdigit() or len(text) > 11:
-        raise InvalidInputError(f"SOURCE_DATE_EPOCH is no number of seconds: {text!r}")
-    return Timestamp(int(text))
+    return source_date_epoch() or Timestamp(int(time.time()))
 
 
 def _told(report: Report, output: Path) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import groupby
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from click.formatting import HelpFormatter
 
 
@@ -27,10 +29,11 @@ class Verb:
 
     module: str = ""
     """For a name that no module can have."""
+    package: str = "cachexport.cli"
 
     def load(self) -> click.Command:
         """Import the command."""
-        module = import_module(f"cachexport.cli.{self.module or self.name.replace('-', '_')}")
+        module = import_module(f"{self.package}.{self.module or self.name}")
         return cast("click.Command", module.command)
 
 
@@ -56,6 +59,7 @@ _TABLE = (
     Verb("touch", "Keep", "Make all that a cache needs as young as if it was just written."),
     Verb("rm", "Keep", "Take a name away, or all that match its pattern."),
     Verb("prune", "Keep", "Remove old names, and the blobs that no name needs."),
+    Verb("image", "Images", "Save, load, push, pull, inspect and extend images."),
     Verb("lifecycle", "Set up", "Make rules by which a bucket expires old caches itself."),
     Verb("doctor", "Set up", "Try what a place for caches can do, and say what to change."),
     Verb("plugins", "Set up", "List the backends that are installed, and what they lack."),
@@ -65,16 +69,43 @@ _TABLE = (
 VERBS = {verb.name: verb for verb in _TABLE}
 
 
+_IMAGE_TABLE = (
+    ("save", "Move", "Write an image of the store as an archive, or elsewhere."),
+    ("load", "Move", "Take the images of an archive into the store."),
+    ("pull", "Move", "Take an image of a registry into the store."),
+    ("push", "Move", "Copy an image of the store to a registry."),
+    ("append", "Move", "Put layers on top of an image, which is not unpacked."),
+    ("ls", "Look", "List the images of the store."),
+    ("inspect", "Look", "Show what is in an image."),
+    ("rm", "Keep", "Take names of images away."),
+    ("prune", "Keep", "Remove images without a name, and what nothing needs."),
+)
+IMAGE_VERBS = {
+    name: Verb(name, group, summary, package="cachexport.cli.image")
+    for name, group, summary in _IMAGE_TABLE
+}
+"""The verbs of `image`, as in `cachexport image save`."""
+COMMANDS: dict[tuple[str, ...], Verb] = {
+    **{(name,): verb for name, verb in VERBS.items()},
+    **{("image", name): verb for name, verb in IMAGE_VERBS.items()},
+}
+"""All commands by the words that call them."""
+
+
 class VerbGroup(click.Group):
-    """A group whose commands are the verbs."""
+    """A group whose commands are `verbs`."""
+
+    def __init__(self, *args: Any, verbs: Mapping[str, Verb], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._verbs = verbs
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Give the verbs in the order of their table."""
-        return list(VERBS)
+        return list(self._verbs)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a verb; None when there is none of this name."""
-        verb = VERBS.get(cmd_name)
+        verb = self._verbs.get(cmd_name)
         return verb.load() if verb else None
 
     def resolve_command(
@@ -82,17 +113,17 @@ class VerbGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the verb that was typed, or tell which one may have been meant."""
         name = args[0]
-        if name in VERBS or name.startswith("-") or ctx.resilient_parsing:
+        if name in self._verbs or name.startswith("-") or ctx.resilient_parsing:
             return super().resolve_command(ctx, args)
         from difflib import get_close_matches
 
-        near = get_close_matches(name, VERBS, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(VERBS)}"
+        near = get_close_matches(name, self._verbs, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(self._verbs)}"
         raise click.UsageError(f"no command {name!r} ({hint})", ctx)
 
     def format_commands(self, ctx: click.Context, formatter: HelpFormatter) -> None:
         """Write a table of verbs for each group, none of them imported for it."""
-        width = max(map(len, VERBS))
-        for group, verbs in groupby(VERBS.values(), key=lambda verb: verb.group):
+        width = max(map(len, self._verbs))
+        for group, verbs in groupby(self._verbs.values(), key=lambda verb: verb.group):
             with formatter.section(group):
                 formatter.write_dl([(verb.name.ljust(width), verb.summary) for verb in verbs])

@@ -7,6 +7,7 @@ where, a row without a file never is; a file without a row is removed the next t
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -19,7 +20,8 @@ from cachexport.store.held import garbage, is_there
 from cachexport.store.ingestion import Ingestion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    import sqlite3
+    from collections.abc import Collection, Iterable, Iterator
     from pathlib import Path
 
     from cachexport.content.protocols import Info
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 _AT_ONCE = 64
 """Files that are removed while everybody else has to wait."""
 _INGEST = "SELECT ref, updated FROM ingests WHERE file = ?"
+_IMAGE = "SELECT 1 FROM images WHERE name = ?"
 _EXPIRED = "SELECT id FROM leases WHERE expires <= ? ORDER BY id"
 
 
@@ -41,7 +44,8 @@ class Collected:
     """Ids of those that had expired."""
     ingests: tuple[str, ...]
     """Refs of those that nobody has gone on with."""
-
+    images: tuple[str, ...] = ()
+    """Names of those that were to go."""
     snapshots: int = 0
     """Directories of unpacked layers, and of builders that are no more."""
 
@@ -51,30 +55,43 @@ class Collected:
         return sum(info.size for info in self.content)
 
 
-def collect(context: Context, stale_after: float) -> Collected:
+def collect(context: Context, stale_after: float, images: Collection[str] = ()) -> Collected:
     """Remove what nothing holds, expired leases, and ingestions and directories that were left.
 
-    An ingestion is left when nobody has it and nobody had for `stale_after` seconds. Any number
-    of processes may do this at once, and anything else.
+    An ingestion is left when nobody has it and nobody had for `stale_after` seconds. The names of
+    `images` go first, in the same step. Any number of processes may do this at once, and anything
+    else.
     """
-    leases, content = _forget(context)
+    with context.database.writing() as index:
+        collected = _forget(index, context, images)
     _remove_files(context)
     ingests = _remove_ingests(context, context.clock() - stale_after)
     snapshots = _remove_snapshots(context)
-    return Collected(content=content, leases=leases, ingests=ingests, snapshots=snapshots)
+    return dataclasses.replace(collected, ingests=ingests, snapshots=snapshots)
 
 
-def _forget(context: Context) -> tuple[tuple[str, ...], tuple[Info, ...]]:
+def preview(context: Context, images: Collection[str] = ()) -> Collected:
+    """Give what `collect` would remove now, but for what was left, and remove nothing."""
+    with suppress(_Undone), context.database.writing() as index:
+        collected = _forget(index, context, images)
+        raise _Undone
+    return collected
+
+
+class _Undone(Exception):
+    """Undoes what was done to the index."""
+
+
+def _forget(index: sqlite3.Connection, context: Context, images: Collection[str]) -> Collected:
     now = context.clock()
-    with context.database.writing() as index:
-        leases = tuple(lease for (lease,) in index.execute(_EXPIRED, (now,)))
-        index.executemany("DELETE FROM leases WHERE id = ?", [(lease,) for lease in leases])
-        found = tuple(garbage(index, now))
-        index.executemany(
-            "DELETE FROM content WHERE digest = ?", [(info.digest,) for info in found]
-        )
-        forget_directories(index, context)
-    return leases, found
+    there = tuple(name for name in sorted(set(images)) if index.execute(_IMAGE, (name,)).fetchone())
+    index.executemany("DELETE FROM images WHERE name = ?", [(name,) for name in there])
+    leases = tuple(lease for (lease,) in index.execute(_EXPIRED, (now,)))
+    index.executemany("DELETE FROM leases WHERE id = ?", [(lease,) for lease in leases])
+    found = tuple(garbage(index, now))
+    index.executemany("DELETE FROM content WHERE digest = ?", [(info.digest,) for info in found])
+    forget_directories(index, context)
+    return Collected(content=found, leases=leases, ingests=(), images=there)
 
 
 def _remove_files(context: Context) -> None:

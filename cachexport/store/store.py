@@ -8,14 +8,14 @@ from cachexport.files import lock
 from cachexport.store.content import Contents
 from cachexport.store.database import Database
 from cachexport.store.directories import Directories
-from cachexport.store.garbage import collect
+from cachexport.store.garbage import collect, preview
 from cachexport.store.images import Images
 from cachexport.store.ingestion import Context
 from cachexport.store.leases import Leases
 from cachexport.store.paths import Paths
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
     from cachexport.store.garbage import Collected
@@ -58,15 +58,25 @@ class Store:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def collect_garbage(self, *, stale_after: float = STALE_AFTER) -> Collected:
+    def collect_garbage(
+        self,
+        *,
+        stale_after: float = STALE_AFTER,
+        images: Collection[str] = (),
+        dry_run: bool = False,
+    ) -> Collected:
         """Remove what no name and no lease holds, expired leases, and what was left by kills.
 
         An ingestion is left when it has no writer and had none for `stale_after` seconds, a
-        writable directory when its process is no more; what is mounted in it is unmounted. Any
-        number of processes may collect at once, while others do anything else. Raises what a
-        directory could not be removed for, or an ExceptionGroup, after all else was removed.
+        writable directory when its process is no more; what is mounted in it is unmounted. Names
+        in `images` go first, those that are there. Any number of processes may collect at once,
+        while others do anything else. With `dry_run` nothing is removed, and it tells nothing of
+        ingestions and directories. Raises what a directory could not be removed for, or an
+        ExceptionGroup, after all else was removed.
         """
-        return collect(self._context, stale_after)
+        if dry_run:
+            return preview(self._context, images)
+        return collect(self._context, stale_after, images)
 
     def close(self) -> None:
         """Close the index; twice is fine."""

@@ -5,28 +5,32 @@ import re
 import pytest
 from cli.commands import InProcess, process
 
-from cachexport.cli.verbs import VERBS
+from cachexport.cli.verbs import COMMANDS, IMAGE_VERBS, VERBS, Verb
 from cachexport.plugins import installed_backends
 
 TYPES = [f"type={kind}" for kind in sorted(installed_backends())]
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_help_of_a_verb(run: InProcess, verb: str) -> None:
-    ran = run(verb, "--help")
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_help_of_a_command(run: InProcess, words: tuple[str, ...]) -> None:
+    ran = run(*words, "--help")
     assert (ran.code, ran.err) == (0, "")
     paragraphs = ran.out.split("\n\n")
-    assert paragraphs[1].split("\n")[0].strip() == VERBS[verb].summary
+    assert paragraphs[1].split("\n")[0].strip() == COMMANDS[words].summary
     assert re.search(r"^  Examples:\n    \S", ran.out, re.MULTILINE)
     assert max(map(len, ran.out.splitlines())) <= 80
 
 
-def test_help_lists_every_verb_with_its_summary(run: InProcess) -> None:
-    listed = run("--help").out.partition("Options:\n")[2].partition("\n\n")[2]
+@pytest.mark.parametrize(("words", "verbs"), [([], VERBS), (["image"], IMAGE_VERBS)])
+def test_help_lists_every_verb_with_its_summary(
+    run: InProcess, words: list[str], verbs: dict[str, Verb]
+) -> None:
+    listed = run(*words, "--help").out.partition("Options:\n")[2].partition("\n\n")[2]
+    listed = listed.partition("\nThe store is")[0].partition("\n  The store is")[0]
     found = re.findall(r"^  ([a-z]+)  +([A-Z].+)$", listed, re.MULTILINE)
-    assert found == [(name, verb.summary) for name, verb in VERBS.items()]
+    assert found == [(name, verb.summary) for name, verb in verbs.items()]
     headings = re.findall(r"^([A-Z].*):$", listed, re.MULTILINE)
-    assert headings == list(dict.fromkeys(verb.group for verb in VERBS.values()))
+    assert headings == list(dict.fromkeys(verb.group for verb in verbs.values()))
 
 
 def test_no_arguments_show_the_help_on_stderr(run: InProcess) -> None:
@@ -46,6 +50,10 @@ def test_no_arguments_show_the_help_on_stderr(run: InProcess) -> None:
         (["inspect"], "SPEC", "Try 'cachexport inspect --help'."),
         (["inspect", "type=local,src=x", "--format", "xml"], "xml", "Try 'cachexport inspect"),
         (["doctor"], "SPEC", "Try 'cachexport doctor --help'."),
+        (["image", "sav"], "did you mean 'save'?", "Try 'cachexport image --help'."),
+        (["image", "save"], "NAME", "Try 'cachexport image save --help'."),
+        (["image", "pull", "app", "--platform", "a/b/c/d"], "is no platform", "image pull --help"),
+        (["image", "append", "--env", "x"], "'x' is not KEY=VALUE", "image append --help"),
         (["completion", "csh"], "csh", "Try 'cachexport completion --help'."),
     ],
 )

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from cachexport.cli.verbs import VERBS
+from cachexport.cli.verbs import COMMANDS
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -42,10 +42,10 @@ def test_console_blocks_are_what_is_printed(tmp_path):
 
 def test_the_reference_has_the_help_of_every_command(run, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
-    verbs = [verb for verb in VERBS if verb != "completion"]
+    words = [words for words in COMMANDS if words != ("completion",)]
     commands, shown = zip(*console_blocks(REFERENCE), strict=True)
-    assert list(commands) == [f"cachexport {verb} --help" for verb in verbs]
-    assert list(shown) == [run(verb, "--help").out for verb in verbs]
+    assert list(commands) == [f"cachexport {' '.join(each)} --help" for each in words]
+    assert list(shown) == [run(*each, "--help").out for each in words]
 
 
 def test_the_python_of_the_readme_runs(tmp_path, monkeypatch):

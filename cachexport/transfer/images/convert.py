@@ -56,7 +56,7 @@ def convert_image(
     put there. Raises as `convert_layer` does: Integrity, above all, for a layer that is not the
     one that the config tells of.
     """
-    layers = _described(image, read_config(provider, image))
+    layers = described_layers(image, read_config(provider, image))
     compression = changes.compression
     if compression is not None:
 
@@ -82,7 +82,7 @@ def _differs(desc: Descriptor, compression: Compression) -> bool:
     return not is_foreign and Compression.of(desc.media_type) is not compression
 
 
-def _described(image: Image, config: bytes) -> list[Descriptor]:
+def described_layers(image: Image, config: bytes) -> list[Descriptor]:
     """Give the layers with the diff IDs that the config tells, if it tells of all."""
     diff_ids = read_diff_ids(config)
     if len(diff_ids) != len(image.layers):

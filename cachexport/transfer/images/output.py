@@ -168,6 +168,11 @@ def parse_output(text: str | Spec, names: tuple[str, ...] = ()) -> Output:
     )
 
 
+def to_stdout(output: Output) -> bool:
+    """Say whether it is the standard output that an image is to be written to."""
+    return isinstance(output, DockerOutput | OciOutput) and output.dest == STDOUT
+
+
 def _spec(text: str | Spec) -> Spec:
     if isinstance(text, str) and text and "=" not in text:
         return Spec("docker", MappingProxyType({"dest": text}))

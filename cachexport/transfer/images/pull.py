@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cachexport.content.copy import ingest_bytes
 from cachexport.content.protocols import Distributed
 from cachexport.image.parts import Preferring, take_apart
+from cachexport.oci import mediatype
 from cachexport.transfer.blobs import move_missing
 from cachexport.transfer.images.moving import moving
 from cachexport.transfer.parallel import DEFAULT_THREADS
@@ -61,11 +62,14 @@ def pull_named(
 ) -> Image:
     """Copy what `source` names into a store, and name it; the lease holds it meanwhile.
 
-    See `copy_image`. Raises NotFound when there is no such image.
+    Of an index it is the image for `platform`, or all of it. One image alone is taken whatever it
+    is for. See `copy_image`. Raises NotFound when there is no such image.
     """
     content = store.content.under(store.leases.get(lease))
     with step(progress, f"resolving {name}"):
         root = source.resolve()
+    if root.media_type in mediatype.MANIFESTS:
+        platform = None
     copied = copy_image(source.provider, root, content, platform=platform, progress=progress)
     with step(progress, f"naming to {name}"):
         return store.images.put(name, copied)

@@ -167,3 +167,26 @@ def test_any_number_of_files_goes(store: Store, count: int) -> None:
         (folder / described(b"%d" % number).digest.encoded).touch()
     store.collect_garbage()
     assert list(folder.iterdir()) == []
+
+
+def test_names_that_are_to_go_go_with_what_they_held(store: Store) -> None:
+    first, second = put_image(store.content), put_image(store.content, 5)
+    store.images.create("gone", first.manifest)
+    store.images.create("kept", second.manifest)
+    told = store.collect_garbage(images=["gone", "never there"], dry_run=True)
+    assert (told.images, len(told.content)) == (("gone",), 4)
+    assert len(store.images.list()) == 2
+    assert len(store.content.list()) == 8
+    assert store.collect_garbage(images=["gone", "never there"]) == told
+    assert [image.name for image in store.images.list()] == ["kept"]
+    assert sorted(info.digest for info in store.content.list()) == sorted(
+        desc.digest for desc in second.all
+    )
+
+
+def test_a_dry_run_leaves_expired_leases(store: Store, clock: Clock) -> None:
+    lease = store.leases.create(seconds=10)
+    clock.now += 10
+    assert store.collect_garbage(dry_run=True).leases == (lease.id,)
+    assert store.leases.get(lease.id) == lease
+    assert store.collect_garbage().leases == (lease.id,)

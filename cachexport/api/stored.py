@@ -1,0 +1,233 @@
+"""Images in a store on this machine."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cachexport.api.images import LEASE_SECONDS, OpenedImage, open_image
+from cachexport.api.outputs import DANGLING, output_image, workspace
+from cachexport.errors import FailedPrecondition, InvalidInputError, InvalidReference, NotFound
+from cachexport.image.archive.images import open_docker_archive
+from cachexport.image.config import empty_config
+from cachexport.image.inspect import inspect_images
+from cachexport.image.parts import Preferring
+from cachexport.image.select import read_config, select_image
+from cachexport.image.settings import Settings
+from cachexport.oci.compression import Compression
+from cachexport.oci.reference import Reference
+from cachexport.transfer.images.append import Base, append_layers
+from cachexport.transfer.images.output import StoreOutput
+from cachexport.transfer.images.pull import copy_image
+from cachexport.transfer.progress import silent
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cachexport.content.protocols import Provider
+    from cachexport.image.archive.members import Sink
+    from cachexport.image.inspect import ImageInspection
+    from cachexport.oci.descriptor import Descriptor, Platform
+    from cachexport.oci.digest import Digest
+    from cachexport.oci.timestamp import Timestamp
+    from cachexport.store import Collected, Contents, Image, Store
+    from cachexport.transfer.images.append import Addition
+    from cachexport.transfer.images.output import Output
+    from cachexport.transfer.progress import Progress
+
+_DIGITS = re.compile(r"(?:sha256:)?([0-9a-f]{7,64})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredImage:
+    """A name in a store, and the images that it leads to and that are there."""
+
+    image: Image
+    inspections: tuple[ImageInspection, ...]
+
+    @property
+    def size(self) -> int:
+        """The bytes of all, with what they share counted once."""
+        sizes: dict[Digest, int] = {}
+        for found in self.inspections:
+            layers = (layer.descriptor for layer in found.layers)
+            sizes |= {desc.digest: desc.size for desc in (found.manifest, found.config, *layers)}
+        return sum(sizes.values())
+
+
+def find_stored(store: Store, text: str) -> Image:
+    """Give the image of a name, completed as Docker does, or of the first digits of its digest.
+
+    Raises NotFound, and InvalidInputError where the digits are those of several.
+    """
+    names = {image.name: image for image in store.images.list()}
+    for name in (text, _completed(text)):
+        if name in names:
+            return names[name]
+    digits = _DIGITS.fullmatch(text)
+    found = {
+        image.target.digest: image
+        for image in names.values()
+        if digits and image.target.digest.encoded.startswith(digits[1])
+    }
+    if len(found) > 1:
+        raise InvalidInputError(f"several images have a digest that begins with {text}")
+    if not found:
+        raise NotFound(f"there is no image {text!r} in {store.content.place}")
+    return next(iter(found.values()))
+
+
+def open_stored(store: Store, text: str) -> OpenedImage:
+    """Open an image of the store; see `find_stored`."""
+    return OpenedImage(store.content, find_stored(store, text).target, _nothing)
+
+
+def open_same(store: Store, texts: Sequence[str]) -> tuple[OpenedImage, tuple[str, ...]]:
+    """Open the one image that all of these are names of, and give those that are names.
+
+    Raises InvalidInputError when they are of several, else as `find_stored` does.
+    """
+    found = {text: find_stored(store, text) for text in texts}
+    if len({image.target.digest for image in found.values()}) > 1:
+        raise InvalidInputError(f"{', '.join(texts)} are different images; take one at a time")
+    names = [
+        image.name
+        for text, image in found.items()
+        if image.name in (text, _completed(text)) and "@" not in image.name
+    ]
+    return OpenedImage(store.content, next(iter(found.values())).target, _nothing), tuple(names)
+
+
+def open_any(store: Store, text: str) -> tuple[OpenedImage, str]:
+    """Open an image of the store, in an archive, or where a reference or specification says.
+
+    They are tried in that order, and an archive has to have one image. Gives its name, too, empty
+    where it has none. Raises as `open_image` does.
+    """
+    try:
+        image = find_stored(store, text)
+    except NotFound:
+        pass
+    else:
+        return OpenedImage(store.content, image.target, _nothing), image.name
+    if "=" not in text and Path(text).is_file():
+        return _in_archive(text)
+    return open_image(text), "" if "=" in text else _completed(text)
+
+
+def list_stored(store: Store) -> list[StoredImage]:
+    """Describe all images of a store, sorted by name; what is no image has none to show."""
+    return [
+        StoredImage(image=image, inspections=tuple(_inspections(store, image.target)))
+        for image in store.images.list()
+    ]
+
+
+def load_archive(path: Path | str, store: Store, *, progress: Progress = silent) -> list[Image]:
+    """Copy the images of an archive into a store under their names, and give these.
+
+    Archives are `docker save`'s, BuildKit's, ours, OCI layouts'. An image without a name is called
+    `moby-dangling@<digest>`. Nothing has a name before all of it is there and checked; see
+    `open_docker_archive` for what an archive may be.
+    """
+    with (
+        open_docker_archive(path) as archive,
+        store.leases.held(seconds=LEASE_SECONDS) as lease,
+    ):
+        content = store.content.under(lease)
+        copied = [
+            (copy_image(archive, found.descriptor, content, progress=progress), found.names)
+            for found in archive.images
+        ]
+        return [
+            store.images.put(name, target)
+            for target, names in copied
+            for name in names or (DANGLING + target.digest,)
+        ]
+
+
+def append_image(
+    base: OpenedImage | None,
+    additions: Sequence[Addition],
+    output: Output,
+    *,
+    settings: Settings | None = None,
+    platform: Platform | None = None,
+    created: Timestamp | None = None,
+    store: Store | None = None,
+    stdout: Sink | None = None,
+    progress: Progress = silent,
+) -> Descriptor:
+    """Put layers on top of an image, and write that as `output` says; see `append_layers`.
+
+    Without a base they are all that there is, for `platform`; of an index that is the base it is
+    the image for `platform`. The layers of the base are read only when they have to go somewhere.
+    """
+    with workspace(store if isinstance(output, StoreOutput) else None) as content:
+        ground, provider = _ground(base, content, platform)
+        made = append_layers(
+            ground,
+            additions,
+            settings or Settings(),
+            content,
+            created=created,
+            compression=output.compression or Compression.GZIP,
+            level=output.compression_level,
+            progress=progress,
+        )
+        image = OpenedImage(provider, made, _nothing)
+        return output_image(output, image, store=store, stdout=stdout, progress=progress)
+
+
+def _ground(
+    base: OpenedImage | None, content: Contents, platform: Platform | None
+) -> tuple[Base, Provider]:
+    if base is not None:
+        found = select_image(base.provider, base.descriptor, platform)
+        ground = Base.of(found, read_config(base.provider, found))
+        return ground, Preferring(content, base.provider)
+    if platform is None:
+        raise InvalidInputError("an image without a base is for no platform yet; say for which")
+    config = empty_config(platform.architecture, platform.os, platform.variant)
+    return Base(config=config), content
+
+
+def prune_store(store: Store, *, all_names: bool = False, dry_run: bool = False) -> Collected:
+    """Remove images without a name, expired leases, and content that nothing holds then.
+
+    With `all_names` images with names go too, and ingestions that nobody has; what a lease holds
+    stays all the same. With `dry_run` it is only said what would go.
+    """
+    names = [image.name for image in store.images.list("*" if all_names else f"{DANGLING}*")]
+    if all_names:
+        return store.collect_garbage(images=names, dry_run=dry_run, stale_after=0.0)
+    return store.collect_garbage(images=names, dry_run=dry_run)
+
+
+def _completed(text: str) -> str:
+    try:
+        return str(Reference.parse(text))
+    except InvalidReference:
+        return text
+
+
+def _nothing() -> None:
+    """Close nothing: the store is the caller's."""
+
+
+def _in_archive(path: str) -> tuple[OpenedImage, str]:
+    archive = open_docker_archive(path)
+    if len(archive.images) != 1:
+        archive.close()
+        raise InvalidInputError(f"{path} has {len(archive.images)} images; load it and name one")
+    [found] = archive.images
+    return OpenedImage(archive, found.descriptor, archive.close), next(iter(found.names), "")
+
+
+def _inspections(store: Store, root: Descriptor) -> list[ImageInspection]:
+    try:
+        return inspect_images(store.content, root)
+    except FailedPrecondition:
+        return []

@@ -1,0 +1,57 @@
+"""`cachexport image inspect`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from cachexport.cli.image.options import opened_store, store_option
+from cachexport.cli.layout import verbatim
+from cachexport.cli.options import format_option
+from cachexport.cli.output import answer, line_width
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@click.command(
+    "inspect",
+    epilog=verbatim(
+        """
+        Fields of the JSON:
+          images[]   name (null without one), platform, manifest, config (media_type,
+                     digest, size), size, created, settings, layers[], history[]
+          settings   Entrypoint, Cmd, Env and so on, as the image's config has them
+          layers[]   digest, diff_id, media_type, size
+          history[]  created, created_by, comment, empty_layer
+
+        Examples:
+          cachexport image inspect example/app:1
+          cachexport image inspect app.tar --format json
+          cachexport image inspect type=local,src=layout,tag=1
+        """
+    ),
+)
+@click.argument("image", metavar="IMAGE")
+@format_option("table", "json")
+@store_option
+def command(image: str, form: str, directory: Path | None) -> None:
+    """Show what is in an image.
+
+    IMAGE is a name in the store, an archive, a reference in a registry or a specification; they
+    are tried in that order. Layers are not read. An index has several images, one for each
+    platform.
+    """
+    from cachexport.api.stored import open_any
+    from cachexport.cli.views.inspection import document_lines, table_lines
+    from cachexport.image.inspect import inspect_images
+
+    with opened_store(directory) as store:
+        opened, name = open_any(store, image)
+        with opened:
+            found = inspect_images(opened.provider, opened.descriptor)
+    lines = (
+        document_lines(found, name) if form == "json" else table_lines(found, name, line_width())
+    )
+    answer(lines)

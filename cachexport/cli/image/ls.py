@@ -1,0 +1,48 @@
+"""`cachexport image ls`."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from cachexport.cli.image.options import opened_store, store_option
+from cachexport.cli.layout import verbatim
+from cachexport.cli.options import format_option
+from cachexport.cli.output import answer, line_width
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@click.command(
+    "ls",
+    epilog=verbatim(
+        """
+        Columns:
+          AGE   since the name was last given
+          SIZE  all that it needs; names may share it
+
+        Fields of the JSON:
+          images[]  name, digest, media_type, platforms[], size, created, updated,
+                    labels
+          Times are seconds since 1970.
+
+        Examples:
+          cachexport image ls
+          cachexport image ls --store /var/lib/builds --format json
+        """
+    ),
+)
+@format_option("table", "json")
+@store_option
+def command(form: str, directory: Path | None) -> None:
+    """List the images of the store."""
+    from cachexport.api.stored import list_stored
+    from cachexport.cli.views.images import document_lines, table_lines
+
+    with opened_store(directory) as store:
+        found = list_stored(store)
+    width = line_width()
+    answer(document_lines(found) if form == "json" else table_lines(found, time.time(), width))

@@ -1,0 +1,88 @@
+"""Options that several verbs of images have, and the store that they work on."""
+
+from __future__ import annotations
+
+import os
+import platform as machine
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cachexport.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cachexport.oci.descriptor import Platform
+    from cachexport.store import Store
+
+_VARIABLE = "CACHEXPORT_STORE"
+
+store_option = click.option(
+    "--store",
+    "directory",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help=f"The store, by default ${_VARIABLE} or one in your home directory.",
+)
+
+
+def _platform(ctx: click.Context, param: click.Parameter, text: str | None) -> Platform | None:
+    from cachexport.oci.platform import parse_platform
+
+    try:
+        return None if text is None else parse_platform(text)
+    except InvalidInputError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+platform_option = click.option(
+    "--platform",
+    metavar="PLATFORM",
+    callback=_platform,
+    help="Of an index the image for this platform, as in linux/arm64.",
+)
+
+
+@contextmanager
+def opened_store(directory: Path | None) -> Iterator[Store]:
+    """Have the store in the block that `--store` or the environment names; it is made if need be.
+
+    An image that the block reads may not be pruned meanwhile: names hold theirs.
+    """
+    from cachexport.store import Store
+
+    with Store.open(directory or default_store(), clock=time.time) as store:
+        yield store
+
+
+def default_store() -> Path:
+    """Give the directory that the environment names for the store."""
+    named = os.environ.get(_VARIABLE)
+    if named:
+        return Path(named)
+    data = os.environ.get("XDG_DATA_HOME", "")
+    # A relative path is to be ignored, by the specification of these variables.
+    home = Path(data) if data.startswith("/") else Path.home() / ".local" / "share"
+    return home / "cachexport" / "store"
+
+
+def this_machine() -> Platform:
+    """Give the platform of this machine, as images call it."""
+    from cachexport.oci.platform import parse_platform
+
+    return parse_platform(machine.machine())
+
+
+def pairs(texts: tuple[str, ...], option: str) -> dict[str, str]:
+    """Read `KEY=VALUE` texts. Raises BadParameter."""
+    found: dict[str, Any] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not key or not equals:
+            raise click.BadParameter(f"{text!r} is not KEY=VALUE", param_hint=option)
+        found[key] = value
+    return found
