@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from cachexport.api.answers import Answer
     from cachexport.api.building import build
     from cachexport.api.ends import open_source, open_targets
+    from cachexport.api.images import open_image, pull_image, push_image
     from cachexport.api.keeping import (
         compact_cache,
         lifecycle_rules,
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
         merge_cache,
         tag_cache,
     )
+    from cachexport.api.outputs import output_image
+    from cachexport.api.stored import append_image, load_archive
     from cachexport.chains import (
         BlobSource,
         CacheChains,
@@ -54,7 +57,10 @@ if TYPE_CHECKING:
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
     from cachexport.oci.timestamp import Timestamp
+    from cachexport.store import Store
     from cachexport.transfer.exporter import Exporter
+    from cachexport.transfer.images.exporter import ImageExporter
+    from cachexport.transfer.images.result import BuildResult
     from cachexport.transfer.progress import Event
 
 __version__ = "0.1.0"
@@ -62,6 +68,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Answer": "cachexport.api.answers",
     "BlobSource": "cachexport.chains",
+    "BuildResult": "cachexport.transfer.images.result",
     "CacheChains": "cachexport.chains",
     "CacheLink": "cachexport.chains",
     "CacheRecord": "cachexport.chains",
@@ -71,9 +78,12 @@ _HOMES = {
     "Digest": "cachexport.oci.digest",
     "Event": "cachexport.transfer.progress",
     "Exporter": "cachexport.transfer.exporter",
+    "ImageExporter": "cachexport.transfer.images.exporter",
     "MemoryContent": "cachexport.content.memory",
     "Remote": "cachexport.chains",
+    "Store": "cachexport.store",
     "Timestamp": "cachexport.oci.timestamp",
+    "append_image": "cachexport.api.stored",
     "build": "cachexport.api.building",
     "cache_usage": "cachexport.api.looking",
     "check_cache": "cachexport.api.looking",
@@ -88,11 +98,16 @@ _HOMES = {
     "lifecycle_rules": "cachexport.api.keeping",
     "list_names": "cachexport.api.looking",
     "list_plugins": "cachexport.maintenance.installed",
+    "load_archive": "cachexport.api.stored",
     "load_cache": "cachexport.api.moving",
     "merge_cache": "cachexport.api.moving",
+    "open_image": "cachexport.api.images",
     "open_source": "cachexport.api.ends",
     "open_targets": "cachexport.api.ends",
+    "output_image": "cachexport.api.outputs",
     "prune_caches": "cachexport.api.keeping",
+    "pull_image": "cachexport.api.images",
+    "push_image": "cachexport.api.images",
     "remove_names": "cachexport.api.keeping",
     "render_report": "cachexport.maintenance.report.page",
     "repair_names": "cachexport.api.keeping",
@@ -106,6 +121,7 @@ _HOMES = {
 __all__ = [
     "Answer",
     "BlobSource",
+    "BuildResult",
     "CacheChains",
     "CacheLink",
     "CacheRecord",
@@ -115,9 +131,12 @@ __all__ = [
     "Digest",
     "Event",
     "Exporter",
+    "ImageExporter",
     "MemoryContent",
     "Remote",
+    "Store",
     "Timestamp",
+    "append_image",
     "build",
     "cache_usage",
     "check_cache",
@@ -132,11 +151,16 @@ __all__ = [
     "lifecycle_rules",
     "list_names",
     "list_plugins",
+    "load_archive",
     "load_cache",
     "merge_cache",
+    "open_image",
     "open_source",
     "open_targets",
+    "output_image",
     "prune_caches",
+    "pull_image",
+    "push_image",
     "remove_names",
     "render_report",
     "repair_names",

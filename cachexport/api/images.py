@@ -12,7 +12,7 @@ from cachexport.errors import InvalidInputError, PluginError
 from cachexport.plugins import find_backend
 from cachexport.spec import Spec, parse_spec
 from cachexport.transfer.images.ends import ImageBackend, ImageSource
-from cachexport.transfer.progress import silent
+from cachexport.transfer.progress import silent, step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -91,9 +91,13 @@ def pull_image(
     from cachexport.transfer.images.pull import pull_named
 
     spec = parse_spec(image)
+    named = name or _own_name(spec)
     source = _image_source(spec)
-    with closing(source), store.leases.held(seconds=LEASE_SECONDS) as lease:
-        named = name or _own_name(spec)
+    with (
+        closing(source),
+        store.leases.held(seconds=LEASE_SECONDS) as lease,
+        step(progress, f"pulling image {named}"),
+    ):
         return pull_named(
             source, store, named, platform=platform, lease=lease.id, progress=progress
         )
@@ -112,7 +116,7 @@ def push_image(
     """
     from cachexport.transfer.images import push
 
-    with closing(open_image_target(to)) as target:
+    with closing(open_image_target(to)) as target, step(progress, f"pushing image to {target}"):
         return push.push_image(
             image.provider, image.descriptor, target, platform=platform, progress=progress
         )

@@ -61,6 +61,7 @@ def output_image(
     if isinstance(output, str):
         output = parse_output(output, tuple(names))
     with ExitStack() as stack:
+        stack.enter_context(step(progress, f"exporting image {image.descriptor.digest}"))
         if output.changes:
             its_store = store if isinstance(output, StoreOutput) else None
             content = stack.enter_context(workspace(its_store))

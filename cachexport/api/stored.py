@@ -21,7 +21,7 @@ from cachexport.oci.reference import Reference
 from cachexport.transfer.images.append import Base, append_layers
 from cachexport.transfer.images.output import StoreOutput
 from cachexport.transfer.images.pull import copy_image
-from cachexport.transfer.progress import silent
+from cachexport.transfer.progress import silent, step
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -135,6 +135,7 @@ def load_archive(path: Path | str, store: Store, *, progress: Progress = silent)
     with (
         open_docker_archive(path) as archive,
         store.leases.held(seconds=LEASE_SECONDS) as lease,
+        step(progress, f"loading images of {path}"),
     ):
         content = store.content.under(lease)
         copied = [
@@ -165,7 +166,10 @@ def append_image(
     Without a base they are all that there is, for `platform`; of an index that is the base it is
     the image for `platform`. The layers of the base are read only when they have to go somewhere.
     """
-    with workspace(store if isinstance(output, StoreOutput) else None) as content:
+    with (
+        workspace(store if isinstance(output, StoreOutput) else None) as content,
+        step(progress, "extending image"),
+    ):
         ground, provider = _ground(base, content, platform)
         made = append_layers(
             ground,

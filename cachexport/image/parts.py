@@ -14,6 +14,7 @@ from cachexport.envelope.read import METADATA_LIMIT
 from cachexport.errors import NotFound, WireFormat
 from cachexport.image.select import images_of, read_image, select_image
 from cachexport.oci import mediatype
+from cachexport.oci.index import IMAGE_NAME, REF_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from cachexport.oci.descriptor import Descriptor, Platform
     from cachexport.oci.digest import Digest
 
+_NAMES = (IMAGE_NAME, REF_NAME)
 _READABLE = mediatype.MANIFESTS | mediatype.INDEXES
 
 
@@ -91,14 +93,14 @@ def take_apart(provider: Provider, root: Descriptor, platform: Platform | None =
     if platform is not None:
         root = select_image(provider, root, platform).descriptor
     _check_is_of_images(provider, root)
-    *manifests, (plain, raw) = _manifests(provider, root)
-    found = [child for _, its in (*manifests, (plain, raw)) for child in _children(its)]
+    *manifests, (_, raw) = _manifests(provider, root)
+    found = [child for its in (*(raw for _, raw in manifests), raw) for child in _children(its)]
     blobs = {
         desc.digest: desc
         for desc in found
         if desc.media_type not in _READABLE and not mediatype.is_foreign(desc.media_type)
     }
-    return Parts(root=plain, raw=raw, manifests=manifests, blobs=tuple(blobs.values()))
+    return Parts(root=_nameless(root), raw=raw, manifests=manifests, blobs=tuple(blobs.values()))
 
 
 def _check_is_of_images(provider: Provider, root: Descriptor) -> None:
@@ -137,6 +139,12 @@ def _children(raw: bytes) -> tuple[Descriptor, ...]:
     manifest = decode_manifest(raw)
     config = () if manifest.config is None else (manifest.config,)
     return (*config, *manifest.layers, *manifest.manifests)
+
+
+def _nameless(root: Descriptor) -> Descriptor:
+    """Leave out the names that it had in an archive or a layout."""
+    kept = {key: text for key, text in root.annotations.items() if key not in _NAMES}
+    return dataclasses.replace(root, annotations=kept, data=b"", urls=())
 
 
 def _plain(desc: Descriptor) -> Descriptor:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +14,7 @@ from support.images import MadeImage, make_image, make_index, tar_layer
 from support.services.exports import MAX, hasten, noise, push
 from support.services.process import environment, program
 
+from cachexport import BuildResult, ImageExporter, Remote
 from cachexport.api.images import OpenedImage, image_puller, open_image, pull_image, push_image
 from cachexport.content.verify import read_blob
 from cachexport.errors import AlreadyExists, FailedPrecondition, NotFound
@@ -63,7 +66,7 @@ def test_what_is_pushed_is_pulled_to_the_byte(
     ref = f"{registry.host}/{repo}:1"
     pushed = send(image.content, image.descriptor, ref)
     pulled = pull_image(ref, store)
-    assert (pulled.name, pulled.target) == (ref, pushed)
+    assert (pulled.name, pulled.target.digest) == (ref, pushed.digest)
     store.collect_garbage()
     assert {read_blob(store.content, desc) for desc in (pulled.target, image.config, *image.layers)}
     assert sorted(info.digest for info in store.content.list()) == sorted(
@@ -189,3 +192,61 @@ def test_skopeo_reads_what_was_pushed(
     done = subprocess.run([*argv, f"docker://{ref}"], env=env, timeout=60, capture_output=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout == read_blob(image.content, image.config)
+
+
+def cachexport(*args: str, folder: Path) -> str:
+    argv = [sys.executable, "-m", "cachexport", "image", *args, "--store", str(folder / "kept")]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_an_image_is_made_pushed_pulled_and_run_without_a_daemon(
+    dockerd: Dockerd, registry: Registry, repo: str, tool: Path, tmp_path: Path
+) -> None:
+    """From the shell: append to nothing, push, pull, append, save, `docker load`, run."""
+    run = partial(cachexport, folder=tmp_path)
+    ref = f"{registry.host}/{repo}:1"
+    (tmp_path / "x").write_text("in a layer")
+    run("append", "--layer", f"{tool}:/bin/tool", "--name", ref, "--platform", "amd64")
+    name, digest = run("push", ref).split()
+    assert name == ref
+    run("rm", ref)
+    run("prune")
+    assert run("pull", ref, "--platform", "amd64").split() == [ref, digest]
+    archive = tmp_path / "app.tar"
+    on_top = ["--layer", f"{tmp_path / 'x'}:/etc/x", "--entrypoint", "/bin/tool"]
+    run("append", "--base", ref, *on_top, "-o", f"type=docker,dest={archive},name=example/app:1")
+    assert "Loaded image: example/app:1" in dockerd.run("load", "--input", str(archive))
+    (found,) = json.loads(dockerd.run("image", "inspect", "example/app:1"))
+    (shown,) = json.loads(run("inspect", str(archive), "--format", "json"))["images"]
+    assert found["Id"] == shown["config"]["digest"]
+    assert found["RootFS"]["Layers"] == [layer["diff_id"] for layer in shown["layers"]]
+    dockerd.run("run", "--network=none", "--name=made", "example/app:1", "/made", "it ran")
+    try:
+        dockerd.run("cp", "made:/made", str(tmp_path / "made"))
+        dockerd.run("cp", "made:/etc/x", str(tmp_path / "copied"))
+    finally:
+        dockerd.run("rm", "made")
+    assert (tmp_path / "made").read_text() == "it ran\n"
+    assert (tmp_path / "copied").read_text() == "in a layer"
+    saved = tmp_path / "saved.tar"
+    dockerd.run("save", "--output", str(saved), "example/app:1")
+    assert run("load", str(saved)) == "docker.io/example/app:1\n"
+    (again,) = json.loads(run("inspect", "example/app:1", "--format", "json"))["images"]
+    assert again["config"]["digest"] == shown["config"]["digest"]
+
+
+def test_what_an_image_exporter_made_is_run_by_docker(
+    dockerd: Dockerd, registry: Registry, repo: str, tool: Path, store: Store, tmp_path: Path
+) -> None:
+    made = make_image(tar_layer({"bin/tool": tool.read_bytes()}))
+    ref = f"{registry.host}/{repo}:exported"
+    exporter = ImageExporter(store, {"name": ref}, platform=AMD)
+    with exporter.export(BuildResult(ref=Remote(made.layers, made.content))) as image:
+        send(store.content, image.manifest, ref)
+        dockerd.run("pull", ref)
+        (found,) = json.loads(dockerd.run("image", "inspect", ref))
+        assert found["Id"] == image.response["containerimage.config.digest"]
+        assert found["RepoDigests"][0].endswith(image.response["containerimage.digest"])
+    dockerd.run("run", "--rm", "--network=none", ref, "/bin/tool", "/made", "it ran")

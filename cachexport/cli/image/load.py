@@ -20,6 +20,8 @@ from cachexport.cli.output import answer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_TEMPORARY = "the folder for temporary files"
+
 
 @click.command(
     "load",
@@ -63,10 +65,10 @@ def _as_file(path: Path) -> Iterator[Path]:
         return
     from cachexport.files.errors import translated
 
-    with (
-        translated("write", "the folder for temporary files"),
-        tempfile.NamedTemporaryFile(prefix="cachexport-") as file,
-    ):
-        shutil.copyfileobj(sys.stdin.buffer, file)
-        file.flush()
+    with translated("write", _TEMPORARY):
+        file = tempfile.NamedTemporaryFile(prefix="cachexport-")  # noqa: SIM115 - closed below
+    with file:
+        with translated("write", _TEMPORARY):
+            shutil.copyfileobj(sys.stdin.buffer, file)
+            file.flush()
         yield Path(file.name)

@@ -1,8 +1,8 @@
 """Steps as BuildKit shows them: vertexes, and what happens in each.
 
-Events come flat. Importing from a source, verifying one and exporting to a target are vertexes;
-any other step belongs to the vertex that began last and is still open. Where there is none, one
-called "exporting cache" is opened for it.
+Events come flat. Importing from a source, verifying one, exporting to a target and what is done
+with an image are vertexes; any other step belongs to the vertex that began last and is still open.
+Where there is none, one called "exporting cache" is opened for it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,11 @@ _VERTEXES = (
     "exporting cache",
     "pruning ",
     "repairing ",
+    "loading images ",
+    "pulling image ",
+    "pushing image ",
+    "extending image",
+    "exporting image",
 )
 DEFAULT = "exporting cache"
 
