@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cachexport.content.protocols import (
         Adopter,
+        Distributed,
         Info,
         InfoProvider,
         Ingester,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from cachexport.spec.units import count, duration, names, size
     from cachexport.transfer.current import Current, read_current
     from cachexport.transfer.ends import Backend, Described, Eager, ManyNamed, Source, Target
+    from cachexport.transfer.images.ends import ImageBackend, ImageSource, ImageTarget
     from cachexport.transfer.parallel import map_parallel
     from cachexport.transfer.place import (
         Contents,
@@ -64,7 +66,7 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "content.protocols": (
-        *("Adopter", "Info", "InfoProvider", "Ingester"),
+        *("Adopter", "Distributed", "Info", "InfoProvider", "Ingester"),
         *("Placed", "Provider", "Reader", "SizeProvider"),
     ),
     "content.resume": ("ResumingReader",),
@@ -89,6 +91,7 @@ _NAMES = {
     "spec.units": ("count", "duration", "names", "size"),
     "transfer.current": ("Current", "read_current"),
     "transfer.ends": ("Backend", "Described", "Eager", "ManyNamed", "Source", "Target"),
+    "transfer.images.ends": ("ImageBackend", "ImageSource", "ImageTarget"),
     "transfer.parallel": ("map_parallel",),
     "transfer.place": (
         *("Contents", "Entry", "Keeping", "Needs", "Place"),
@@ -113,9 +116,13 @@ __all__ = [
     "Described",
     "Descriptor",
     "Digest",
+    "Distributed",
     "Eager",
     "Entry",
     "Finding",
+    "ImageBackend",
+    "ImageSource",
+    "ImageTarget",
     "Info",
     "InfoProvider",
     "Ingester",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from cachexport.oci.descriptor import Descriptor, Platform
     from cachexport.oci.digest import Digest
     from cachexport.oci.timestamp import Timestamp
-    from cachexport.store import Collected, Contents, Image, Store
+    from cachexport.store import Collected, Contents, Image, Lease, Store
     from cachexport.transfer.images.append import Addition
     from cachexport.transfer.images.output import Output
     from cachexport.transfer.progress import Progress
@@ -79,9 +81,24 @@ def find_stored(store: Store, text: str) -> Image:
     return next(iter(found.values()))
 
 
-def open_stored(store: Store, text: str) -> OpenedImage:
-    """Open an image of the store; see `find_stored`."""
-    return OpenedImage(store.content, find_stored(store, text).target, _nothing)
+def open_stored(store: Store, image: Image) -> OpenedImage:
+    """Open an image of the store; a lease holds it until it is closed.
+
+    Raises NotFound when it is there no longer.
+    """
+    lease = store.leases.create(seconds=LEASE_SECONDS)
+    release = partial(_release, store, lease)
+    try:
+        store.leases.add(lease.id, image.target.digest)
+    except BaseException:
+        release()
+        raise
+    return OpenedImage(store.content, image.target, release)
+
+
+def _release(store: Store, lease: Lease) -> None:
+    with suppress(NotFound):
+        store.leases.delete(lease.id)
 
 
 def open_same(store: Store, texts: Sequence[str]) -> tuple[OpenedImage, tuple[str, ...]]:
@@ -97,7 +114,7 @@ def open_same(store: Store, texts: Sequence[str]) -> tuple[OpenedImage, tuple[st
         for text, image in found.items()
         if image.name in (text, _completed(text)) and "@" not in image.name
     ]
-    return OpenedImage(store.content, next(iter(found.values())).target, _nothing), tuple(names)
+    return open_stored(store, next(iter(found.values()))), tuple(names)
 
 
 def open_any(store: Store, text: str) -> tuple[OpenedImage, str]:
@@ -111,7 +128,7 @@ def open_any(store: Store, text: str) -> tuple[OpenedImage, str]:
     except NotFound:
         pass
     else:
-        return OpenedImage(store.content, image.target, _nothing), image.name
+        return open_stored(store, image), image.name
     if "=" not in text and Path(text).is_file():
         return _in_archive(text)
     return open_image(text), "" if "=" in text else _completed(text)
@@ -218,7 +235,7 @@ def _completed(text: str) -> str:
 
 
 def _nothing() -> None:
-    """Close nothing: the store is the caller's."""
+    """Close nothing: what it reads is the caller's."""
 
 
 def _in_archive(path: str) -> tuple[OpenedImage, str]:

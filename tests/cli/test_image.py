@@ -69,6 +69,11 @@ def content(folder: Path) -> list[str]:
         return [info.digest for info in store.content.list()]
 
 
+def leases() -> list[str]:
+    with Store.open(default_store(), clock=time.time) as store:
+        return [lease.id for lease in store.leases.list()]
+
+
 def described(image: Callable[..., str], *args: str) -> Any:
     return json.loads(image("inspect", *args, "--format", "json"))["images"]
 
@@ -135,6 +140,7 @@ def test_an_image_has_several_names_in_an_archive(
 ) -> None:
     image("load", archive("app.tar", "app:1", "app:2"))
     image("save", "app:1", "app:2", "-o", "both.tar")
+    assert leases() == []
     with open_docker_archive("both.tar") as saved:
         assert [len(found.names) for found in saved.images] == [2]
     digits = IMAGE.descriptor.digest.encoded[:12]

@@ -23,7 +23,7 @@ def console_blocks(text):
 
 def test_console_blocks_are_what_is_printed(tmp_path):
     blocks = console_blocks(README)
-    assert len(blocks) == 9
+    assert len(blocks) == 11
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     for command, shown in blocks:
         program, *args = shlex.split(command)

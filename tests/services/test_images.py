@@ -14,7 +14,7 @@ from support.images import MadeImage, make_image, make_index, tar_layer
 from support.services.exports import MAX, hasten, noise, push
 from support.services.process import environment, program
 
-from cachexport import BuildResult, ImageExporter, Remote
+from cachexport import BuildResult, ImageExporter, Remote, append_image
 from cachexport.api.images import OpenedImage, image_puller, open_image, pull_image, push_image
 from cachexport.content.verify import read_blob
 from cachexport.errors import AlreadyExists, FailedPrecondition, NotFound
@@ -22,6 +22,8 @@ from cachexport.image import read_config, select_image
 from cachexport.oci.descriptor import Platform
 from cachexport.oci.reference import Reference
 from cachexport.store import Store
+from cachexport.transfer.images.append import Addition
+from cachexport.transfer.images.output import parse_output
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -131,6 +133,23 @@ def test_layers_that_came_from_the_registry_are_not_sent_there_again(
     assert len(scripted.asked("PUT", r"/blobs/uploads/.")) == before
     blobs = [scripted.store.repositories[f"{repo}/{name}"].blobs for name in "abc"]
     assert blobs[0] == blobs[1] == blobs[2]
+
+
+def test_an_image_grows_in_the_registry_without_its_base_being_read(
+    scripted: ScriptedRegistry, repo: str, image: MadeImage, tmp_path: Path
+) -> None:
+    base = f"{scripted.host}/{repo}/base:1"
+    send(image.content, image.descriptor, base)
+    (tmp_path / "x").write_text("x")
+    scripted.requests.clear()
+    with open_image(base) as opened:
+        output = parse_output(f"type=registry,name={scripted.host}/{repo}/app:1")
+        append_image(opened, [Addition.parse(f"{tmp_path / 'x'}:/x")], output)
+    read = {r.path.rpartition("/")[2] for r in scripted.asked("GET", BLOB)}
+    assert read == {image.config.digest}
+    assert len(scripted.asked("PUT", r"/blobs/uploads/.")) == 2  # the new layer and config
+    blobs = scripted.store.repositories[f"{repo}/app"].blobs
+    assert {layer.digest for layer in image.layers} < set(blobs)
 
 
 def test_a_build_cache_is_neither_pulled_nor_replaced(

@@ -49,10 +49,7 @@ platform_option = click.option(
 
 @contextmanager
 def opened_store(directory: Path | None) -> Iterator[Store]:
-    """Have the store in the block that `--store` or the environment names; it is made if need be.
-
-    An image that the block reads may not be pruned meanwhile: names hold theirs.
-    """
+    """Have the store that `--store` or the environment names; it is made if need be."""
     from cachexport.store import Store
 
     with Store.open(directory or default_store(), clock=time.time) as store:

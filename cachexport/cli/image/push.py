@@ -56,9 +56,10 @@ def command(
     from cachexport.spec import Spec, parse_spec
 
     with reporting(mode, ()) as progress, opened_store(directory) as store:
-        to = parse_spec(reference or find_stored(store, name).name)
+        found = find_stored(store, name)
+        to = parse_spec(reference or found.name)
         if force:
             to = Spec(to.type, {**to.attrs, "force": "true"})
-        with open_stored(store, name) as image:
+        with open_stored(store, found) as image:
             pushed = push_image(image, to, platform=platform, progress=progress)
     answer([in_line(f"{to.attrs.get('ref', to)} {pushed.digest}")])

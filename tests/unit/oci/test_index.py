@@ -156,3 +156,16 @@ def test_what_is_tagged_is_found_and_can_be_taken_away(index: Index, tag: str) -
 def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
     with suppress(WireFormat):
         Index.decode(raw)
+
+
+def test_images_take_the_place_of_those_with_their_names() -> None:
+    kept, old, cache = (
+        entry(b"kept", image="b", ref="1"),
+        entry(b"old", image="a", ref="1"),
+        entry(b"cache", ref="1"),
+    )
+    index = Index(manifests=(old, kept, cache))
+    new, nameless = entry(b"new", image="a", ref="1"), entry(b"nameless")
+    changed = index.with_images([new]).with_images([nameless])
+    assert changed.manifests == (kept, cache, new, nameless)
+    assert changed.with_images([nameless]) == changed
