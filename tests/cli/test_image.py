@@ -17,7 +17,6 @@ from support import caches
 from support.images import make_image, make_index, tar_layer
 from unit.image.packing import files_of, packed
 
-from cachexport.cli.image.options import default_store
 from cachexport.content.verify import read_blob
 from cachexport.image import (
     open_docker_archive,
@@ -70,7 +69,7 @@ def content(folder: Path) -> list[str]:
 
 
 def leases() -> list[str]:
-    with Store.open(default_store(), clock=time.time) as store:
+    with Store.open(Path("store"), clock=time.time) as store:
         return [lease.id for lease in store.leases.list()]
 
 
@@ -388,14 +387,15 @@ def test_an_archive_that_means_harm_leaves_nothing(
     assert left <= {"index.db", "index.db-wal", "index.db-shm", "opening.lock"}
 
 
-def test_the_store_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert default_store() == Path.cwd() / "store"
+def test_the_store_is_where_the_environment_says(
+    image: Callable[..., str], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image("load", archive("app.tar", "app:1"))
+    assert (folder / "store" / "index.db").exists()
     monkeypatch.delenv("CACHEXPORT_STORE")
-    monkeypatch.setenv("XDG_DATA_HOME", "/data")
-    assert default_store() == Path("/data/cachexport/store")
-    monkeypatch.setenv("XDG_DATA_HOME", "not/absolute")
-    monkeypatch.setenv("HOME", "/home/me")
-    assert default_store() == Path("/home/me/.local/share/cachexport/store")
+    monkeypatch.setenv("XDG_DATA_HOME", str(folder / "data"))
+    assert image("ls").count("\n") == 1
+    assert (folder / "data" / "cachexport" / "store" / "index.db").exists()
 
 
 def test_it_says_what_is_wrong_with_a_store(run: InProcess) -> None:

@@ -19,14 +19,12 @@ if TYPE_CHECKING:
     from cachexport.oci.descriptor import Platform
     from cachexport.store import Store
 
-_VARIABLE = "CACHEXPORT_STORE"
-
 store_option = click.option(
     "--store",
     "directory",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help=f"The store, by default ${_VARIABLE} or one in your home directory.",
+    help="The store, by default $CACHEXPORT_STORE or one in your home directory.",
 )
 
 
@@ -51,20 +49,10 @@ platform_option = click.option(
 def opened_store(directory: Path | None) -> Iterator[Store]:
     """Have the store that `--store` or the environment names; it is made if need be."""
     from cachexport.store import Store
+    from cachexport.store.home import home_store
 
-    with Store.open(directory or default_store(), clock=time.time) as store:
+    with Store.open(directory or home_store(os.environ), clock=time.time) as store:
         yield store
-
-
-def default_store() -> Path:
-    """Give the directory that the environment names for the store."""
-    named = os.environ.get(_VARIABLE)
-    if named:
-        return Path(named)
-    data = os.environ.get("XDG_DATA_HOME", "")
-    # A relative path is to be ignored, by the specification of these variables.
-    home = Path(data) if data.startswith("/") else Path.home() / ".local" / "share"
-    return home / "cachexport" / "store"
 
 
 def this_machine() -> Platform:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
         What goes:
           images that are called moby-dangling@ and their digest, and with --all
           every other name; leases that have expired; what no name and no lease
-          that lives needs then; what was begun a day ago and not gone on with
+          that lives needs then, unpacked layers too; what was begun a day ago and
+          not gone on with
 
         Examples:
           cachexport image prune
@@ -54,6 +55,11 @@ def _lines(pruned: Collected, *, dry_run: bool) -> Iterator[str]:
     yield from map(in_line, pruned.images)
     freed = f"{counted(len(pruned.content), 'blob')}, {readable(pruned.size)}"
     yield f"{'would free' if dry_run else 'freed'} {freed}"
-    for things, noun in ((pruned.leases, "expired lease"), (pruned.ingests, "left ingest")):
-        if things:
-            yield f"{'would remove' if dry_run else 'removed'} {counted(len(things), noun)}"
+    others = {
+        "expired lease": len(pruned.leases),
+        "left ingest": len(pruned.ingests),
+        "unpacked layer": pruned.snapshots,
+    }
+    for noun, count in others.items():
+        if count:
+            yield f"{'would remove' if dry_run else 'removed'} {counted(count, noun)}"
