@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from cachexport.chains import CacheChains
 from cachexport.chains.tie import tie_ends
+from cachexport.content.protocols import Distributed
 from cachexport.envelope.cache import Wrapped, WrappedCache
 from cachexport.envelope.form import Form, requested_form
 from cachexport.envelope.manifest import encode_manifest
@@ -34,6 +35,12 @@ class LayerProvider:
     def open(self, desc: Descriptor, /) -> Reader:
         """See Provider."""
         return self.origin(desc).open(desc)
+
+    def repositories(self, digest: Digest, /) -> Mapping[str, Sequence[str]]:
+        """See Distributed."""
+        source = self.sources.get(digest)
+        provider = None if source is None else source.provider
+        return provider.repositories(digest) if isinstance(provider, Distributed) else {}
 
     def origin(self, desc: Descriptor) -> Provider:
         """Give the provider that has a blob. Raises NotFound."""
