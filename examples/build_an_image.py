@@ -26,8 +26,7 @@ with cachexport.build(
     build.layer(key="install v1", make=install)
     build.copy(Path(__file__).parent, "/srv", exclude=["cache", "**/__pycache__"])
     build.config(entrypoint=["/bin/python3"], cmd=["/srv/make_an_image.py"], user="1000")
-    image = build.export(f"type=docker,dest={out},name=example/app:1")
+    build.export(f"type=docker,dest={out},name=example/app:1")
 
 for step in build.steps:
     print("CACHED" if step.is_cached else "done  ", step.name)
-print(image.digest)

@@ -23,15 +23,17 @@ def console_blocks(text):
 
 def test_console_blocks_are_what_is_printed(tmp_path):
     blocks = console_blocks(README)
-    assert len(blocks) == 11
+    assert len(blocks) == 13
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    settings = {"COLUMNS": "80", "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"}
+    settings["CACHEXPORT_STORE"] = str(tmp_path / "store")
     for command, shown in blocks:
         program, *args = shlex.split(command)
         run = [sys.executable, "-m", program] if program == "cachexport" else [sys.executable]
         done = subprocess.run(
             [*run, *args],
             cwd=tmp_path,
-            env={**os.environ, "COLUMNS": "80", "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"},
+            env={**os.environ, **settings},
             capture_output=True,
             text=True,
             check=False,
