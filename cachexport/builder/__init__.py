@@ -1,12 +1,23 @@
-"""Directories made of layers, and layers made of directories."""
+"""Directories made of layers, and layers made of directories.
+
+`unpack_layer` and `diff_layer` work on any directory. `Snapshots` keeps unpacked layers in a
+store and gives writable directories on them::
+
+    snapshots = Snapshots.open(store)
+    with store.leases.held(seconds=3600) as lease:
+        with snapshots.writable(layers, lease.id) as writable:
+            (writable.root / "hello").write_text("world")
+            layer = writable.commit()
+"""
 
 from cachexport.builder.changes import Policy
 from cachexport.builder.copying import Copying, copy_into, copy_layer
 from cachexport.builder.layers import diff_layer, unpack_layer
 from cachexport.builder.limits import Limits
 from cachexport.builder.pulling import Puller, PullPolicy
-from cachexport.builder.snapshots import Snapshots, Way, Writable
+from cachexport.builder.snapshots import Snapshots, Way, chain_ids
 from cachexport.builder.unpack import Rights
+from cachexport.builder.writable import Writable
 
 __all__ = [
     "Copying",
@@ -18,6 +29,7 @@ __all__ = [
     "Snapshots",
     "Way",
     "Writable",
+    "chain_ids",
     "copy_into",
     "copy_layer",
     "diff_layer",

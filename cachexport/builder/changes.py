@@ -15,7 +15,7 @@ from cachexport.errors import InvalidInputError
 
 if TYPE_CHECKING:
     import pathlib
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Mapping
 
     from cachexport.builder.names import Path
     from cachexport.builder.tree import Node, Tree
@@ -50,59 +50,75 @@ class Change:
     node: Node | None
 
 
-def changes(
-    lower: pathlib.Path | None,
-    upper: pathlib.Path,
-    policy: Policy,
-    is_untouched: Callable[[Path, Node], bool] | None = None,
-) -> list[Change]:
+def changes(lower: pathlib.Path | None, upper: pathlib.Path, policy: Policy) -> list[Change]:
     """Give what makes `upper` of `lower`, or of an empty directory, in the order of paths.
 
-    Files are compared with their content, but for those of which `is_untouched` knows that it is
-    the same. Raises OSError, and InvalidInputError for a name that
+    Files are compared with their content. Raises OSError, and InvalidInputError for a name that
     would be a marker in a layer.
     """
-    new = _scanned(upper, policy)
-    check_names(new)
+    new = scan(upper)
     if lower is None:
-        return [Change(path, node) for path, node in new.items() if path]
-    old = _scanned(lower, policy)
-    found = [Change(path, None) for path in _removed(old, new)]
-    found += [
-        Change(path, node)
-        for path, node in new.items()
-        if old.get(path) != node
-        or not (
-            node.kind != stat.S_IFREG
-            or (is_untouched is not None and is_untouched(path, node))
-            or _same_content(lower, upper, path)
-        )
-    ]
+        check_names(new)
+        return [Change(path, policy.applied(node)) for path, node in new.items() if path]
+    old = scan(lower)
+    return compared(Comparison(lower, upper, old, new, removed(_kinds(old), _kinds(new))), policy)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two directories, and what is in them as far as it may differ."""
+
+    lower: pathlib.Path
+    upper: pathlib.Path
+    old: Tree
+    new: Tree
+    removed: list[Path]
+    """What is not there any more, but for what was below something that is gone."""
+    touched: Callable[[Path], bool] = lambda path: True
+    """Whether the content of a file may differ when nothing else does."""
+
+
+def compared(two: Comparison, policy: Policy) -> list[Change]:
+    """Give what makes the new directory of the old one. Raises as `changes` does."""
+    check_names(two.new)
+    found = [Change(path, None) for path in two.removed]
+    for path, node in two.new.items():
+        now, before = policy.applied(node), two.old.get(path)
+        is_same = before is not None and policy.applied(before) == now
+        if not is_same or (two.touched(path) and not _same_content(two, path, node)):
+            found.append(Change(path, now))
     return sorted(found, key=lambda change: order(change.path))
 
 
-def check_names(paths: Iterable[Path]) -> None:
-    """Raise InvalidInputError for a name that would be a marker in a layer."""
-    for path in paths:
+def removed(old: Mapping[Path, int], new: Mapping[Path, int]) -> list[Path]:
+    """Give what is not there any more, of two trees that say the kinds of their paths.
+
+    What was in something that is gone goes with it.
+    """
+
+    def stays(path: Path) -> bool:
+        return all(stat.S_ISDIR(tree.get(path, 0)) for tree in (old, new))
+
+    return [path for path in old if path not in new and stays(path[:-1])]
+
+
+def _kinds(tree: Tree) -> dict[Path, int]:
+    return {path: node.kind for path, node in tree.items()}
+
+
+def check_names(new: Tree) -> None:
+    """Raise InvalidInputError for what no layer can have."""
+    for path, node in new.items():
         if path and path[-1].startswith(WHITEOUT):
             raise InvalidInputError(f"no layer can have the name {show(path)}; rename it")
+        if node.kind == stat.S_IFCHR and node.device == 0:
+            raise InvalidInputError(f"no layer can have the device 0:0, as {show(path)} is")
 
 
-def _scanned(place: pathlib.Path, policy: Policy) -> Tree:
-    return {path: policy.applied(node) for path, node in scan(place).items()}
-
-
-def _removed(old: Tree, new: Tree) -> Iterator[Path]:
-    """Give what is not there any more; what was in something that is gone goes with it."""
-    for path in old:
-        above = path[:-1]
-        stays = above in new and new[above].is_directory and old[above].is_directory
-        if path not in new and stays:
-            yield path
-
-
-def _same_content(lower: pathlib.Path, upper: pathlib.Path, path: Path) -> bool:
-    with open(lower.joinpath(*path), "rb") as old, open(upper.joinpath(*path), "rb") as new:
+def _same_content(two: Comparison, path: Path, node: Node) -> bool:
+    if node.kind != stat.S_IFREG:
+        return True
+    with open(two.lower.joinpath(*path), "rb") as old, open(two.upper.joinpath(*path), "rb") as new:
         if os.path.samestat(os.fstat(old.fileno()), os.fstat(new.fileno())):
             return True
         while block := new.read(BLOCK):

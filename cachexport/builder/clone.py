@@ -1,4 +1,4 @@
-"""Copying a directory with all that is in it: the cheapest way that the file system has."""
+"""Copies of directories that cost little where the file system can share what files have."""
 
 from __future__ import annotations
 
@@ -6,173 +6,143 @@ import errno
 import fcntl
 import os
 import stat
-from contextlib import suppress
-from dataclasses import dataclass, field
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from cachexport.builder.tree import is_of_the_machine
-from cachexport.content.verify import BLOCK
+from cachexport.builder.tree import Stamp, linked, walk, xattrs
 
 if TYPE_CHECKING:
     import pathlib
     from collections.abc import Iterator
 
-    from cachexport.builder.names import Path
+_CLONE = 0x4004_9409  # FICLONE
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_AT_ONCE = 1 << 30
 
-_FICLONE = 0x4004_9409
-_UNSUPPORTED = (errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.ENOSYS)
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-_WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_DEVICES = (stat.S_IFCHR, stat.S_IFBLK, stat.S_IFIFO)
-
-Trace = tuple[int, int]
-"""A file's inode and the time of its last change of any kind, which nobody can set."""
+Record = dict[tuple[str, ...], Stamp]
+"""How all of a directory was when it was made."""
 
 
-def trace(status: os.stat_result) -> Trace:
-    """Give what changes whenever a file's content does."""
-    return status.st_ino, status.st_ctime_ns
-
-
-def clone_tree(source: pathlib.Path, target: pathlib.Path, *, owners: bool) -> dict[Path, Trace]:
-    """Copy what is in `source` into the empty directory `target`, and its own attributes too.
-
-    Hard links stay links to each other, holes stay holes, and where files can share their blocks
-    they do. Without `owners` all is the process's own. Sockets are left out. Gives the trace of
-    each file of `target`, by its path. Raises OSError.
-    """
-    cloning = _Cloning(source, target, owners)
-    cloning.run()
-    return cloning.traces()
-
-
-def copy_attributes(
-    source: pathlib.Path, target: pathlib.Path, status: os.stat_result, *, owners: bool
-) -> None:
-    """Give `target` all that `source`, of which `status` is, has beside its content.
+def copy_tree(source: pathlib.Path, target: pathlib.Path) -> None:
+    """Make the empty directory `target` what `source` is: hard links, holes, times and all.
 
     Raises OSError.
     """
-    # In this order: what is set may clear what comes after it.
-    if owners:
-        os.chown(target, status.st_uid, status.st_gid, follow_symlinks=False)
-    for name in os.listxattr(source, follow_symlinks=False):
-        if not is_of_the_machine(name):
-            value = os.getxattr(source, name, follow_symlinks=False)
-            os.setxattr(target, name, value, follow_symlinks=False)
+    found = walk(source)
+    links = linked({path: Stamp.of(status) for path, status in found.items()})
+    for path, status in found.items():
+        if not path:
+            continue
+        old, new = source.joinpath(*path), target.joinpath(*path)
+        group = links.get(path, (path,))
+        if path != group[0]:
+            os.link(target.joinpath(*group[0]), new, follow_symlinks=False)
+        else:
+            _make(old, new, status)
+            if not stat.S_ISDIR(status.st_mode):
+                copy_attributes(old, new, status)
+    for path, status in reversed(found.items()):
+        if stat.S_ISDIR(status.st_mode):
+            copy_attributes(source.joinpath(*path), target.joinpath(*path), status)
+
+
+def copy_attributes(
+    source: pathlib.Path, target: pathlib.Path, status: os.stat_result | None = None
+) -> None:
+    """Give `target` the owner, mode, extended attributes and times that `source` has."""
+    status = status or os.lstat(source)
+    os.chown(target, status.st_uid, status.st_gid, follow_symlinks=False)
     if not stat.S_ISLNK(status.st_mode):
         os.chmod(target, stat.S_IMODE(status.st_mode))
-    times = (status.st_atime_ns, status.st_mtime_ns)
-    os.utime(target, ns=times, follow_symlinks=False)
+    for name in xattrs(source):
+        value = os.getxattr(source, name, follow_symlinks=False)
+        os.setxattr(target, name, value, follow_symlinks=False)
+    os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns), follow_symlinks=False)
 
 
-@dataclass(slots=True)
-class _Cloning:
-    source: pathlib.Path
-    target: pathlib.Path
-    owners: bool
-    _links: dict[Trace, Path] = field(default_factory=dict)
-    """The first path of each file that has several."""
-    _files: list[Path] = field(default_factory=list)
-    _reflinks: bool = True
+def recorded(place: pathlib.Path) -> Record:
+    """Record how a directory is, so that every change from now on shows.
 
-    def run(self) -> None:
-        folders: list[tuple[Path, os.stat_result]] = []
-        pending: list[Path] = [()]
-        while pending:
-            path = pending.pop()
-            folders.append((path, os.lstat(self.source.joinpath(*path))))
-            for name, status in self._entries(path):
-                if stat.S_ISDIR(status.st_mode):
-                    self.target.joinpath(*path, name).mkdir(0o700)
-                    pending.append((*path, name))
-                else:
-                    self._copy((*path, name), status)
-        # Last, the deepest first: what is made in a directory changes its time, and its mode may
-        # forbid to make anything.
-        for path, status in reversed(folders):
-            self._finish(path, status)
+    The clock of a file system stands still for some milliseconds; that is waited for.
+    """
+    record = {path: Stamp.of(status) for path, status in walk(place).items()}
+    latest = max(stamp.ctime_ns for stamp in record.values())
+    probe = place.parent / "clock"
+    probe.touch()
+    while probe.stat().st_ctime_ns <= latest:
+        os.utime(probe)
+    probe.unlink()
+    return record
 
-    def traces(self) -> dict[Path, Trace]:
-        """Give the traces as they are when all is done: each hard link changes the file's."""
-        return {path: trace(os.lstat(self.target.joinpath(*path))) for path in self._files}
 
-    def _entries(self, path: Path) -> Iterator[tuple[str, os.stat_result]]:
-        with os.scandir(self.source.joinpath(*path)) as entries:
-            for entry in entries:
-                status = entry.stat(follow_symlinks=False)
-                if not stat.S_ISSOCK(status.st_mode):
-                    yield entry.name, status
+def _make(old: pathlib.Path, new: pathlib.Path, status: os.stat_result) -> None:
+    kind = stat.S_IFMT(status.st_mode)
+    if kind == stat.S_IFDIR:
+        os.mkdir(new, 0o700)
+    elif kind == stat.S_IFLNK:
+        os.symlink(os.readlink(old), new)
+    elif kind == stat.S_IFREG:
+        _copy_file(old, new, status)
+    else:
+        os.mknod(new, kind | 0o600, status.st_rdev)
 
-    def _copy(self, path: Path, status: os.stat_result) -> None:
-        if stat.S_ISREG(status.st_mode):
-            self._files.append(path)
-        inode = (status.st_dev, status.st_ino)
-        first = self._links.get(inode)
-        if first is not None:
-            os.link(self._made(first), self._made(path), follow_symlinks=False)
-            return
-        if status.st_nlink > 1:
-            self._links[inode] = path
-        self._make(path, status)
-        self._finish(path, status)
 
-    def _make(self, path: Path, status: os.stat_result) -> None:
-        kind = stat.S_IFMT(status.st_mode)
-        if kind == stat.S_IFLNK:
-            os.symlink(os.readlink(self.source.joinpath(*path)), self._made(path))
-        elif kind in _DEVICES:
-            os.mknod(self._made(path), kind | 0o600, status.st_rdev)
-        else:
-            self._make_file(path, status.st_size)
-
-    def _make_file(self, path: Path, size: int) -> None:
-        source = os.open(self.source.joinpath(*path), _READ)
+def _copy_file(old: pathlib.Path, new: pathlib.Path, status: os.stat_result) -> None:
+    with _reading(old, status) as source:
+        target = os.open(new, _NEW_FILE, 0o600)
         try:
-            target = os.open(self._made(path), _WRITE, 0o600)
-            try:
-                if not self._reflink(source, target):
-                    _copy_content(source, target, size)
-            finally:
-                os.close(target)
+            if not _cloned(source, target):
+                _copy_data(source, target, status.st_size)
         finally:
-            os.close(source)
-
-    def _reflink(self, source: int, target: int) -> bool:
-        if self._reflinks:
-            try:
-                fcntl.ioctl(target, _FICLONE, source)
-            except OSError as error:
-                if error.errno not in _UNSUPPORTED:
-                    raise
-                self._reflinks = False
-        return self._reflinks
-
-    def _finish(self, path: Path, status: os.stat_result) -> None:
-        source = self.source.joinpath(*path)
-        copy_attributes(source, self._made(path), status, owners=self.owners)
-
-    def _made(self, path: Path) -> pathlib.Path:
-        return self.target.joinpath(*path)
+            os.close(target)
 
 
-def _copy_content(source: int, target: int, size: int) -> None:
-    """Copy what is not a hole."""
-    for start, end in _stretches(source, size):
-        at = start
-        while at < end:
-            block = os.pread(source, min(BLOCK, end - at), at)
-            if not block:
+@contextmanager
+def _reading(place: pathlib.Path, status: os.stat_result) -> Iterator[int]:
+    """Open a file, also one whose mode keeps its own owner out."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        fd = os.open(place, flags)
+    except PermissionError:
+        os.chmod(place, stat.S_IRUSR)
+        try:
+            fd = os.open(place, flags)
+        finally:
+            os.chmod(place, stat.S_IMODE(status.st_mode))
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _cloned(source: int, target: int) -> bool:
+    """Let the two files share what they have, where the file system can do that."""
+    try:
+        fcntl.ioctl(target, _CLONE, source)
+    except OSError:
+        return False
+    return True
+
+
+def _copy_data(source: int, target: int, size: int) -> None:
+    """Copy all but the holes."""
+    end = 0
+    while (start := _next_data(source, end)) < size:
+        end = os.lseek(source, start, os.SEEK_HOLE)
+        os.lseek(target, start, os.SEEK_SET)
+        while start < end:
+            sent = os.sendfile(target, source, start, min(end - start, _AT_ONCE))
+            if not sent:
                 break
-            at += os.pwrite(target, block, at)
+            start += sent
     os.ftruncate(target, size)
 
 
-def _stretches(fd: int, size: int) -> Iterator[tuple[int, int]]:
-    """Give where data is in a file; where the file system does not tell, all of it is."""
-    at = 0
-    with suppress(OSError):  # ENXIO: nothing but a hole is left
-        while at < size:
-            start = os.lseek(fd, at, os.SEEK_DATA)
-            at = os.lseek(fd, start, os.SEEK_HOLE)
-            yield start, at
+def _next_data(fd: int, at: int) -> int:
+    """Give where data begins at or behind `at`: far behind the end when there is no more."""
+    try:
+        return os.lseek(fd, at, os.SEEK_DATA)
+    except OSError as error:
+        if error.errno != errno.ENXIO:
+            raise
+        return 1 << 62

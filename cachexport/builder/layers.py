@@ -19,8 +19,9 @@ from cachexport.oci.digest import Digest
 
 if TYPE_CHECKING:
     import pathlib
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
+    from cachexport.builder.changes import Change
     from cachexport.content.protocols import Ingester, Provider, Reader
     from cachexport.oci.descriptor import Descriptor
 
@@ -76,7 +77,21 @@ def diff_layer(
     """
     with translated("read", upper):
         found = changes(lower, upper, policy or Policy())
-    return store_blocks(reading(pack(found, upper), upper), target, compression, level)
+    return store_changes(target, found, upper, compression, level)
+
+
+def store_changes(
+    target: Ingester,
+    found: Iterable[Change],
+    upper: pathlib.Path,
+    compression: Compression,
+    level: int | None = None,
+) -> Descriptor:
+    """Put the layer of these changes, whose content is in `upper`, into `target`.
+
+    Raises as `diff_layer` does.
+    """
+    return store_blocks(_reading(pack(found, upper), upper), target, compression, level)
 
 
 def store_blocks(
@@ -91,8 +106,7 @@ def read_blocks(blocks: Iterator[bytes]) -> Reader:
     return BlockReader(blocks, _Nothing())
 
 
-def reading(blocks: Iterator[bytes], upper: pathlib.Path) -> Iterator[bytes]:
-    """Give blocks of what is in `upper`; errors of the system come as ours."""
+def _reading(blocks: Iterator[bytes], upper: pathlib.Path) -> Iterator[bytes]:
     with translated("read", upper):
         yield from blocks
 

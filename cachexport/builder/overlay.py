@@ -1,111 +1,158 @@
-"""Layers on each other without copying anything, by the kernel's overlay file system."""
+"""Overlays: directories over others, which the kernel shows as one.
+
+What is changed in one is in its own directory; see overlayfs in the kernel's documentation. Hard
+links to what is below stay (`index`) and directories can be renamed (`redirect_dir`), as in any
+other directory. The options are given in any case, so that the machine's defaults do not matter.
+"""
 
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+import shutil
+import sys
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cachexport.files.mounts import READ_ONLY, mount, unmount_below
-from cachexport.files.removal import remove_tree
 
 if TYPE_CHECKING:
     import pathlib
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
-    from cachexport.store import Directories
+    from cachexport.builder.names import Path
 
-FILES = "fs"
-"""The folder in a store's directory that has a layer's files, or all files of an image."""
-MOST = 120
-"""Layers that are mounted at once; the kernel reads the options of a mount from one page."""
-
-# Hard links that are written to stay links, with an index. No directory or file in a layer stands
-# for another one, whatever its attributes say.
-_OPTIONS = "index=on,redirect_dir=nofollow,metacopy=off"
+_OPTIONS = "index=on,redirect_dir=on,metacopy=off"
+_VIEW = "redirect_dir=nofollow,metacopy=off"
+_MOST = 500
+"""Directories that Linux lays over each other."""
+_EACH = len("/proc/self/fd/100/1000000/d:")
+_ROOM = 256
+"""Bytes that the options need for each directory below, and for all else."""
 
 
 @dataclass(frozen=True, slots=True)
 class Overlay:
-    """A directory `root` that shows layers and a writable one on top, in `own`."""
+    """Where the parts of an overlay are in `place`."""
 
-    own: pathlib.Path
-
-    @property
-    def upper(self) -> pathlib.Path:
-        """What was changed."""
-        return self.own / FILES
+    place: pathlib.Path
 
     @property
     def root(self) -> pathlib.Path:
-        """All of it."""
-        return self.own / "root"
+        """Where it is mounted."""
+        return self.place / "m"
 
-    def mount(self, place: pathlib.Path, layers: Sequence[int]) -> pathlib.Path:
-        """Mount it on the layers, bottom first, which are directories of `place`.
+    @property
+    def own(self) -> pathlib.Path:
+        """What is not in those below."""
+        return self.place / "d"
 
-        Gives where those below are alone. Raises OSError.
-        """
-        for folder in (self.root, self.own / "lower", self.own / "work"):
-            folder.mkdir()
-        with _opened(place) as fd:
-            names = [f"/proc/self/fd/{fd}/{number}/{FILES}" for number in reversed(layers)]
-            above = f"upperdir={_here(fd, self.upper)},workdir={_here(fd, self.own / 'work')}"
-            lowers = ":".join(names)
-            mount("overlay", self.root, f"lowerdir={lowers},{above},{_OPTIONS}")
-            if len(names) == 1:
-                return place / str(layers[0]) / FILES
-            mount("overlay", self.own / "lower", f"lowerdir={lowers},{_OPTIONS}", READ_ONLY)
-        return self.own / "lower"
+    @property
+    def work(self) -> pathlib.Path:
+        """The kernel's."""
+        return self.place / "w"
+
+    @property
+    def view(self) -> pathlib.Path:
+        """Where those below can be mounted without what is own."""
+        return self.place / "l"
+
+    @property
+    def index(self) -> pathlib.Path:
+        """Has an entry for each file below that has hard links and was touched."""
+        return self.work / "index"
+
+    def own_has(self, path: Path) -> bool:
+        """Say whether something is its own."""
+        return os.path.lexists(self.own.joinpath(*path))
+
+    def mount(self, below: Sequence[pathlib.Path]) -> None:
+        """Mount it over other directories, the top one first; `own` is there. Raises OSError."""
+        for path in (self.root, self.work):
+            path.mkdir()
+        _mount(self.place, below, self.root, (self.own, self.work), _OPTIONS)
+
+    def mount_view(self, below: Sequence[pathlib.Path]) -> pathlib.Path:
+        """Show those below alone, and give where: a single one is where it is. Raises OSError."""
+        if len(below) == 1:
+            return below[0]
+        self.view.mkdir(exist_ok=True)
+        _mount(self.place, below, self.view, (), _VIEW)
+        return self.view
+
+    def unmount_view(self) -> None:
+        """Show them no more. Raises OSError."""
+        unmount_below(self.view)
 
     def unmount(self) -> None:
-        """Unmount it, and leave nothing but what was changed. Raises OSError."""
-        unmount_below(self.own)
-        for folder in (self.root, self.own / "lower", self.own / "work"):
-            remove_tree(folder)
+        """Leave nothing but what is its own, as those below are. Raises OSError."""
+        unmount_below(self.root)
+        self.root.rmdir()
+        shutil.rmtree(self.work)
 
 
-def can_overlay(directories: Directories, lease: str) -> bool:
-    """Try whether this process may mount an overlay there, and whether it works."""
-    below, above = directories.make(lease), directories.make(lease)
+def fits(count: int) -> bool:
+    """Say whether an overlay can be over so many: the options have to fit into a page."""
+    return count < _MOST and count * _EACH + _ROOM < os.sysconf("SC_PAGESIZE")
+
+
+def may_mount(place: pathlib.Path) -> bool:
+    """Try an overlay in an empty directory: whether it can be, and does what any other one does."""
+    if sys.platform != "linux":
+        return False
+    overlay, below = Overlay(place / "0"), place / "1" / "d"
     try:
-        for own in (below, above):
-            (own.path / FILES).mkdir()
-        (below.path / FILES / "x").touch()
-        overlay = Overlay(above.path)
-        overlay.mount(directories.place, [below.number])
-        (overlay.root / "x").unlink()
-        return not (overlay.root / "x").exists() and (below.path / FILES / "x").exists()
-    except OSError:
+        for path in (overlay.own, below / "folder" / "sub", below / "other" / "sub"):
+            path.mkdir(parents=True)
+        (below / "file").write_text("old")
+        os.link(below / "file", below / "link")
+        overlay.mount([below])
+        return _does_as_others(overlay.root)
+    except (OSError, shutil.Error):
         return False
     finally:
-        above.remove()
-        below.remove()
+        with suppress(OSError):
+            unmount_below(place)
 
 
-def touched(upper: pathlib.Path) -> set[tuple[str, ...]]:
-    """Give the paths of all that was written, made or removed. Raises OSError."""
-    found: set[tuple[str, ...]] = set()
-    pending: list[tuple[str, ...]] = [()]
-    while pending:
-        path = pending.pop()
-        with os.scandir(upper.joinpath(*path)) as entries:
-            for entry in entries:
-                found.add((*path, entry.name))
-                if entry.is_dir(follow_symlinks=False):
-                    pending.append((*path, entry.name))
-    return found
+def _does_as_others(root: pathlib.Path) -> bool:
+    (root / "file").write_text("new")
+    os.rename(root / "folder", root / "moved")
+    shutil.rmtree(root / "other")
+    (root / "other").mkdir()
+    links_stay = (root / "link").read_text() == "new"
+    is_empty = not os.listdir(root / "other")
+    return links_stay and is_empty and (root / "moved" / "sub").is_dir()
 
 
-def _here(fd: int, place: pathlib.Path) -> str:
-    return f"/proc/self/fd/{fd}/{'/'.join(place.parts[-2:])}"
+def _mount(
+    place: pathlib.Path,
+    below: Sequence[pathlib.Path],
+    point: pathlib.Path,
+    own: Sequence[pathlib.Path],
+    options: str,
+) -> None:
+    # A short way to all of them, in which no character means anything to the kernel.
+    with closing(_Folder(place.parent)) as folder:
+        lower = ":".join(f"{folder.name}/{_name(path)}" for path in below)
+        parts = [f"lowerdir={lower}", options]
+        parts += [
+            f"{key}={folder.name}/{_name(path)}"
+            for key, path in zip(("upperdir", "workdir"), own, strict=False)
+        ]
+        mount("overlay", point, ",".join(parts), 0 if own else READ_ONLY)
 
 
-@contextmanager
-def _opened(place: pathlib.Path) -> Iterator[int]:
-    fd = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
+def _name(path: pathlib.Path) -> str:
+    return f"{path.parent.name}/{path.name}"
+
+
+class _Folder:
+    """A folder that is open, so that it has a short name."""
+
+    def __init__(self, place: pathlib.Path) -> None:
+        self._fd = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self.name = f"/proc/self/fd/{self._fd}"
+
+    def close(self) -> None:
+        os.close(self._fd)

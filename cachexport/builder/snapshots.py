@@ -1,74 +1,60 @@
-"""Directories of layers: unpacked once for all who build on them, and one to change for each.
+"""Layers unpacked once, and writable directories on them.
 
-With the kernel's overlay file system layers lie on each other without being copied. Where a
-process may not mount one, what is below is copied. What comes out is the same.
+Two ways lead to the same: overlays, where this process may mount them, and copies.
 """
 
 from __future__ import annotations
 
 import enum
+import hashlib
+import itertools
 import os
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Self
 
-from cachexport.builder.changes import Policy, changes
-from cachexport.builder.clone import clone_tree, copy_attributes, trace
-from cachexport.builder.layers import reading, store_blocks, unpack_layer
-from cachexport.builder.overlay import FILES, MOST, Overlay, can_overlay, touched
-from cachexport.builder.pack import pack
+from cachexport.builder.clone import copy_attributes, copy_tree, recorded
+from cachexport.builder.layers import unpack_layer
+from cachexport.builder.overlay import Overlay, fits, may_mount
+from cachexport.builder.touched import relinked
 from cachexport.builder.unpack import Rights
+from cachexport.builder.writable import CopyWritable, OverlayWritable, ScratchWritable, Writable
+from cachexport.errors import CachexportError, FailedPrecondition, NotFound
 from cachexport.files.errors import translated
 from cachexport.files.mounts import sync_file_system
 from cachexport.image.config import diff_id_of
-from cachexport.oci.compression import Compression
 from cachexport.oci.digest import Digest
 
 if TYPE_CHECKING:
     import pathlib
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from cachexport.builder.limits import Limits
-    from cachexport.builder.names import Path
-    from cachexport.builder.tree import Node
     from cachexport.oci.descriptor import Descriptor
     from cachexport.store import OwnDirectory, Store, Unpacked
-    from cachexport.store.content import Contents
 
-    Untouched = Callable[[Path, Node], bool]
+_PROBE_SECONDS = 600.0
 
 
 class Way(enum.Enum):
-    """How layers get on each other."""
+    """How directories are on others."""
 
     AUTO = "auto"
-    """As an overlay where this process may mount one, else as copies."""
+    """Overlays where they can be had, else copies."""
     OVERLAY = "overlay"
     COPY = "copy"
 
 
-def chain_ids(diff_ids: Sequence[Digest]) -> list[Digest]:
-    """Give for each layer, bottom first, what names it with all below it.
-
-    See the OCI image specification, "Layer ChainID".
-    """
-    chain: list[Digest] = []
-    for diff_id in diff_ids:
-        text = f"{chain[-1]} {diff_id}" if chain else ""
-        chain.append(Digest.of(text.encode()) if chain else diff_id)
-    return chain
-
-
 class Snapshots:
-    """The unpacked layers of a store. Any number of threads and processes use them at once.
+    """The unpacked layers of a store, and writable directories on them.
 
-    What is unpacked stays while a lease holds it, and as long as its layers are in the store.
-    `Store.collect_garbage` removes it then, and what killed processes left.
+    Processes and threads may share the store. `open` makes one; there is nothing to close.
     """
 
-    def __init__(self, store: Store, way: Way, rights: Rights, limits: Limits | None) -> None:
-        self._store = store
-        self._way = way
+    def __init__(
+        self, store: Store, *, has_overlays: bool | None, rights: Rights, limits: Limits | None
+    ) -> None:
+        self.store = store
+        self._has_overlays = has_overlays
         self._rights = rights
         self._limits = limits
 
@@ -81,203 +67,193 @@ class Snapshots:
         rights: Rights | None = None,
         limits: Limits | None = None,
     ) -> Self:
-        """Give those of a store, which has to stay open.
+        """Use the snapshots of a store; `limits` are for each layer.
 
-        By default `rights` are what the process may do.
+        Without `rights` they are root's for root; for others everything belongs to the process
+        and devices are an error. Raises FailedPrecondition when overlays are asked for that this
+        process cannot mount there.
         """
-        return cls(store, way, rights or Rights.of_process(), limits)
+        # That is tried when it is needed first, since many builds need no directory at all.
+        has_overlays = None if way is Way.AUTO else way is Way.OVERLAY
+        if has_overlays and not _try_overlay(store):
+            raise FailedPrecondition(
+                f"no overlay can be mounted in {store.directories.place}; "
+                "run as root on a file system such as ext4, or make copies"
+            )
+        allowed = rights or Rights.of_process()
+        return cls(store, has_overlays=has_overlays, rights=allowed, limits=limits)
+
+    def unpack(self, layers: Sequence[Descriptor], lease: str) -> None:
+        """Unpack layers, bottom first, that are not yet; the lease holds them from now on.
+
+        Raises as `writable` does.
+        """
+        if layers:
+            self._unpacked(layers, lease)
 
     def writable(self, layers: Sequence[Descriptor], lease: str) -> Writable:
-        """Have a directory with these layers, bottom first, to change as one likes.
+        """Give a writable directory that has what the layers, bottom first, make.
 
-        They are in the store, and each tells its diff ID or is not compressed. The lease holds
-        what is unpacked for it. The caller releases what is given.
+        They are in the store and tell their diff IDs. What is not unpacked yet is: several
+        processes may do so at once. The lease holds all that is used; the caller releases.
 
-        Raises InvalidInputError for a layer that does not tell its diff ID, what `unpack_layer`
-        raises, FailedPrecondition for a lease that lives no more or where no overlay can be
-        mounted and only that is wanted, and BackendError.
+        Raises NotFound for a layer that is not in the store; FailedPrecondition for a lease that
+        lives no more; InvalidInputError for a layer without a diff ID; what `unpack_layer` does.
         """
-        chain = chain_ids([diff_id_of(desc) for desc in layers])
-        content = self._store.content.under(self._store.leases.get(lease))
-        stacking = _Stacking(self._store, content, lease, self._rights, self._limits)
         if not layers:
-            return stacking.empty()
-        if self._overlays(lease) and len(layers) <= MOST:
-            return stacking.overlaid(layers, chain)
-        return stacking.copied(layers, chain)
+            own = self.store.directories.make(lease)
+            with _removed_on_failure(own):
+                _new_root(own.path / "d")
+                return ScratchWritable(self.store, own, lease)
+        found = self._unpacked(layers, lease)
+        own = self.store.directories.make(lease, parent=found.number)
+        with _removed_on_failure(own), translated("write", own.path):
+            make = self._overlay_over if self._overlays(len(layers)) else self._copy_of
+            return make(found, own, lease)
 
-    def _overlays(self, lease: str) -> bool:
-        if self._way is Way.AUTO:
-            works = can_overlay(self._store.directories, lease)
-            self._way = Way.OVERLAY if works else Way.COPY
-        return self._way is Way.OVERLAY
-
-
-class Writable:
-    """A directory to change, until `release` or the end of a block."""
-
-    def __init__(
-        self,
-        own: OwnDirectory,
-        content: Contents,
-        *,
-        root: pathlib.Path,
-        lower: pathlib.Path | None = None,
-        is_untouched: Callable[[], Untouched] | None = None,
-    ) -> None:
-        self.root = root
-        self._own: OwnDirectory | None = own
-        self._content = content
-        self._lower = lower
-        self._is_untouched = is_untouched
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.release()
-
-    def commit(
-        self,
-        *,
-        policy: Policy | None = None,
-        compression: Compression = Compression.GZIP,
-        level: int | None = None,
-    ) -> Descriptor | None:
-        """Put the layer that makes of those below what is in `root` now into the store.
-
-        Gives its descriptor, with the diff ID; None when nothing changed. The lease holds it.
-        Only what was written since is read. Raises as `diff_layer` does.
-        """
-        with translated("read", self.root):
-            untouched = self._is_untouched() if self._is_untouched else None
-            found = changes(self._lower, self.root, policy or Policy(), untouched)
-        if not found:
-            return None
-        blocks = reading(pack(found, self.root), self.root)
-        return store_blocks(blocks, self._content, compression, level)
-
-    def release(self) -> None:
-        """Remove the directory; twice is fine."""
-        own, self._own = self._own, None
-        if own is not None:
-            own.remove()
-
-
-@dataclass(frozen=True, slots=True)
-class _Stacking:
-    """Puts layers on each other."""
-
-    store: Store
-    content: Contents
-    lease: str
-    rights: Rights
-    limits: Limits | None
-
-    def empty(self) -> Writable:
-        with self._making() as own:
-            return Writable(own, self.content, root=self._files(own))
-
-    def overlaid(self, layers: Sequence[Descriptor], chain: Sequence[Digest]) -> Writable:
-        below: list[Unpacked] = []
-        for desc, name in zip(layers, chain, strict=True):
-            below.append(self._single(desc, name, below))
-        with self._making(below[-1].number) as own:
-            overlay, lower = self._overlay(own, below)
-            return Writable(
-                own,
-                self.content,
-                root=overlay.root,
-                lower=lower,
-                is_untouched=lambda: _not_in(touched(overlay.upper)),
-            )
-
-    def copied(self, layers: Sequence[Descriptor], chain: Sequence[Digest]) -> Writable:
-        below = self._whole(layers, chain)
-        with self._making(below.number) as own:
-            files = self._files(own)
-            lower = below.path / FILES
-            with translated("read", lower):
-                traces = clone_tree(lower, files, owners=self.rights.owners)
-
-            def same(path: Path, node: Node) -> bool:
-                return traces.get(path) == trace(os.lstat(files.joinpath(*path)))
-
-            return Writable(own, self.content, root=files, lower=lower, is_untouched=lambda: same)
-
-    def _single(self, desc: Descriptor, name: Digest, below: Sequence[Unpacked]) -> Unpacked:
-        """Unpack one layer, and keep what it changed of those below."""
-        found = self.store.directories.find(name, self.lease, whole=not below)
-        if found is not None:
-            return found
-        parent = below[-1].number if below else None
-        with self._making(parent) as own:
-            if below:
-                overlay, _ = self._overlay(own, below)
-                self._unpack(desc, overlay.root)
-                with translated("write", own.path):
-                    overlay.unmount()
+    def _unpacked(self, layers: Sequence[Descriptor], lease: str) -> Unpacked:
+        """Unpack what is not yet, and give the directory of the top layer."""
+        chains = chain_ids(layers)
+        self._hold(layers, lease)
+        if not self._overlays(len(layers)):
+            return self._unpacked_whole(layers, chains, lease)
+        below, count = self._deepest(chains, lease, whole=False)
+        for layer, chain in zip(layers[count:], chains[count:], strict=True):
+            count += 1
+            if below is None:
+                below = self._unpacked_whole(layers[:count], chains[:count], lease)
             else:
-                self._unpack(desc, self._files(own))
-            return self._published(own, name, [desc], parent)
+                below = self._unpack_over(below, layers[:count], layer, chain, lease)
+        assert below is not None
+        return below
 
-    def _whole(self, layers: Sequence[Descriptor], chain: Sequence[Digest]) -> Unpacked:
-        """Unpack all layers into one directory, beginning with as many as somebody has already."""
-        below, count = None, len(layers)
-        while count and below is None:
-            below = self.store.directories.find(chain[count - 1], self.lease, whole=True)
-            count -= below is None
+    def _overlays(self, count: int) -> bool:
+        if self._has_overlays is None:
+            self._has_overlays = _try_overlay(self.store)
+        return self._has_overlays and fits(count)
+
+    def _hold(self, layers: Sequence[Descriptor], lease: str) -> None:
+        content = self.store.content.under(lease)
+        missing = content.missing(layers)
+        if missing:
+            raise NotFound(f"layer {min(missing)} is not in {content.place}; put it in first")
+
+    def _deepest(
+        self, chains: Sequence[Digest], lease: str, *, whole: bool
+    ) -> tuple[Unpacked | None, int]:
+        """Give the longest chain that is unpacked, and how many layers it has."""
+        find = self.store.directories.find
+        for count in range(len(chains), 0, -1):
+            chain = chains[count - 1]
+            found = None if whole else find(chain, lease, whole=False)
+            found = found or find(chain, lease, whole=True)
+            if found is not None:
+                return found, count
+        return None, 0
+
+    def _unpacked_whole(
+        self, layers: Sequence[Descriptor], chains: Sequence[Digest], lease: str
+    ) -> Unpacked:
+        """Unpack a chain into one directory, on a copy of what is unpacked of it."""
+        below, count = self._deepest(chains, lease, whole=True)
         if below is not None and count == len(layers):
             return below
-        with self._making() as own:
-            files = self._files(own)
+        own = self.store.directories.make(lease)
+        with _removed_on_failure(own):
+            root = own.path / "d"
+            _new_root(root)
             if below is not None:
-                with translated("read", below.path):
-                    clone_tree(below.path / FILES, files, owners=self.rights.owners)
-            for desc in layers[count:]:
-                self._unpack(desc, files)
-            return self._published(own, chain[-1], layers, None)
+                with translated("write", root):
+                    copy_tree(below.path / "d", root)
+            for layer in layers[count:]:
+                self._apply(layer, root)
+            return _published(own, chains[-1], layers, lease)
 
-    def _published(
-        self, own: OwnDirectory, name: Digest, origins: Sequence[Descriptor], parent: int | None
+    def _unpack_over(
+        self,
+        below: Unpacked,
+        layers: Sequence[Descriptor],
+        layer: Descriptor,
+        chain: Digest,
+        lease: str,
     ) -> Unpacked:
-        with translated("write", own.path):
-            sync_file_system(own.path)
-        return own.publish(name, [desc.digest for desc in origins], self.lease, parent=parent)
+        """Unpack a layer into an overlay, so that its whiteouts become the kernel's own."""
+        own = self.store.directories.make(lease, parent=below.number)
+        with _removed_on_failure(own), translated("write", own.path):
+            overlay = self._mounted(below, own)
+            self._apply(layer, overlay.root)
+            relinked(overlay)
+            overlay.unmount()
+            return _published(own, chain, layers, lease)
 
-    def _unpack(self, desc: Descriptor, root: pathlib.Path) -> None:
-        unpack_layer(self.content, desc, root, limits=self.limits, rights=self.rights)
+    def _apply(self, layer: Descriptor, root: pathlib.Path) -> None:
+        unpack_layer(self.store.content, layer, root, limits=self._limits, rights=self._rights)
 
-    def _overlay(
-        self, own: OwnDirectory, below: Sequence[Unpacked]
-    ) -> tuple[Overlay, pathlib.Path]:
-        """Mount the layers below; give that, and where they are alone."""
-        overlay = Overlay(own.path)
-        with translated("write", own.path):
-            overlay.upper.mkdir()
-            root = below[-1].path / FILES
-            copy_attributes(root, overlay.upper, os.lstat(root), owners=self.rights.owners)
-            place = self.store.directories.place
-            return overlay, overlay.mount(place, [one.number for one in below])
+    def _copy_of(self, found: Unpacked, own: OwnDirectory, lease: str) -> Writable:
+        root, source = own.path / "d", found.path / "d"
+        root.mkdir()
+        copy_tree(source, root)
+        return CopyWritable(self.store, own, lease, lower=source, record=recorded(root))
 
-    def _files(self, own: OwnDirectory) -> pathlib.Path:
-        files = own.path / FILES
-        with translated("write", files):
-            files.mkdir()
-            files.chmod(0o755)
-            os.utime(files, (0, 0))
-        return files
+    def _overlay_over(self, found: Unpacked, own: OwnDirectory, lease: str) -> Writable:
+        overlay = self._mounted(found, own)
+        return OverlayWritable(self.store, own, lease, overlay, self._below(found))
 
-    @contextmanager
-    def _making(self, parent: int | None = None) -> Iterator[OwnDirectory]:
-        """Have a directory that is removed when the block fails."""
-        own = self.store.directories.make(self.lease, parent=parent)
-        try:
-            yield own
-        except BaseException:
+    def _mounted(self, below: Unpacked, own: OwnDirectory) -> Overlay:
+        overlay, stack = Overlay(own.path), self._below(below)
+        overlay.own.mkdir()
+        copy_attributes(stack[0], overlay.own)
+        overlay.mount(stack)
+        return overlay
+
+    def _below(self, top: Unpacked) -> list[pathlib.Path]:
+        return [each.path / "d" for each in self.store.directories.stack(top)]
+
+
+def chain_ids(layers: Iterable[Descriptor]) -> list[Digest]:
+    """Give for each layer, bottom first, the chain ID of it on those below.
+
+    As the OCI image specification has it. Raises InvalidInputError for one without a diff ID.
+    """
+    return list(itertools.accumulate(map(diff_id_of, layers), _chain_id))
+
+
+def _chain_id(below: Digest, diff_id: Digest) -> Digest:
+    return Digest.from_hasher(hashlib.sha256(f"{below} {diff_id}".encode()))
+
+
+def _published(
+    own: OwnDirectory, chain: Digest, layers: Iterable[Descriptor], lease: str
+) -> Unpacked:
+    # The index outlives a loss of power, so what it tells of has to.
+    with translated("write", own.path):
+        sync_file_system(own.path)
+    return own.publish(chain, [layer.digest for layer in layers], lease)
+
+
+def _new_root(root: pathlib.Path) -> None:
+    """Make a directory that is the same whenever and wherever it is made."""
+    with translated("write", root):
+        root.mkdir()
+        root.chmod(0o755)
+        os.utime(root, ns=(0, 0))
+
+
+@contextmanager
+def _removed_on_failure(own: OwnDirectory) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        # What cannot be removed now is garbage.
+        with suppress(CachexportError):
             own.remove()
-            raise
+        raise
 
 
-def _not_in(paths: set[Path]) -> Untouched:
-    return lambda path, node: paths.isdisjoint((path, *node.links))
+def _try_overlay(store: Store) -> bool:
+    with store.leases.held(seconds=_PROBE_SECONDS) as lease:
+        own = store.directories.make(lease.id)
+        try:
+            return may_mount(own.path)
+        finally:
+            own.remove()

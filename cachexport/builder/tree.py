@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     import pathlib
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from cachexport.builder.names import Path
 
@@ -49,6 +49,20 @@ class Node:
 Tree: TypeAlias = "dict[Path, Node]"
 
 
+class Stamp(NamedTuple):
+    """What has changed when anything of a thing has, its content too."""
+
+    device: int
+    inode: int
+    ctime_ns: int
+    mode: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> Stamp:
+        """Give the stamp of what was looked at."""
+        return cls(status.st_dev, status.st_ino, status.st_ctime_ns, status.st_mode)
+
+
 def order(path: Path) -> list[bytes]:
     """Give what paths are sorted by: a directory comes right before what is in it."""
     return [os.fsencode(name) for name in path]
@@ -57,22 +71,43 @@ def order(path: Path) -> list[bytes]:
 def scan(place: pathlib.Path) -> Tree:
     """Read all that is in a directory, itself included, sorted, or a file alone.
 
-    Sockets are left out.
-
-    Raises OSError.
+    Sockets are left out. Raises OSError.
     """
-    found = dict(sorted(_walk(place, ()), key=lambda item: order(item[0])))
-    links = _links(found)
+    found = walk(place)
+    return nodes(place, found, linked({path: Stamp.of(found[path]) for path in found}))
+
+
+def walk(place: pathlib.Path) -> dict[Path, os.stat_result]:
+    """Look at all that is in a directory, itself included, sorted. Sockets are left out."""
+    return dict(sorted(_walk(place), key=lambda item: order(item[0])))
+
+
+def linked(stamps: Mapping[Path, Stamp]) -> dict[Path, tuple[Path, ...]]:
+    """Give of each path that has hard links all of those, sorted."""
+    groups: dict[tuple[int, int], list[Path]] = {}
+    for path, stamp in stamps.items():
+        if not stat.S_ISDIR(stamp.mode):
+            groups.setdefault((stamp.device, stamp.inode), []).append(path)
+    several = (tuple(sorted(group, key=order)) for group in groups.values() if len(group) > 1)
+    return {path: group for group in several for path in group}
+
+
+def nodes(
+    place: pathlib.Path,
+    found: Mapping[Path, os.stat_result],
+    links: Mapping[Path, tuple[Path, ...]],
+) -> Tree:
+    """Read what was found in a directory."""
     return {
-        path: _node(place.joinpath(*path), status, links.get(_inode(status), ()))
+        path: _node(place.joinpath(*path), status, links.get(path, ()))
         for path, status in found.items()
     }
 
 
-def _walk(place: pathlib.Path, path: Path) -> Iterator[tuple[Path, os.stat_result]]:
+def _walk(place: pathlib.Path) -> Iterator[tuple[Path, os.stat_result]]:
     status = os.lstat(place)
-    yield path, status
-    pending = [path] if stat.S_ISDIR(status.st_mode) else []
+    yield (), status
+    pending: list[Path] = [()] if stat.S_ISDIR(status.st_mode) else []
     while pending:
         above = pending.pop()
         with os.scandir(place.joinpath(*above)) as entries:
@@ -85,22 +120,8 @@ def _walk(place: pathlib.Path, path: Path) -> Iterator[tuple[Path, os.stat_resul
                     pending.append((*above, entry.name))
 
 
-def _links(found: dict[Path, os.stat_result]) -> dict[tuple[int, int], tuple[Path, ...]]:
-    groups: dict[tuple[int, int], list[Path]] = {}
-    for path, status in found.items():
-        if status.st_nlink > 1 and not stat.S_ISDIR(status.st_mode):
-            groups.setdefault(_inode(status), []).append(path)
-    return {inode: tuple(paths) for inode, paths in groups.items() if len(paths) > 1}
-
-
-def _inode(status: os.stat_result) -> tuple[int, int]:
-    return status.st_dev, status.st_ino
-
-
 def _node(place: pathlib.Path, status: os.stat_result, links: tuple[Path, ...]) -> Node:
     kind = stat.S_IFMT(status.st_mode)
-    found = os.listxattr(place, follow_symlinks=False)
-    names = sorted(name for name in found if not is_of_the_machine(name))
     return Node(
         kind=kind,
         mode=stat.S_IMODE(status.st_mode),
@@ -110,6 +131,14 @@ def _node(place: pathlib.Path, status: os.stat_result, links: tuple[Path, ...]) 
         size=status.st_size if kind == stat.S_IFREG else 0,
         device=status.st_rdev if kind in (stat.S_IFCHR, stat.S_IFBLK) else 0,
         target=os.readlink(place) if kind == stat.S_IFLNK else "",
-        xattrs=tuple((name, os.getxattr(place, name, follow_symlinks=False)) for name in names),
+        xattrs=tuple(
+            (name, os.getxattr(place, name, follow_symlinks=False)) for name in xattrs(place)
+        ),
         links=links,
     )
+
+
+def xattrs(place: pathlib.Path | str) -> list[str]:
+    """Give the names of the extended attributes that a layer says, sorted."""
+    names = os.listxattr(place, follow_symlinks=False)
+    return sorted(name for name in names if not is_of_the_machine(name))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 from cachexport.builder.archive import content, members, opened
 from cachexport.builder.names import OPAQUE, is_note, parse_path, removed_by, show
 from cachexport.builder.root import Root, Spot
-from cachexport.builder.tree import is_of_the_machine
+from cachexport.builder.tree import is_of_the_machine, xattrs
 from cachexport.errors import FailedPrecondition, WireFormat
 from cachexport.files.errors import translated
 
@@ -145,6 +145,8 @@ class Unpacker:
         if not member.isfifo() and not self._rights.devices:
             raise FailedPrecondition(f"{show(spot.path)} is a device, and none may be made")
         device = 0 if member.isfifo() else os.makedev(member.devmajor, member.devminor)
+        if member.ischr() and device == 0:
+            raise WireFormat("a device 0:0 is overlayfs's mark of what is gone", show(spot.path))
         os.mknod(spot.name, _NODES[member.type] | 0o600, device, dir_fd=spot.fd)
 
     def _finish(self, member: Member, spot: Spot) -> None:
@@ -163,10 +165,8 @@ class Unpacker:
             # What is there was just made here, or is a directory: no link is followed.
             os.chmod(handle, member.mode & _MODE | (stat.S_IRWXU if member.isdir() else 0))
         wanted = {name: v for name, v in member.xattrs.items() if not is_of_the_machine(name)}
-        there = set(os.listxattr(handle, follow_symlinks=False))
-        for name in there - wanted.keys():
-            if not is_of_the_machine(name):
-                os.removexattr(handle, name, follow_symlinks=False)
+        for name in set(xattrs(handle)) - wanted.keys():
+            os.removexattr(handle, name, follow_symlinks=False)
         for name, value in wanted.items():
             _set_xattr(handle, name, value)
 

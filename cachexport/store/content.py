@@ -49,9 +49,10 @@ class Contents:
         """See Placed."""
         return str(self._context.paths.directory)
 
-    def under(self, lease: Lease) -> Contents:
+    def under(self, lease: Lease | str) -> Contents:
         """Give the same contents; what is put in there, or found not missing, `lease` holds."""
-        return Contents(dataclasses.replace(self._context, lease=lease.id))
+        lease_id = lease if isinstance(lease, str) else lease.id
+        return Contents(dataclasses.replace(self._context, lease=lease_id))
 
     def open(self, desc: Descriptor, /) -> BlobReader:
         """See Provider. What was opened can be read to its end, whatever is collected."""

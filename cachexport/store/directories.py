@@ -18,6 +18,7 @@ from cachexport.files import lock
 from cachexport.files.errors import translated
 from cachexport.files.mounts import unmount_below
 from cachexport.files.removal import remove_tree
+from cachexport.oci.digest import Digest
 from cachexport.store.held import check_lives
 
 if TYPE_CHECKING:
@@ -26,12 +27,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cachexport.files.lock import FileLock
-    from cachexport.oci.digest import Digest
     from cachexport.store.ingestion import Context
 
 _LOCK = "lock"
-_FIND = "SELECT number, parent FROM directories WHERE chain = ? AND whole = ?"
-_HELD = """
+_COLUMNS = "SELECT number, parent, chain, whole FROM directories "
+_FIND = _COLUMNS + "WHERE chain = ? AND whole = ?"
+_BY_NUMBER = _COLUMNS + "WHERE number = ?"
+_FORGET = """
 WITH RECURSIVE held (number) AS (
     SELECT number FROM directories WHERE chain IS NULL
     UNION SELECT number FROM uses
@@ -41,8 +43,8 @@ WITH RECURSIVE held (number) AS (
     )
     UNION SELECT parent FROM held JOIN directories USING (number) WHERE parent IS NOT NULL
 )
+DELETE FROM directories WHERE number NOT IN held
 """
-_FORGET = f"{_HELD} DELETE FROM directories WHERE number NOT IN held"  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,19 +65,18 @@ class OwnDirectory:
 
     number: int
     path: Path
+    parent: int | None
     _context: Context
     _lock: FileLock
 
-    def publish(
-        self, chain: Digest, origins: Iterable[Digest], lease: str, *, parent: int | None
-    ) -> Unpacked:
-        """Let it be what `chain` is unpacked to, held by `lease`, and give it.
+    def publish(self, chain: Digest, origins: Iterable[Digest], lease: str) -> Unpacked:
+        """Let it be what `chain` is unpacked to, from the blobs `origins`, and give it.
 
-        All layers are in it, unpacked of the blobs `origins`, unless it has a `parent`. When
-        somebody else has published the chain before, that directory is given, and this one
-        removed. Raises FailedPrecondition for a lease that lives no more.
+        With a parent only the top layer is in it. `lease` holds it. When somebody else has
+        published the chain before, that directory is given, and this one removed. Raises
+        FailedPrecondition for a lease that lives no more.
         """
-        whole = parent is None
+        whole = self.parent is None
         with self._context.database.writing() as index:
             check_lives(index, lease, self._context.clock())
             found = _find(index, self._context, chain, whole=whole)
@@ -85,7 +86,7 @@ class OwnDirectory:
                 rows = [(self.number, digest) for digest in set(origins)]
                 index.executemany("INSERT INTO origins VALUES (?, ?)", rows)
             made = found or Unpacked(
-                number=self.number, path=self.path, chain=chain, whole=whole, parent=parent
+                number=self.number, path=self.path, chain=chain, whole=whole, parent=self.parent
             )
             _hold(index, lease, made.number)
         if found is None:
@@ -126,7 +127,8 @@ class Directories:
             check_lives(index, lease, context.clock())
             os.makedirs(self.place, 0o700, exist_ok=True)
             number, path = self._make(index, parent)
-            return OwnDirectory(number, path, context, lock.acquire(path / _LOCK, patience=0))
+            taken = lock.acquire(path / _LOCK, patience=0)
+        return OwnDirectory(number, path, parent, context, taken)
 
     def find(self, chain: Digest, lease: str, *, whole: bool) -> Unpacked | None:
         """Give what a chain is unpacked to, held by `lease` from now on; None when it is not.
@@ -139,6 +141,15 @@ class Directories:
             if found is not None:
                 _hold(index, lease, found.number)
         return found
+
+    def stack(self, top: Unpacked) -> list[Unpacked]:
+        """Give what has the layers of a chain that is held: the top one first, a whole one last."""
+        stack = [top]
+        with self._context.database.reading() as index:
+            while (parent := stack[-1].parent) is not None:
+                row = index.execute(_BY_NUMBER, (parent,)).fetchone()
+                stack.append(_unpacked(self._context, row))
+        return stack
 
     def _make(self, index: sqlite3.Connection, parent: int | None) -> tuple[int, Path]:
         while True:
@@ -191,7 +202,7 @@ def _collect(context: Context, number: int) -> bool:
 
 def _taken(path: Path) -> FileLock | None:
     """Lock a directory, unless somebody else has it, or it is gone."""
-    with suppress(Conflict, FileNotFoundError), translated("lock", path):
+    with translated("lock", path), suppress(Conflict, FileNotFoundError):
         return lock.acquire(path / _LOCK, patience=0)
     return None
 
@@ -226,11 +237,18 @@ def _find(
     index: sqlite3.Connection, context: Context, chain: Digest, *, whole: bool
 ) -> Unpacked | None:
     row = index.execute(_FIND, (chain, whole)).fetchone()
-    if row is None:
-        return None
-    number, parent = row
-    path = context.paths.snapshot(number)
-    return Unpacked(number=number, path=path, chain=chain, whole=whole, parent=parent)
+    return None if row is None else _unpacked(context, row)
+
+
+def _unpacked(context: Context, row: tuple[int, int | None, str, int]) -> Unpacked:
+    number, parent, chain, whole = row
+    return Unpacked(
+        number=number,
+        path=context.paths.snapshot(number),
+        chain=Digest.parse(chain),
+        whole=bool(whole),
+        parent=parent,
+    )
 
 
 def _hold(index: sqlite3.Connection, lease: str, number: int) -> None:
