@@ -7,7 +7,7 @@ import io
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from cachexport.content.protocols import Distributed
+from cachexport.content.protocols import Distributed, InfoProvider
 from cachexport.content.verify import read_blob
 from cachexport.envelope.manifest import decode_manifest
 from cachexport.envelope.read import METADATA_LIMIT
@@ -17,7 +17,7 @@ from cachexport.oci import mediatype
 from cachexport.oci.index import IMAGE_NAME, REF_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from cachexport.content.protocols import Provider, Reader
     from cachexport.oci.descriptor import Descriptor, Platform
@@ -41,14 +41,17 @@ class Preferring:
         except NotFound:
             return self.far.open(desc)
 
-    def repositories(self, digest: Digest, /) -> dict[str, tuple[str, ...]]:
-        """See Distributed."""
-        found: dict[str, tuple[str, ...]] = {}
-        for provider in (self.near, self.far):
-            if isinstance(provider, Distributed):
-                for host, names in provider.repositories(digest).items():
-                    found[host] = (*found.get(host, ()), *names)
-        return found
+    def repositories(self, digest: Digest, /) -> Mapping[str, Sequence[str]]:
+        """See Distributed. What is near need never have been far."""
+        provider = self.near if _has(self.near, digest) else self.far
+        return provider.repositories(digest) if isinstance(provider, Distributed) else {}
+
+
+def _has(provider: Provider, digest: Digest) -> bool:
+    try:
+        return isinstance(provider, InfoProvider) and bool(provider.info(digest))
+    except NotFound:
+        return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -254,6 +254,11 @@ def test_an_image_is_made_pushed_pulled_and_run_without_a_daemon(
     assert run("load", str(saved)) == "docker.io/example/app:1\n"
     (again,) = json.loads(run("inspect", "example/app:1", "--format", "json"))["images"]
     assert again["config"]["digest"] == shown["config"]["digest"]
+    dockerd.prune_all()
+    run("save", "example/app:1", "-o", str(saved))
+    assert "Loaded image: example/app:1" in dockerd.run("load", "--input", str(saved))
+    (reloaded,) = json.loads(dockerd.run("image", "inspect", "example/app:1"))
+    assert reloaded["Id"] == found["Id"]
 
 
 def test_what_an_image_exporter_made_is_run_by_docker(

@@ -31,20 +31,23 @@ class Mounts:
         self._name = name
         self._place = place
         self._closed_to_us: set[str] = set()
+        self._mountable: set[str] = set()
         self._unmountable: set[str] = set()
         self._explained: set[str] = set()
 
     def adopt(self, desc: Descriptor, repository_name: str) -> bool:
         """Do as `mount` for a blob that is known to be there, or was there when it was read.
 
-        So a repository from which one cannot be had is not asked again.
+        So a repository from which the first one cannot be had is not asked again.
         """
         if repository_name in self._unmountable:
             return False
-        if not self.mount(desc, repository_name):
+        if self.mount(desc, repository_name):
+            self._mountable.add(repository_name)
+            return True
+        if repository_name not in self._mountable:
             self._unmountable.add(repository_name)
-            return False
-        return True
+        return False
 
     def mount(self, desc: Descriptor, repository_name: str) -> bool:
         """Take a blob over from another repository of the registry, and say whether it was.

@@ -16,10 +16,11 @@ from cachexport.transfer.parallel import DEFAULT_THREADS
 from cachexport.transfer.progress import silent, step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from cachexport.content.protocols import Provider
     from cachexport.oci.descriptor import Descriptor, Platform
+    from cachexport.oci.digest import Digest
     from cachexport.oci.reference import Reference
     from cachexport.store import Contents, Image, Store
     from cachexport.transfer.images.ends import ImageSource
@@ -42,13 +43,24 @@ def copy_image(
     `provider`. Raises as `take_apart` and `copy_blob` do.
     """
     parts = take_apart(Preferring(content, provider), root, platform)
+    # Asked before they are here: of what is here already `provider` may tell less.
+    elsewhere = _elsewhere(provider, parts.all)
     move_missing(provider, content, parts.blobs, moving("copying", progress), threads)
     for desc, raw in (*parts.manifests, (parts.root, parts.raw)):
         ingest_bytes(content, desc, raw)
-    if isinstance(provider, Distributed):
-        for desc in parts.all:
-            content.add_repositories(desc.digest, provider.repositories(desc.digest))
+    for digest, repositories in elsewhere.items():
+        content.add_repositories(digest, repositories)
     return parts.root
+
+
+def _elsewhere(
+    provider: Provider, descs: Iterable[Descriptor]
+) -> dict[Digest, Mapping[str, Sequence[str]]]:
+    """Give in which repositories content is, as far as that is known."""
+    if not isinstance(provider, Distributed):
+        return {}
+    found = {desc.digest: provider.repositories(desc.digest) for desc in descs}
+    return {digest: repositories for digest, repositories in found.items() if repositories}
 
 
 def pull_named(

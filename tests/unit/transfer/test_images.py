@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support.images import make_image, make_index, tar_layer
-from unit.store.rig import opened
+from unit.store.rig import opened, put
 
 from cachexport import Descriptor, MemoryContent
 from cachexport.content.verify import read_blob
 from cachexport.errors import FailedPrecondition, Integrity, NotFound, WireFormat
-from cachexport.image.parts import take_apart
+from cachexport.image.parts import Preferring, take_apart
 from cachexport.oci import mediatype
 from cachexport.oci.descriptor import Platform
 from cachexport.transfer.images.pull import copy_image, pull_named
@@ -172,6 +172,20 @@ def test_where_content_came_from_is_kept_with_it(content: Contents) -> None:
     registry.name = "x" * 5000
     copy_image(registry, IMAGE.descriptor, content)
     assert content.repositories(IMAGE.config.digest) == known
+
+
+def test_what_was_made_here_is_in_no_repository(content: Contents) -> None:
+    class Registry(MemoryContent):
+        def repositories(self, digest: Digest) -> dict[str, tuple[str, ...]]:
+            return {"registry.example": ("team/app",)}
+
+    made = put(content, b"made here")
+    both = Preferring(content, Registry(IMAGE.blobs))
+    assert both.repositories(made.digest) == {}
+    assert both.repositories(IMAGE.config.digest) == {"registry.example": ("team/app",)}
+    copy_image(both, IMAGE.descriptor, content)
+    assert both.repositories(IMAGE.config.digest) == {"registry.example": ("team/app",)}
+    assert Preferring(content, IMAGE.content).repositories(OTHER.config.digest) == {}
 
 
 def test_an_index_is_pushed_children_first() -> None:
