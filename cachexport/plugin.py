@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from cachexport.content.verify import BLOCK, open_verified, read_blob
     from cachexport.envelope.cache import Cache, WrappedCache
     from cachexport.envelope.read import METADATA_LIMIT, read_caches
+    from cachexport.objectlayout.attrs import ObjectExport, ObjectImport, ObjectNames
+    from cachexport.objectlayout.backend import ObjectBackend, Store
     from cachexport.objectlayout.blobs import Blobs
     from cachexport.objectlayout.client import ABSENT, ObjectClient, Page, Stored
     from cachexport.objectlayout.keys import Keys
@@ -74,6 +76,8 @@ _NAMES = {
     "content.verify": ("BLOCK", "open_verified", "read_blob"),
     "envelope.cache": ("Cache", "WrappedCache"),
     "envelope.read": ("METADATA_LIMIT", "read_caches"),
+    "objectlayout.attrs": ("ObjectExport", "ObjectImport", "ObjectNames"),
+    "objectlayout.backend": ("ObjectBackend", "Store"),
     "objectlayout.blobs": ("Blobs",),
     "objectlayout.client": ("ABSENT", "ObjectClient", "Page", "Stored"),
     "objectlayout.keys": ("Keys",),
@@ -130,7 +134,11 @@ __all__ = [
     "Keys",
     "ManyNamed",
     "Needs",
+    "ObjectBackend",
     "ObjectClient",
+    "ObjectExport",
+    "ObjectImport",
+    "ObjectNames",
     "ObjectPlace",
     "ObjectSource",
     "ObjectTarget",
@@ -146,6 +154,7 @@ __all__ = [
     "SizeProvider",
     "Source",
     "Spec",
+    "Store",
     "Stored",
     "StoredBlob",
     "Sweepable",

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cli.commands import InProcess, local
 from support.caches import FOLDER, LAYOUTS, unpack, unpack_wide
-from support.machine import lacking
 
 from cachexport.cli import main
 from cachexport.oci.digest import Digest
+from cachexport.testing.services.machine import lacking
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from support import caches
-from support.services.ports import answers, free_port
-from support.services.process import program, running
 from support.services.registry import Registry
 
 from cachexport.backends.registry import client as registry_client
 from cachexport.content import retry
 from cachexport.maintenance.doctor import doctor
+from cachexport.testing.services.ports import answers, free_port
+from cachexport.testing.services.process import program, running
 from cachexport.transfer.probe import Finding, Outcome
 
 if TYPE_CHECKING:

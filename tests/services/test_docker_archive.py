@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import pytest
 from support import caches
 from support.images import CREATED, MadeImage, make_image, tar_layer
-from support.services.process import environment, program
 
 from cachexport.content.verify import read_blob
 from cachexport.image import open_docker_archive, parse_history, save_docker_archive
 from cachexport.image.config import read_diff_ids
+from cachexport.testing.services.process import environment, program
 
 if TYPE_CHECKING:
     from support.services.dockerd import Dockerd

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import pytest
 from support.images import MadeImage, make_image, make_index, tar_layer
 from support.services.exports import MAX, hasten, noise, push
-from support.services.process import environment, program
 
 from cachexport import BuildResult, ImageExporter, Remote, append_image
 from cachexport.api.images import OpenedImage, image_puller, open_image, pull_image, push_image
@@ -22,6 +21,7 @@ from cachexport.image import read_config, select_image
 from cachexport.oci.descriptor import Platform
 from cachexport.oci.reference import Reference
 from cachexport.store import Store
+from cachexport.testing.services.process import environment, program
 from cachexport.transfer.images.append import Addition
 from cachexport.transfer.images.output import parse_output
 

@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support.caches import FOLDER
-from support.services import ports
 from support.services.client import Answer, ask
 from support.services.logins import ALICE, READER, Login
-from support.services.ports import answers, free_port
-from support.services.process import ServiceFailed, program, running
 from support.services.push import PushFailed, push_blob, push_layout
 from support.services.registry import running_registry
 from support.services.token_server import SERVICE
+
+from cachexport.testing.services import ports
+from cachexport.testing.services.ports import answers, free_port
+from cachexport.testing.services.process import ServiceFailed, program, running
 
 if TYPE_CHECKING:
     from support.services.registry import Registry
@@ -32,7 +33,7 @@ TESTS = Path(__file__).parents[1]
 STARTER = """
 import sys
 from pathlib import Path
-from support.services.process import running
+from cachexport.testing.services.process import running
 with running(["sleep", "600"], Path(sys.argv[1]), lambda pid: True) as pid:
     print(pid, flush=True)
     sys.stdin.read()

@@ -10,8 +10,9 @@ from support.services.client import ask
 from support.services.faulty_proxy import EVERY_KIND, RESET_BEFORE, Failure, FaultyProxy
 from support.services.http_server import Server, serving
 from support.services.messages import Reply, Request
-from support.services.ports import free_port
 from support.services.push import push_blob
+
+from cachexport.testing.services.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support import caches
-from support.services.process import environment, program
 
 from cachexport import copy_cache
+from cachexport.testing.services.process import environment, program
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+from cachexport.objectlayout.backend import ObjectBackend, Store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cachexport.backends.s3.attrs import Connection, S3Export
+    from cachexport.backends.s3.attrs import Connection, S3Export, S3Import
     from cachexport.backends.s3.lifecycle import S3Expiry
     from cachexport.backends.s3.writing import Writing
-    from cachexport.objectlayout.blobs import Blobs
-    from cachexport.objectlayout.place import ObjectPlace
+    from cachexport.objectlayout.keys import Keys
     from cachexport.spec import Spec
-    from cachexport.transfer.ends import Backend, Source, Target
+    from cachexport.transfer.ends import Backend
     from cachexport.transfer.probe import Probe
 
+_Attrs = TypeVar("_Attrs", bound="S3Export | S3Import")
 
-class S3Backend:
+
+class S3Backend(ObjectBackend):
     """Makes sources and targets of `type=s3`. What they need is imported with the first."""
+
+    kind = "s3"
 
     def __init__(self, env: Mapping[str, str] = os.environ) -> None:
         self._env = env
@@ -31,56 +36,17 @@ class S3Backend:
 
         return S3Import, S3Export
 
-    def source(self, spec: Spec, /) -> Source:
-        """See Backend. Of several names the first is read, as BuildKit does."""
-        from cachexport.backends.s3.attrs import S3Export, S3Import
+    def open_store(self, attrs: S3Export | S3Import, /) -> Store:
+        """See ObjectBackend."""
+        from cachexport.backends.s3.attrs import S3Export
+        from cachexport.backends.s3.client import S3Client
+        from cachexport.backends.s3.connect import connect
         from cachexport.backends.s3.writing import Writing
-        from cachexport.objectlayout.source import ObjectSource
-        from cachexport.spec import known_attributes, read_attributes
 
-        attrs = read_attributes(S3Import, spec, ignored=known_attributes(S3Export))
-        return ObjectSource(self._blobs(attrs, Writing()), attrs.name[:1], attrs.digest)
-
-    def split(self, spec: Spec, /) -> tuple[Spec, ...]:
-        """See ManyNamed."""
-        from cachexport.spec.units import names
-
-        try:
-            several = names(spec.attrs.get("name", ""))
-        except ValueError:
-            return (spec,)
-        return tuple(replace(spec, attrs={**spec.attrs, "name": name}) for name in several)
-
-    def target(self, spec: Spec, /) -> Target:
-        """See Backend."""
-        from cachexport.backends.s3.attrs import S3Export, S3Import
-        from cachexport.objectlayout.target import ObjectTarget
-        from cachexport.spec import known_attributes, read_attributes
-
-        attrs = read_attributes(S3Export, spec, ignored=known_attributes(S3Import))
-        blobs = replace(self._blobs(attrs, _writing(attrs)), touch_refresh=attrs.touch_refresh)
-        return ObjectTarget(attrs, blobs, attrs.name[0], force=attrs.force)
-
-    def place(self, spec: Spec, /) -> ObjectPlace:
-        """See Keeping: all names below the prefix."""
-        from cachexport.backends.s3.attrs import S3Export, S3Import
-        from cachexport.objectlayout.place import ObjectPlace
-        from cachexport.spec import Spec, known_attributes, read_attributes
-
-        attrs = read_attributes(S3Export, spec, ignored=known_attributes(S3Import))
-        given = {key: value for key, value in spec.attrs.items() if key != "digest"}
-
-        def named(name: str, *, force: bool = False) -> Spec:
-            return Spec("s3", {**given, "name": name, **({"force": "true"} if force else {})})
-
-        content = replace(self._blobs(attrs, _writing(attrs)), touch_refresh=attrs.touch_refresh)
-        return ObjectPlace(content=content, root=attrs.prefix, source=named, target=named)
-
-    def name(self, spec: Spec, /) -> str | None:
-        """See Keeping. Of several names the first counts."""
-        if "digest" in spec.attrs:
-            return None
-        return spec.attrs.get("name", "buildkit").partition(";")[0]
+        attrs = self._settled(attrs)
+        writing = _writing(attrs) if isinstance(attrs, S3Export) else Writing()
+        client = S3Client(lambda: connect(attrs, attrs.region), attrs.bucket, attrs, writing)
+        return Store(client=client, keys=_keys(attrs), root=attrs.prefix)
 
     def expiry(self, spec: Spec, /) -> S3Expiry:
         """See Expiring."""
@@ -89,13 +55,11 @@ class S3Backend:
         from cachexport.backends.s3.lifecycle import S3Expiry
         from cachexport.spec import known_attributes, read_attributes
 
-        attrs = read_attributes(S3Export, spec, ignored=known_attributes(S3Import))
-        content = self._blobs(attrs, _writing(attrs))
-        region = attrs.region or self._env.get("AWS_REGION", "")
+        attrs = self._settled(read_attributes(S3Export, spec, ignored=known_attributes(S3Import)))
         return S3Expiry(
-            lambda: connect(attrs, region),
-            attrs.bucket or self._env.get("AWS_BUCKET", ""),
-            content.keys,
+            lambda: connect(attrs, attrs.region),
+            attrs.bucket,
+            _keys(attrs),
             attrs.prefix,
             attrs.touch_refresh,
         )
@@ -113,27 +77,27 @@ class S3Backend:
             given = read_attributes(S3Import, spec, ignored=known_attributes(S3Export))
         else:
             given = read_attributes(S3Export, spec)
-        bucket, region = self._env.get("AWS_BUCKET", ""), self._env.get("AWS_REGION", "")
-        attrs = replace(given, bucket=given.bucket or bucket, region=given.region or region)
+        attrs = self._settled(given)
         writing = _writing(attrs) if isinstance(attrs, S3Export) else Writing()
-        return S3Probe(Desk(attrs, writing), attrs, self._blobs(attrs, writing).keys)
+        return S3Probe(Desk(attrs, writing), attrs, _keys(attrs))
 
-    def _blobs(self, attrs: Connection, writing: Writing) -> Blobs:
-        from cachexport.backends.s3.client import S3Client
-        from cachexport.backends.s3.connect import connect
+    def _settled(self, attrs: _Attrs) -> _Attrs:
+        """Put in what the environment says where nothing else does."""
         from cachexport.errors import InvalidAttr
-        from cachexport.objectlayout.blobs import Blobs
-        from cachexport.objectlayout.keys import Keys
 
         bucket = attrs.bucket or self._env.get("AWS_BUCKET", "")
         if not bucket:
             raise InvalidAttr("bucket", "type=s3 needs bucket=, or $AWS_BUCKET")
         region = attrs.region or self._env.get("AWS_REGION", "")
-        keys = Keys(
-            blobs=attrs.prefix + attrs.blobs_prefix, names=attrs.prefix + attrs.manifests_prefix
-        )
-        client = S3Client(lambda: connect(attrs, region), bucket, attrs, writing)
-        return Blobs(client=client, keys=keys)
+        return replace(attrs, bucket=bucket, region=region)
+
+
+def _keys(attrs: Connection) -> Keys:
+    from cachexport.objectlayout.keys import Keys
+
+    return Keys(
+        blobs=attrs.prefix + attrs.blobs_prefix, names=attrs.prefix + attrs.manifests_prefix
+    )
 
 
 def _writing(attrs: S3Export) -> Writing:

@@ -8,7 +8,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from support.services.process import program
+from cachexport.testing.services.process import program
 
 TOOL = Path(__file__).parents[2] / "wire" / "caches" / "dockerfiles" / "tool.c"
 DOCKERFILE = """\

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from support.machine import lacking
+from cachexport.testing.services.machine import lacking
+from cachexport.testing.services.process import environment, program, running
 from support.services.builds import BuildLog
-from support.services.process import environment, program, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -9,8 +9,8 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from support.services.ports import answers, free_port
-from support.services.process import running
+from cachexport.testing.services.ports import answers, free_port
+from cachexport.testing.services.process import running
 from support.services.s3 import S3, AccessKey, connected
 
 if TYPE_CHECKING:

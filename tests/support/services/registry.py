@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from support.services.ports import answers, free_port
-from support.services.process import program, running
+from cachexport.testing.services.ports import answers, free_port
+from cachexport.testing.services.process import program, running
 from support.services.token_server import ISSUER, SERVICE
 
 if TYPE_CHECKING:

@@ -8,13 +8,13 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from support.machine import lacking
 from unit.local.rig import REPO, described, expect, process, put, reader, tree
 
 from cachexport.backends.local.ingest import LayoutIngester
 from cachexport.backends.local.layout import Layout
 from cachexport.backends.local.staging import STALE_AFTER
 from cachexport.errors import Conflict, FailedPrecondition
+from cachexport.testing.services.machine import lacking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

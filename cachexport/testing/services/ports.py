@@ -20,6 +20,7 @@ def free_port() -> int:
 
 
 def answers(port: int) -> bool:
+    """Tell whether something listens on a port of this machine."""
     with socket.socket() as connection:
         return connection.connect_ex(("127.0.0.1", port)) == 0
 

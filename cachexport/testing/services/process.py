@@ -10,7 +10,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from support.machine import lacking
+from cachexport.testing.services.machine import lacking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -51,12 +51,13 @@ def running(
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Give the environment of a program that is told nothing of ours."""
     return {"PATH": SEARCH_PATH, **(extra or {})}
 
 
 def _start(argv: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
     with log.open("ab") as output:
-        return subprocess.Popen(
+        return subprocess.Popen(  # noqa: S603 - what tests run
             [program("setpriv"), "--pdeathsig", "KILL", *GUARD, str(os.getpid()), *argv],
             stdin=subprocess.DEVNULL,
             stdout=output,

@@ -1,0 +1,122 @@
+"""A backend over any store of objects: it has to say only how the store is opened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cachexport.objectlayout.blobs import Blobs
+    from cachexport.objectlayout.client import ObjectClient
+    from cachexport.objectlayout.keys import Keys
+    from cachexport.objectlayout.place import ObjectPlace
+    from cachexport.spec import Spec
+    from cachexport.transfer.ends import Source, Target
+    from cachexport.transfer.probe import Probe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """A store as a specification names it. Nothing has been asked of it yet."""
+
+    client: ObjectClient
+    keys: Keys
+    root: str = ""
+    """What the keys of blobs and of names begin with."""
+
+
+class ObjectBackend:
+    """A Backend, with all that is optional, over what `open_store` opens.
+
+    A subclass gives `kind`, `attributes` and `open_store`; it imports what it needs in these, so
+    that a command which does not use it does not wait for it.
+    """
+
+    kind: ClassVar[str]
+    """What stands after `type=`."""
+    reads_all_names: ClassVar[bool] = False
+    """Whether a source of several names is all of them, else it is the first."""
+
+    def attributes(self) -> tuple[type, type]:
+        """See Described. The classes have the fields of ObjectImport and of ObjectExport."""
+        raise NotImplementedError
+
+    def open_store(self, attrs: Any, /) -> Store:
+        """Give the store that attributes of either class name. Raises InvalidAttr."""
+        raise NotImplementedError
+
+    def source(self, spec: Spec, /) -> Source:
+        """See Backend."""
+        from cachexport.objectlayout.source import ObjectSource
+
+        attrs = self._read(spec, as_target=False)
+        names = attrs.name if self.reads_all_names else attrs.name[:1]
+        return ObjectSource(_blobs(self.open_store(attrs)), names, attrs.digest)
+
+    def target(self, spec: Spec, /) -> Target:
+        """See Backend."""
+        from cachexport.objectlayout.target import ObjectTarget
+
+        attrs = self._read(spec, as_target=True)
+        blobs = _blobs(self.open_store(attrs), attrs.touch_refresh)
+        return ObjectTarget(attrs, blobs, attrs.name[0], force=attrs.force)
+
+    def split(self, spec: Spec, /) -> tuple[Spec, ...]:
+        """See ManyNamed."""
+        from cachexport.spec.units import names
+
+        try:
+            several = names(spec.attrs.get("name", ""))
+        except ValueError:
+            return (spec,)
+        return tuple(replace(spec, attrs={**spec.attrs, "name": name}) for name in several)
+
+    def place(self, spec: Spec, /) -> ObjectPlace:
+        """See Keeping: all names of the store."""
+        from cachexport.objectlayout.place import ObjectPlace
+
+        given = {key: value for key, value in spec.attrs.items() if key != "digest"}
+        attrs = self._read(replace(spec, attrs=given), as_target=True)
+        store = self.open_store(attrs)
+
+        def named(name: str, *, force: bool = False) -> Spec:
+            return replace(spec, attrs=_named(given, name, force))
+
+        content = _blobs(store, attrs.touch_refresh)
+        return ObjectPlace(content=content, root=store.root, source=named, target=named)
+
+    def name(self, spec: Spec, /) -> str | None:
+        """See Keeping. Of several names the first counts."""
+        if "digest" in spec.attrs:
+            return None
+        return spec.attrs.get("name", "buildkit").partition(";")[0]
+
+    def probe(self, spec: Spec, /) -> Probe:
+        """See Probing. What names a digest is a source."""
+        from cachexport.objectlayout.probe import ObjectProbe
+        from cachexport.objectlayout.probe_trial import Trial
+
+        attrs = self._read(spec, as_target="digest" not in spec.attrs)
+        digest, force = getattr(attrs, "digest", None), getattr(attrs, "force", False)
+        blobs = _blobs(self.open_store(attrs))
+        return ObjectProbe(Trial(blobs=blobs, names=attrs.name, digest=digest, force=force))
+
+    def _read(self, spec: Spec, *, as_target: bool) -> Any:
+        from cachexport.spec import known_attributes, read_attributes
+
+        source, target = self.attributes()
+        meant, other = (target, source) if as_target else (source, target)
+        return read_attributes(meant, spec, ignored=known_attributes(other))
+
+
+def _blobs(store: Store, touch_refresh: float | None = None) -> Blobs:
+    from cachexport.objectlayout.blobs import Blobs
+
+    blobs = Blobs(client=store.client, keys=store.keys)
+    return blobs if touch_refresh is None else replace(blobs, touch_refresh=touch_refresh)
+
+
+def _named(attrs: Mapping[str, str], name: str, force: bool) -> dict[str, str]:
+    return {**attrs, "name": name, **({"force": "true"} if force else {})}
