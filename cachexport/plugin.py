@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from cachexport.objectlayout.blobs import Blobs
     from cachexport.objectlayout.client import ABSENT, ObjectClient, Page, Stored
     from cachexport.objectlayout.keys import Keys
-    from cachexport.objectlayout.place import ObjectPlace
+    from cachexport.objectlayout.place import ListedPlace, ObjectPlace
     from cachexport.objectlayout.source import ObjectSource
     from cachexport.objectlayout.target import ObjectTarget
     from cachexport.oci.descriptor import Descriptor
@@ -81,7 +81,7 @@ _NAMES = {
     "objectlayout.blobs": ("Blobs",),
     "objectlayout.client": ("ABSENT", "ObjectClient", "Page", "Stored"),
     "objectlayout.keys": ("Keys",),
-    "objectlayout.place": ("ObjectPlace",),
+    "objectlayout.place": ("ListedPlace", "ObjectPlace"),
     "objectlayout.source": ("ObjectSource",),
     "objectlayout.target": ("ObjectTarget",),
     "oci.descriptor": ("Descriptor",),
@@ -132,6 +132,7 @@ __all__ = [
     "Ingester",
     "Keeping",
     "Keys",
+    "ListedPlace",
     "ManyNamed",
     "Needs",
     "ObjectBackend",

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from cachexport.objectlayout.blobs import Blobs
     from cachexport.objectlayout.client import ObjectClient
     from cachexport.objectlayout.keys import Keys
-    from cachexport.objectlayout.place import ObjectPlace
+    from cachexport.objectlayout.place import ListedPlace
     from cachexport.spec import Spec
     from cachexport.transfer.ends import Source, Target
     from cachexport.transfer.probe import Probe
@@ -25,6 +25,8 @@ class Store:
     keys: Keys
     root: str = ""
     """What the keys of blobs and of names begin with."""
+    sweeps: bool = True
+    """Whether it tells when objects were written, can make them young and delete them."""
 
 
 class ObjectBackend:
@@ -73,9 +75,9 @@ class ObjectBackend:
             return (spec,)
         return tuple(replace(spec, attrs={**spec.attrs, "name": name}) for name in several)
 
-    def place(self, spec: Spec, /) -> ObjectPlace:
-        """See Keeping: all names of the store."""
-        from cachexport.objectlayout.place import ObjectPlace
+    def place(self, spec: Spec, /) -> ListedPlace:
+        """See Keeping: all names of the store. Blobs are swept where the store allows that."""
+        from cachexport.objectlayout.place import ListedPlace, ObjectPlace
 
         given = {key: value for key, value in spec.attrs.items() if key != "digest"}
         attrs = self._read(replace(spec, attrs=given), as_target=True)
@@ -85,7 +87,8 @@ class ObjectBackend:
             return replace(spec, attrs=_named(given, name, force))
 
         content = _blobs(store, attrs.touch_refresh)
-        return ObjectPlace(content=content, root=store.root, source=named, target=named)
+        made = ObjectPlace if store.sweeps else ListedPlace
+        return made(content=content, root=store.root, source=named, target=named)
 
     def name(self, spec: Spec, /) -> str | None:
         """See Keeping. Of several names the first counts."""

@@ -30,8 +30,8 @@ _AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ObjectPlace:
-    """A Place and Sweepable over a store. `root` is what the keys of blobs and names share."""
+class ListedPlace:
+    """A Place over a store. `root` is what the keys of blobs and names share."""
 
     content: Blobs
     root: str
@@ -42,16 +42,6 @@ class ObjectPlace:
     def title(self) -> str:
         """See Place."""
         return f"{self._client.place}/{self._keys.names}"
-
-    @property
-    def storage(self) -> str:
-        """See Sweepable."""
-        return f"{self._client.place}/{self._keys.blobs}"
-
-    @property
-    def shortest_grace(self) -> float:
-        """See Sweepable. An export counts on a younger blob without touching it."""
-        return self.content.touch_refresh
 
     def entries(self) -> list[Entry]:
         """See Place."""
@@ -82,6 +72,69 @@ class ObjectPlace:
         """See Place."""
         errors = map_parallel(self._withdraw, entries, self._client.parallelism)
         return {entry.name: error for entry, error in zip(entries, errors, strict=True) if error}
+
+    def close(self) -> None:
+        """See Place."""
+        self._client.close()
+
+    @property
+    def _client(self) -> ObjectClient:
+        return self.content.client
+
+    @property
+    def _keys(self) -> Keys:
+        return self.content.keys
+
+    def _withdraw(self, entry: Entry) -> CachexportError | None:
+        """Delete a name. A store may not know conditions, so it is looked at right before."""
+        client, key = self._client, self._keys.name(entry.name)
+        try:
+            now = client.head(key)
+            was = now.modified if entry.modified is None else entry.modified
+            if now.version != entry.version or now.modified >= was + 1:  # in whole seconds
+                return Outdated(f"somebody else wrote {client.place}/{key} meanwhile")
+            client.delete(key, version=entry.version)
+        except NotFound:
+            return None
+        except Outdated as error:
+            return None if self._is_gone(key) else error
+        except CachexportError as error:
+            return error
+        return None
+
+    def _is_gone(self, key: str) -> bool:
+        # A deletion whose answer is lost is sent again: some stores say then that it is outdated.
+        try:
+            self._client.head(key)
+        except NotFound:
+            return True
+        except CachexportError:
+            return False
+        return False
+
+    def _is_name(self, stored: Stored) -> bool:
+        # Some tools leave an empty object in place of a folder.
+        is_folder = stored.key.endswith("/") and not stored.size
+        return not is_folder and self._keys.digest(stored.key) is None
+
+    def _entry(self, stored: Stored) -> Entry:
+        name = stored.key.removeprefix(self._keys.names)
+        return Entry(name=name, version=stored.version, modified=stored.modified)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectPlace(ListedPlace):
+    """One that is Sweepable: its store tells when blobs were written, and makes them young."""
+
+    @property
+    def storage(self) -> str:
+        """See Sweepable."""
+        return f"{self._client.place}/{self._keys.blobs}"
+
+    @property
+    def shortest_grace(self) -> float:
+        """See Sweepable. An export counts on a younger blob without touching it."""
+        return self.content.touch_refresh
 
     def now(self) -> float:
         """See Sweepable."""
@@ -143,54 +196,6 @@ class ObjectPlace:
         keys = [self._keys.blob(digest) for digest in digests]
         for start in range(0, len(keys), _AT_ONCE):
             self._client.delete_all(keys[start : start + _AT_ONCE])
-
-    def close(self) -> None:
-        """See Place."""
-        self._client.close()
-
-    @property
-    def _client(self) -> ObjectClient:
-        return self.content.client
-
-    @property
-    def _keys(self) -> Keys:
-        return self.content.keys
-
-    def _withdraw(self, entry: Entry) -> CachexportError | None:
-        """Delete a name. A store may not know conditions, so it is looked at right before."""
-        client, key = self._client, self._keys.name(entry.name)
-        try:
-            now = client.head(key)
-            was = now.modified if entry.modified is None else entry.modified
-            if now.version != entry.version or now.modified >= was + 1:  # in whole seconds
-                return Outdated(f"somebody else wrote {client.place}/{key} meanwhile")
-            client.delete(key, version=entry.version)
-        except NotFound:
-            return None
-        except Outdated as error:
-            return None if self._is_gone(key) else error
-        except CachexportError as error:
-            return error
-        return None
-
-    def _is_gone(self, key: str) -> bool:
-        # A deletion whose answer is lost is sent again: some stores say then that it is outdated.
-        try:
-            self._client.head(key)
-        except NotFound:
-            return True
-        except CachexportError:
-            return False
-        return False
-
-    def _is_name(self, stored: Stored) -> bool:
-        # Some tools leave an empty object in place of a folder.
-        is_folder = stored.key.endswith("/") and not stored.size
-        return not is_folder and self._keys.digest(stored.key) is None
-
-    def _entry(self, stored: Stored) -> Entry:
-        name = stored.key.removeprefix(self._keys.names)
-        return Entry(name=name, version=stored.version, modified=stored.modified)
 
     def _blob(self, stored: Stored) -> StoredBlob | None:
         digest = self._keys.digest(stored.key)
