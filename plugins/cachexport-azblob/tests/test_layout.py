@@ -259,7 +259,7 @@ def test_doctor_finds_nothing_to_change(azurite: Azurite, container: str) -> Non
 def test_the_place_of_buildkits_exports_is_looked_after(azurite: Azurite, container: str) -> None:
     put_buildkits(azurite, container, "team/")
     azurite.put(container, f"team/blobs/{Digest.of(b'old')}", b"old")
-    argv = [sys.executable, "-m", "cachexport", "prune", "--keep-name", "main", "--max-age", "0s"]
+    argv = [sys.executable, "-m", "cachexport", "prune", "--keep-name", "main", "--keep-last", "0"]
     for more in ([], ["--yes"]):
         done = subprocess.run(
             [*argv, *more, azurite.spec(container, "prefix=team")],
