@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cachexport.chains import BlobSource, Remote
 from cachexport.content.memory import MemoryContent
 from cachexport.envelope.inline import KEY, encode_inline
-from cachexport.errors import WireFormat
 from cachexport.image import (
     encode_image_manifest,
     normalise_history,
@@ -17,10 +15,9 @@ from cachexport.image import (
     patch_config,
     read_config,
 )
-from cachexport.image.config import read_diff_ids
+from cachexport.image.layers import told_layers
 from cachexport.oci import mediatype, rawjson
-from cachexport.oci.descriptor import UNCOMPRESSED, Descriptor
-from cachexport.oci.digest import Digest
+from cachexport.oci.descriptor import Descriptor
 from cachexport.transfer.prepare import LayerProvider
 
 if TYPE_CHECKING:
@@ -55,18 +52,7 @@ def read_base(provider: Provider, image: Image) -> Base:
     Raises WireFormat for a config that is none, or is of other layers; and as `read_blob` does.
     """
     config = read_config(provider, image)
-    diff_ids = read_diff_ids(config)
-    if len(diff_ids) != len(image.layers):
-        raise WireFormat(
-            f"the config {image.config.digest} tells of {len(diff_ids)} layers, "
-            f"the manifest {image.descriptor.digest} of {len(image.layers)}",
-        )
-    layers = [
-        dataclasses.replace(
-            layer, annotations={**layer.annotations, UNCOMPRESSED: Digest.parse(diff_id)}
-        )
-        for layer, diff_id in zip(image.layers, diff_ids, strict=True)
-    ]
+    layers = told_layers(image, config)
     return Base(config=config, top=Remote(layers, provider) if layers else None)
 
 
