@@ -82,7 +82,7 @@ class Root:
         """
         fd, above = self._walk(path)
         try:
-            self._keep_time(above, fd)
+            self._keep(above, fd)
             yield Spot(fd, path[-1], (*above, path[-1]))
         finally:
             os.close(fd)
@@ -110,7 +110,7 @@ class Root:
             return not spared(spot.path) and self._unlink(spot)
         fd = os.open(spot.name, _DIRECTORY, dir_fd=spot.fd)
         try:
-            self._keep_time(spot.path, fd)
+            self._keep(spot.path, fd)
             is_empty = self.clear(fd, spot.path, spared)
         finally:
             os.close(fd)
@@ -141,9 +141,15 @@ class Root:
         self._times.clear()
         self._modes.clear()
 
-    def _keep_time(self, path: Path, fd: int) -> None:
-        if path not in self._times:
-            self._times[path] = os.fstat(fd).st_mtime_ns
+    def _keep(self, path: Path, fd: int) -> None:
+        """Let something be done in a directory that is what it was afterwards."""
+        if path in self._times:
+            return
+        status = os.fstat(fd)
+        self._times[path] = status.st_mtime_ns
+        if not status.st_mode & stat.S_IWUSR and os.geteuid() == status.st_uid:
+            self._modes.setdefault(path, stat.S_IMODE(status.st_mode))
+            os.fchmod(fd, stat.S_IMODE(status.st_mode) | stat.S_IRWXU)
 
     def _unlink(self, spot: Spot) -> bool:
         os.unlink(spot.name, dir_fd=spot.fd)
@@ -188,7 +194,7 @@ class Root:
         return fd
 
     def _make(self, fd: int, above: Path, name: str) -> None:
-        self._keep_time(above, fd)
+        self._keep(above, fd)
         os.mkdir(name, _PARENT_MODE, dir_fd=fd)
         os.chmod(name, _PARENT_MODE, dir_fd=fd)
         self._times[(*above, name)] = 0

@@ -49,9 +49,11 @@ class Writable(abc.ABC):
         policy: Policy | None = None,
         compression: Compression = Compression.GZIP,
         level: int | None = None,
+        lease: str = "",
     ) -> Descriptor | None:
         """Put the layer of what changed into the store, held by the lease; None: nothing changed.
 
+        Another `lease` than that of the directory can be given.
         Its diff ID is in the annotations. Nothing may be mounted in the directory, nor write to
         it meanwhile. It can be changed and committed again, which makes a layer of all changes.
         Raises as `diff_layer` does, FailedPrecondition after `release` and for a lease that lives
@@ -59,7 +61,7 @@ class Writable(abc.ABC):
         """
         if self._is_released:
             raise FailedPrecondition(f"{self.root} is released; commit it before")
-        content = self._store.content.under(self._lease)
+        content = self._store.content.under(lease or self._lease)
         with translated("read", self.root):
             found = self._changes(policy or Policy())
         return store_changes(content, found, self.root, compression, level) if found else None

@@ -58,7 +58,7 @@ def select_image(provider: Provider, root: Descriptor, platform: Platform | None
     if platform is None:
         raise InvalidInputError(f"{root.digest} has images for {known}; say for which platform")
     for desc, its in zip(found, platforms, strict=True):
-        if _is_for(its, platform):
+        if is_for(its, platform):
             return read_image(provider, desc)
     raise NotFound(f"{root.digest} has no image for {platform}, but for {known}")
 
@@ -140,7 +140,8 @@ def _is_about_another(desc: Descriptor) -> bool:
     return desc.platform is not None and desc.platform.os == desc.platform.architecture == _UNKNOWN
 
 
-def _is_for(found: Platform, wanted: Platform) -> bool:
+def is_for(found: Platform, wanted: Platform) -> bool:
+    """Say whether what is for one platform is for another one too."""
     same = _machine(found) == _machine(wanted)
     return same and wanted.os_version in ("", found.os_version)
 

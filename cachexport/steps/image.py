@@ -10,9 +10,9 @@ from cachexport.content.memory import MemoryContent
 from cachexport.envelope.inline import encode_inline
 from cachexport.image import encode_image_manifest, read_config
 from cachexport.image.extend import extend_config
+from cachexport.image.layers import told_layers
 from cachexport.oci import mediatype
 from cachexport.oci.descriptor import Descriptor
-from cachexport.transfer.images.convert import described_layers
 from cachexport.transfer.prepare import LayerProvider
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def read_base(provider: Provider, image: Image) -> Base:
     Raises WireFormat for a config that is none, or is of other layers; and as `read_blob` does.
     """
     config = read_config(provider, image)
-    layers = described_layers(image, config)
+    layers = told_layers(image, config)
     return Base(config=config, top=Remote(layers, provider) if layers else None)
 
 

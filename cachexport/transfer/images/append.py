@@ -16,6 +16,7 @@ from cachexport.errors import InvalidInputError
 from cachexport.files.blobfile import BlobReader, open_regular
 from cachexport.image.extend import extend_config
 from cachexport.image.history import HistoryEntry
+from cachexport.image.layers import told_layers
 from cachexport.image.manifest import encode_image_manifest
 from cachexport.image.settings import change_settings
 from cachexport.layer.blocks import BlockReader, read_full
@@ -24,7 +25,6 @@ from cachexport.layer.convert import store_layer
 from cachexport.oci import mediatype
 from cachexport.oci.compression import Compression
 from cachexport.oci.descriptor import Descriptor
-from cachexport.transfer.images.convert import described_layers
 from cachexport.transfer.progress import silent, step
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class Base:
     def of(cls, image: Image, config: bytes) -> Base:
         """Give an image whose config is at hand. Raises WireFormat where the two do not match."""
         is_oci = image.manifest.media_type == mediatype.OCI_MANIFEST
-        layers = described_layers(image, config)
+        layers = told_layers(image, config)
         return cls(config=config, layers=layers, oci_mediatypes=is_oci)
 
 

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cachexport.content.copy import ingest_bytes
-from cachexport.errors import InvalidDigest, WireFormat
-from cachexport.image.config import read_diff_ids
+from cachexport.image.layers import told_layers
 from cachexport.image.manifest import change_manifest
 from cachexport.image.select import read_config
 from cachexport.layer.convert import convert_layer
 from cachexport.oci import mediatype
 from cachexport.oci.compression import Compression
-from cachexport.oci.descriptor import UNCOMPRESSED
-from cachexport.oci.digest import Digest
 from cachexport.transfer.parallel import map_parallel
 from cachexport.transfer.progress import silent, step
 
@@ -56,7 +52,7 @@ def convert_image(
     put there. Raises as `convert_layer` does: Integrity, above all, for a layer that is not the
     one that the config tells of.
     """
-    layers = described_layers(image, read_config(provider, image))
+    layers = list(told_layers(image, read_config(provider, image)))
     compression = changes.compression
     if compression is not None:
 
@@ -80,17 +76,3 @@ def convert_image(
 def _differs(desc: Descriptor, compression: Compression) -> bool:
     is_foreign = mediatype.is_foreign(desc.media_type)
     return not is_foreign and Compression.of(desc.media_type) is not compression
-
-
-def described_layers(image: Image, config: bytes) -> list[Descriptor]:
-    """Give the layers with the diff IDs that the config tells, if it tells of all."""
-    diff_ids = read_diff_ids(config)
-    if len(diff_ids) != len(image.layers):
-        problem = f"it has {len(image.layers)} layers and {len(diff_ids)} diff IDs"
-        raise WireFormat(f"the image {image.descriptor.digest}: {problem}")
-    layers = list(image.layers)
-    for number, (desc, text) in enumerate(zip(image.layers, diff_ids, strict=True)):
-        with suppress(InvalidDigest):
-            told = {**desc.annotations, UNCOMPRESSED: Digest.parse(text)}
-            layers[number] = replace(desc, annotations=told)
-    return layers

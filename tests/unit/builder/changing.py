@@ -39,7 +39,7 @@ def inside(path: bytes, more: int) -> bytes:
     """Give a name in a directory, or beside what is none: an old or a new one."""
     folder = path if is_folder(path) else os.path.dirname(path)
     old = sorted(os.listdir(folder))
-    return os.path.join(folder, ([*old, b"new1", b"new2"])[more % (len(old) + 2)])
+    return os.path.join(folder, [*old, b"new1", b"new2"][more % (len(old) + 2)])
 
 
 def is_folder(path: bytes) -> bool:

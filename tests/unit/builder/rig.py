@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import hashlib
 import io
 import os
 import stat
 import tarfile
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from cachexport.builder import unpack_layer
+from cachexport.content.copy import ingest_bytes
 from cachexport.content.memory import MemoryContent
 from cachexport.layer.convert import open_layer
 from cachexport.oci import mediatype
-from cachexport.oci.descriptor import Descriptor
+from cachexport.oci.descriptor import UNCOMPRESSED, Descriptor
+from cachexport.oci.digest import Digest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from cachexport.content.protocols import Ingester
 
 Entry = tuple[tarfile.TarInfo, bytes]
 
@@ -116,3 +123,30 @@ def entries(content: MemoryContent, desc: Descriptor) -> list[tarfile.TarInfo]:
 
 def named(content: MemoryContent, desc: Descriptor) -> list[str]:
     return [entry.name for entry in entries(content, desc)]
+
+
+@contextmanager
+def as_nobody(place: Path) -> Iterator[None]:
+    """Have no rights in the block, but own `place`; whoever has none anyway goes on."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.chown(place, 65534, 65534)
+    os.setegid(65534)
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+
+
+def put_layer(content: Ingester, *entries: Entry) -> Descriptor:
+    """Put a layer into some content, and give its descriptor, which tells its diff ID."""
+    raw = archive(*entries)
+    blob = gzip.compress(raw, mtime=0)
+    found = {UNCOMPRESSED: Digest.of(raw)}
+    plain = Descriptor.of(blob, mediatype.OCI_LAYER_GZIP)
+    desc = dataclasses.replace(plain, annotations=found)
+    ingest_bytes(content, desc, blob)
+    return desc

@@ -1,0 +1,26 @@
+"""What Docker's classic builder asks of whoever keeps its images and layers.
+
+::
+
+    builder = ClassicBuilder(store, snapshots, puller, platform=parse_platform("amd64"))
+    base, below = builder.get_image_and_releasable_layer("debian:13")
+    with below, below.new_rw_layer() as work:
+        (work.root / "hello").write_text("world")
+        with work.commit() as layer:
+            image = builder.create_image(base.config, base, layer)
+"""
+
+from cachexport.builder.classic.builder import ClassicBuilder
+from cachexport.builder.classic.images import DANGLING, PARENT, ClassicImage
+from cachexport.builder.classic.layers import EMPTY, LABEL, ReleasableLayer, WritableLayer
+
+__all__ = [
+    "DANGLING",
+    "EMPTY",
+    "LABEL",
+    "PARENT",
+    "ClassicBuilder",
+    "ClassicImage",
+    "ReleasableLayer",
+    "WritableLayer",
+]
