@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from cachexport.api.answers import raise_failures
 from cachexport.api.ends import named, open_source, open_targets
-from cachexport.api.images import LEASE_SECONDS, OpenedImage, open_image
+from cachexport.api.images import OpenedImage, open_image
 from cachexport.api.moving import export_chains
 from cachexport.api.outputs import output_image
 from cachexport.builder import PullPolicy, Rights, Snapshots
@@ -27,6 +27,7 @@ from cachexport.steps.image import Base, read_base
 from cachexport.steps.workshop import Workshop
 from cachexport.store import Store
 from cachexport.store.home import home_store
+from cachexport.store.leases import DAY
 from cachexport.transfer.prepare import merge_caches
 from cachexport.transfer.progress import silent, step
 
@@ -83,7 +84,7 @@ def build(
     is_inline, targets = _targets(cache_to)
     with ExitStack() as stack:
         home = stack.enter_context(Store.open(store or home_store(os.environ), clock=clock))
-        lease = stack.enter_context(home.leases.held(labels=_LABELS, seconds=LEASE_SECONDS))
+        lease = stack.enter_context(home.leases.held(labels=_LABELS, seconds=DAY))
         rights = Rights.of_process()
         workshop = Workshop(
             store=home,

@@ -11,6 +11,7 @@ from cachexport.api.ends import open_source
 from cachexport.errors import InvalidInputError, PluginError
 from cachexport.plugins import find_backend
 from cachexport.spec import Spec, parse_spec
+from cachexport.store.leases import DAY
 from cachexport.transfer.images.ends import ImageBackend, ImageSource
 from cachexport.transfer.progress import silent, step
 
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from cachexport.transfer.images.ends import ImageTarget
     from cachexport.transfer.images.pull import Puller
     from cachexport.transfer.progress import Progress
-
-LEASE_SECONDS = 24 * 3600.0
-"""How long a lease lasts whose process was killed. What takes longer fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +93,7 @@ def pull_image(
     source = _image_source(spec)
     with (
         closing(source),
-        store.leases.held(seconds=LEASE_SECONDS) as lease,
+        store.leases.held(seconds=DAY) as lease,
         step(progress, f"pulling image {named}"),
     ):
         return pull_named(

@@ -8,13 +8,15 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cachexport.api.images import LEASE_SECONDS, OpenedImage, push_image
+from cachexport.api.images import OpenedImage, push_image
 from cachexport.errors import InvalidInputError
 from cachexport.files.errors import translated
+from cachexport.image.names import DANGLING
 from cachexport.image.parts import Preferring
 from cachexport.image.select import select_image
 from cachexport.spec import Spec
 from cachexport.store import Store
+from cachexport.store.leases import DAY
 from cachexport.transfer.images.convert import convert_image
 from cachexport.transfer.images.output import (
     STDOUT,
@@ -34,9 +36,6 @@ if TYPE_CHECKING:
     from cachexport.oci.descriptor import Descriptor, Platform
     from cachexport.store import Contents
     from cachexport.transfer.progress import Progress
-
-DANGLING = "moby-dangling@"
-"""What the name of an image begins with that has no other; its digest follows."""
 
 
 def output_image(
@@ -77,7 +76,7 @@ def workspace(store: Store | None) -> Iterator[Contents]:
         if store is None:
             folder = stack.enter_context(_temporary())
             store = stack.enter_context(Store.open(folder, clock=time.time))
-        lease = stack.enter_context(store.leases.held(seconds=LEASE_SECONDS))
+        lease = stack.enter_context(store.leases.held(seconds=DAY))
         yield store.content.under(lease)
 
 
@@ -163,7 +162,7 @@ def _keep(
 ) -> Descriptor:
     if store is None:
         raise InvalidInputError("no store was given to write the image to")
-    with store.leases.held(seconds=LEASE_SECONDS) as lease:
+    with store.leases.held(seconds=DAY) as lease:
         content = store.content.under(lease)
         copied = copy_image(
             image.provider, image.descriptor, content, platform=platform, progress=progress

@@ -9,17 +9,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cachexport.api.images import LEASE_SECONDS, OpenedImage, open_image
-from cachexport.api.outputs import DANGLING, output_image, workspace
+from cachexport.api.images import OpenedImage, open_image
+from cachexport.api.outputs import output_image, workspace
 from cachexport.errors import FailedPrecondition, InvalidInputError, InvalidReference, NotFound
 from cachexport.image.archive.images import open_docker_archive
 from cachexport.image.config import empty_config
 from cachexport.image.inspect import inspect_images
+from cachexport.image.names import DANGLING
 from cachexport.image.parts import Preferring
 from cachexport.image.select import read_config, select_image
 from cachexport.image.settings import Settings
 from cachexport.oci.compression import Compression
 from cachexport.oci.reference import Reference
+from cachexport.store.leases import DAY
 from cachexport.transfer.images.append import Base, append_layers
 from cachexport.transfer.images.output import StoreOutput
 from cachexport.transfer.images.pull import copy_image
@@ -86,7 +88,7 @@ def open_stored(store: Store, image: Image) -> OpenedImage:
 
     Raises NotFound when it is there no longer.
     """
-    lease = store.leases.create(seconds=LEASE_SECONDS)
+    lease = store.leases.create(seconds=DAY)
     release = partial(_release, store, lease)
     try:
         store.leases.add(lease.id, image.target.digest)
@@ -151,7 +153,7 @@ def load_archive(path: Path | str, store: Store, *, progress: Progress = silent)
     """
     with (
         open_docker_archive(path) as archive,
-        store.leases.held(seconds=LEASE_SECONDS) as lease,
+        store.leases.held(seconds=DAY) as lease,
         step(progress, f"loading images of {path}"),
     ):
         content = store.content.under(lease)

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from cachexport.oci.descriptor import Descriptor
 
 
+DANGLING = "moby-dangling@"
+"""What the name of an image begins with that has no other; its digest follows."""
+
+
 def tagged(name: str) -> Reference:
     """Read the name that an image is to have. Raises InvalidReference, also for a digest."""
     reference = Reference.parse(name)

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
     Row = tuple[str, float, float | None]
 
+DAY = 24 * 3600.0
+"""Seconds that a lease lasts whose process was killed in the middle of its work. What takes longer
+than that fails."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:

@@ -11,8 +11,9 @@
 """
 
 from cachexport.builder.classic.builder import ClassicBuilder
-from cachexport.builder.classic.images import DANGLING, PARENT, ClassicImage
+from cachexport.builder.classic.images import PARENT, ClassicImage
 from cachexport.builder.classic.layers import EMPTY, LABEL, ReleasableLayer, WritableLayer
+from cachexport.image.names import DANGLING
 
 __all__ = [
     "DANGLING",

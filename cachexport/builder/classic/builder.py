@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from cachexport.builder.changes import Policy
 from cachexport.builder.classic.images import (
-    DANGLING,
     PARENT,
     ClassicImage,
     check_system,
@@ -21,6 +20,7 @@ from cachexport.content.copy import ingest_bytes
 from cachexport.errors import InvalidDigest, NotFound
 from cachexport.image.config import complete_config, read_platform
 from cachexport.image.manifest import encode_image_manifest
+from cachexport.image.names import DANGLING
 from cachexport.oci import mediatype
 from cachexport.oci.compression import Compression
 from cachexport.oci.descriptor import Descriptor

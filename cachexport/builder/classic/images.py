@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from cachexport.oci.reference import Reference
     from cachexport.store import Image, Store
 
-DANGLING = "moby-dangling@"
-"""What the names of images begin with that nobody has named; their digest follows."""
 PARENT = "org.mobyproject.image.parent"
 """Label of an image: the digest of the one that it was made of."""
 

@@ -15,6 +15,7 @@ from cachexport.image.manifest import encode_image_manifest
 from cachexport.image.names import tagged
 from cachexport.oci import mediatype
 from cachexport.oci.descriptor import Descriptor
+from cachexport.store.leases import DAY
 from cachexport.transfer.blobs import move_missing
 from cachexport.transfer.diff_ids import with_diff_ids
 from cachexport.transfer.images.result import BuildResult, Chosen, choose
@@ -36,9 +37,6 @@ if TYPE_CHECKING:
 CONFIG_DIGEST_KEY = "containerimage.config.digest"
 DIGEST_KEY = "containerimage.digest"
 NAME_KEY = "image.name"
-LEASE_SECONDS = 24 * 3600.0
-"""How long a lease lasts whose process was killed. An export that takes longer fails."""
-
 _NAME = "name"
 
 
@@ -137,7 +135,7 @@ class ImageExporter:
     @contextmanager
     def _leased(self) -> Iterator[Lease]:
         """Have a lease that stays unless the block fails."""
-        lease = self._store.leases.create(seconds=LEASE_SECONDS)
+        lease = self._store.leases.create(seconds=DAY)
         try:
             yield lease
         except BaseException:
