@@ -54,7 +54,7 @@ class _Walk:
     def _remove_one(self, pending: list[str]) -> list[str]:
         """Remove the last one; give what is to be removed next, and where is in `fd`."""
         name = pending.pop()
-        status = os.stat(name, dir_fd=self.fd, follow_symlinks=False)
+        status: os.stat_result = self._forced(os.lstat, name)
         if not stat.S_ISDIR(status.st_mode):
             self._forced(os.unlink, name)
             return pending
