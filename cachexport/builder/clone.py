@@ -52,11 +52,12 @@ def copy_attributes(
     """Give `target` the owner, mode, extended attributes and times that `source` has."""
     status = status or os.lstat(source)
     os.chown(target, status.st_uid, status.st_gid, follow_symlinks=False)
-    if not stat.S_ISLNK(status.st_mode):
-        os.chmod(target, stat.S_IMODE(status.st_mode))
+    # The mode may forbid the rest.
     for name in xattrs(source):
         value = os.getxattr(source, name, follow_symlinks=False)
         os.setxattr(target, name, value, follow_symlinks=False)
+    if not stat.S_ISLNK(status.st_mode):
+        os.chmod(target, stat.S_IMODE(status.st_mode))
     os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns), follow_symlinks=False)
 
 

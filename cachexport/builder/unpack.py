@@ -40,7 +40,8 @@ class Rights:
     """What whoever unpacks may do. Root may do all of it."""
 
     owners: bool = True
-    """Give files to the owners that the layer says; else all are of the process's own."""
+    """Give files to the owners that the layer says; else all are of the process's own, and have
+    no attributes that only root may set."""
     devices: bool = True
     """Make devices; else an entry of one is an error."""
 
@@ -158,17 +159,20 @@ class Unpacker:
             os.utime(spot.name, ns=times, dir_fd=spot.fd, follow_symlinks=False)
 
     def _set_attributes(self, handle: str, member: Member) -> None:
-        """Set owner, mode and extended attributes, in this order: each may clear the next."""
+        """Set owner, extended attributes and mode: each may clear or forbid what is before it."""
         if self._rights.owners:
             os.chown(handle, member.uid, member.gid, follow_symlinks=False)
+        self._set_xattrs(handle, member)
         if not member.issym():
             # What is there was just made here, or is a directory: no link is followed.
             os.chmod(handle, member.mode & _MODE | (stat.S_IRWXU if member.isdir() else 0))
+
+    def _set_xattrs(self, handle: str, member: Member) -> None:
         wanted = {name: v for name, v in member.xattrs.items() if not is_of_the_machine(name)}
         for name in set(xattrs(handle)) - wanted.keys():
             os.removexattr(handle, name, follow_symlinks=False)
         for name, value in wanted.items():
-            _set_xattr(handle, name, value)
+            _set_xattr(handle, name, value, is_root=self._rights.owners)
 
 
 def unpack(layer: Reader, place: pathlib.Path, rights: Rights, meter: Meter, name: str) -> None:
@@ -205,10 +209,13 @@ def _write(archive: tarfile.TarFile, member: Member, spot: Spot) -> None:
         os.close(fd)
 
 
-def _set_xattr(handle: str, name: str, value: bytes) -> None:
+def _set_xattr(handle: str, name: str, value: bytes, *, is_root: bool) -> None:
     try:
         os.setxattr(handle, name, value, follow_symlinks=False)
     except OSError as error:
-        if error.errno != errno.EOPNOTSUPP:
+        if error.errno == errno.EOPNOTSUPP:
+            _log.warning("the file system has no attribute %s; it is left out", name)
+        elif error.errno == errno.EPERM and not is_root:
+            _log.warning("only root may set the attribute %s; it is left out", name)
+        else:
             raise
-        _log.warning("the file system has no attribute %s; it is left out", name)

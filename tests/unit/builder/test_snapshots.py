@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 
 IS_ROOT = os.geteuid() == 0
 POLICY = Policy(latest=1_000_000)
+CAPABILITY = {
+    "SCHILY.xattr.security.capability": "\1\0\0\2" + "\0" * 16,
+    "SCHILY.xattr.user.mine": "value",
+}
 WAYS = [Way.OVERLAY, Way.COPY]
 
 
@@ -260,13 +264,19 @@ def test_a_user_who_may_nothing() -> None:
         lease = store.leases.create()
         content = store.content.under(lease)
         layers = [
-            put_layer(content, folder("shut", mode=0o555), entry("shut/in", b"x", mode=0)),
+            put_layer(
+                content,
+                folder("shut", mode=0o555),
+                entry("shut/in", b"x", mode=0),
+                entry("shut/ping", mode=0o444, pax_headers=CAPABILITY),
+            ),
             put_layer(content, entry("shut/more", b"y"), folder("shut/deep", mode=0o555)),
         ]
         snapshots = Snapshots.open(store)
         with snapshots.writable(layers, lease.id) as writable:
             shut = writable.root / "shut"
-            assert sorted(os.listdir(shut)) == ["deep", "in", "more"]
+            assert sorted(os.listdir(shut)) == ["deep", "in", "more", "ping"]
+            assert os.listxattr(shut / "ping") in ([], ["user.mine"])
             assert stat.S_IMODE(shut.stat().st_mode) == 0o555
             assert stat.S_IMODE((shut / "in").stat().st_mode) == 0
             assert writable.commit() is None

@@ -115,6 +115,22 @@ def test_a_store_of_a_newer_version_is_refused(tmp_path: Path) -> None:
         opened(tmp_path)
 
 
+def test_a_store_of_an_older_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        kept = put(store.content, b"kept")
+        store.images.create("kept", kept)
+    other = sqlite3.connect(tmp_path / "index.db")
+    other.executescript(
+        "DROP TRIGGER user_gone; DROP TABLE uses; DROP TABLE origins; DROP TABLE directories;"
+        "PRAGMA user_version = 1;"
+    )
+    other.close()
+    with opened(tmp_path) as store:
+        store.directories.make(store.leases.create().id).remove()
+        store.collect_garbage()
+        assert store.images.get("kept").target == kept
+
+
 def test_a_store_can_be_made_after_a_kill_in_the_middle(tmp_path: Path) -> None:
     (tmp_path / "blobs").mkdir()
     (tmp_path / "opening.lock").touch()
