@@ -61,8 +61,9 @@ class Addition:
         return cls(source=Path(source), destination="/" + destination if colon else None)
 
     def __str__(self) -> str:
-        where = self.destination or "/"
-        return f"ADD {self.source}" if self._is_archive else f"COPY {self.source} {where}"
+        # Its name alone: where it lies is another place on each machine.
+        name, where = self.source.name or self.source, self.destination or "/"
+        return f"ADD {name}" if self._is_archive else f"COPY {name} {where}"
 
     @property
     def _is_archive(self) -> bool:
