@@ -66,7 +66,7 @@ class ObjectClient(Protocol):
 
         With `following`, which the page before told, the listing goes on. That misses nothing;
         `after` may, in stores that list folder by folder and not in the order of the keys. One
-        request.
+        request. Raises FailedPrecondition where the store, or this login, can list nothing.
         """
 
     def read(self, key: str, /, *, start: int = 0) -> Reader:

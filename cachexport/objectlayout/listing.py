@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cachexport.errors import NotFound
+from cachexport.errors import FailedPrecondition, NotFound
 from cachexport.transfer.parallel import map_parallel
 
 if TYPE_CHECKING:
@@ -23,14 +23,17 @@ def find_stored(client: ObjectClient, prefix: str, keys: Collection[str]) -> dic
 
     A store lists many objects with one request but may have any number of them. Digests are
     spread evenly, so the first page tells how many pages there are: the rest is listed or asked
-    for one by one, whichever takes fewer requests.
+    for one by one, whichever takes fewer requests. So is all in a store that cannot be listed.
     """
     found: dict[str, Stored] = {}
     left = sorted(keys)
     after = left[0][:-1] if left else ""  # what comes before all that is wanted
     pages = 0.0
     while len(left) > max(pages, _FEW):
-        page = client.list_page(prefix, after=after)
+        try:
+            page = client.list_page(prefix, after=after)
+        except FailedPrecondition:
+            break
         found |= {item.key: item for item in page.objects if item.key in keys}
         if page.is_last or not page.objects:
             return found

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
 
 import pytest
 
+from cachexport.errors import FailedPrecondition
 from cachexport.objectlayout.listing import find_stored
 from cachexport.testing.memory import MemoryObjects
+
+if TYPE_CHECKING:
+    from cachexport.objectlayout.client import Page
 
 PREFIX = "blobs/"
 
@@ -68,3 +73,15 @@ def test_keys_that_are_no_digests_do_no_harm() -> None:
     client.replace(f"{PREFIX}other", b"", {}, version=None)
     keys = [key(number) for number in range(0, 200, 3)]
     assert set(find_stored(client, PREFIX, keys)) == {k for k in keys if k in client.objects}
+
+
+def test_each_is_asked_for_where_nothing_can_be_listed() -> None:
+    class Unlisted(MemoryObjects):
+        def list_page(self, prefix: str, /, *, after: str = "", following: str = "") -> Page:
+            raise FailedPrecondition("not with this login")
+
+    client = Unlisted()
+    for number in range(5):
+        client.replace(key(number), b"x", {}, version=None)
+    found = find_stored(client, PREFIX, {key(number) for number in range(10)})
+    assert found.keys() == {key(number) for number in range(5)}

@@ -1,0 +1,73 @@
+"""The tables of failures, walked."""
+
+from __future__ import annotations
+
+import pytest
+from azure.core import exceptions as azure
+from cachexport_gha.calls import Bucket
+from cachexport_gha.errors import CODES, TEMPORARY, WAITING, Expired, from_storage, refusal
+
+from cachexport.errors import AlreadyExists, Auth, BackendError, NotFound
+
+
+@pytest.mark.parametrize("code", sorted(CODES))
+def test_each_word_has_its_meaning(code: str) -> None:
+    error = refusal("write", "gha://x", 500, code)
+    assert type(error) is CODES[code]
+    assert code in str(error)
+
+
+@pytest.mark.parametrize("status", sorted(TEMPORARY))
+def test_some_statuses_may_pass(status: int) -> None:
+    error = refusal("write", "gha://x", status)
+    assert isinstance(error, BackendError)
+    assert error.temporary
+
+
+@pytest.mark.parametrize("code", sorted(WAITING))
+def test_some_words_may_pass(code: str) -> None:
+    error = refusal("write", "gha://x", 400, code)
+    assert isinstance(error, BackendError)
+    assert error.temporary
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(401, Auth), (403, Auth), (404, NotFound), (409, AlreadyExists)]
+)
+def test_statuses_without_a_word(status: int, kind: type[Exception]) -> None:
+    assert type(refusal("write", "gha://x", status)) is kind
+
+
+def test_what_the_storage_says() -> None:
+    def fails(error: azure.AzureError, status: int = 0) -> BackendError:
+        if status and isinstance(error, azure.HttpResponseError):
+            error.status_code = status
+        with pytest.raises(BackendError) as raised, from_storage("read", "gha://x/key"):
+            raise error
+        return raised.value
+
+    assert type(fails(azure.HttpResponseError("sig=secret"), 403)) is Expired
+    broken = fails(azure.ServiceResponseError("https://x?sig=secret"))
+    assert broken.temporary
+    assert "secret" not in str(broken)
+    assert fails(azure.HttpResponseError("x"), 503).temporary
+    assert not fails(azure.HttpResponseError("x"), 400).temporary
+
+
+def test_requests_drop_out_of_the_bucket_steadily() -> None:
+    clock, waits = [100.0], []
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        clock[0] += seconds
+
+    bucket = Bucket(now=lambda: clock[0], sleep=sleep)
+    for _ in range(60):
+        bucket.take()
+    assert waits == []
+    for _ in range(20):
+        bucket.take()
+    assert clock[0] == pytest.approx(101.0, abs=0.2)
+    bucket.pause(30)
+    bucket.take()
+    assert clock[0] == pytest.approx(131.0, abs=0.3)
