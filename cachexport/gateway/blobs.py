@@ -20,6 +20,7 @@ async def get(call: Call) -> Download:
         info = await call.soon(call.shelf.content.info, digest)
     except NotFound as error:
         raise blob_unknown(digest) from error
+    call.record.size = info.size
     part = wanted_part(call.request.headers.get("range"), info.size)
     return Download(
         content=call.shelf.content, digest=digest, part=part, executor=call.threads.short

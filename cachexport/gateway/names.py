@@ -65,6 +65,30 @@ class Single:
         return (self.repository, self.tag) if name == self.target else None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Below:
+    """All tags of one repository, as names that begin with the same one.
+
+    That is what tools need which push an image for each step, under a tag that they make up.
+    """
+
+    repository: str
+    target: str
+    """What the names begin with, before a slash."""
+
+    def name(self, repository: str, tag: str, /) -> str:
+        """See Naming."""
+        check(repository, tag)
+        if repository != self.repository:
+            raise InvalidReference(f"{repository} is not served here, {self.repository} is")
+        return f"{self.target}/{tag}"
+
+    def reference(self, name: str, /) -> tuple[str, str] | None:
+        """See Naming."""
+        start = f"{self.target}/"
+        return (self.repository, name.removeprefix(start)) if name.startswith(start) else None
+
+
 def check(repository: str, tag: str | None = None) -> None:
     """Raise InvalidReference unless these are a repository and a tag as registries have them."""
     text = f"{_HOST}/{repository}" + ("" if tag is None else f":{tag}")

@@ -39,6 +39,8 @@ class Publishing:
 
     shelf: Shelf
     limit: int
+    only_caches: bool = False
+    """Whether of an image its inline cache alone gets the name."""
 
     def store(self, raw: bytes) -> Descriptor:
         """Store a manifest under its digest, of which all that it names is there.
@@ -64,6 +66,9 @@ class Publishing:
         if decode_manifest(raw).cache_config is not None:
             self._write(name, read_caches(self.shelf.content, desc))
             place.unassign(name)
+            return desc
+        if self.only_caches:
+            self._write(name, read_caches(self.shelf.content, desc))
             return desc
         if place.keeps_apart:
             self._write_inline(name, desc)

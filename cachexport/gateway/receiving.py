@@ -27,7 +27,8 @@ async def begin(call: Call) -> Response:
     if "mount" in query:
         digest = call.digest(query["mount"])
         with suppress(NotFound):
-            await call.soon(call.shelf.content.info, digest)
+            info = await call.soon(call.shelf.content.info, digest)
+            call.record.size = info.size
             return _created(call, digest)
     upload = await call.soon(call.uploads.begin, repository, call.shelf.place)
     if "digest" in query:

@@ -22,6 +22,8 @@ class Record:
     """The place that a manifest was found in."""
     digest: str = ""
     """What was answered, or is stored now."""
+    size: int = 0
+    """Bytes of the blob that was asked for."""
     status: int = 0
     received: int = 0
     """Bytes of the body that came."""
