@@ -34,7 +34,7 @@ async def begin(call: Call) -> Response:
     if "digest" in query:
         return await _finish(call, upload)
     call.uploads.release(upload)
-    return _accepted(call, upload, 202)
+    return _accepted(upload, 202)
 
 
 async def append(call: Call) -> Response:
@@ -48,7 +48,7 @@ async def append(call: Call) -> Response:
         finally:
             call.record.received = body.size
             body.close()
-        return _accepted(call, upload, 202)
+        return _accepted(upload, 202)
 
 
 async def finish(call: Call) -> Response:
@@ -64,7 +64,7 @@ async def status(call: Call) -> Response:
     """Tell how much came."""
     call.visitor.check_push(call.target.repository)
     with call.uploads.using(call.target.item, call.target.repository) as upload:
-        return _accepted(call, upload, 204)
+        return _accepted(upload, 204)
 
 
 async def cancel(call: Call) -> Response:
@@ -95,13 +95,16 @@ def _created(call: Call, digest: Digest) -> Response:
     return Response(status_code=201, headers=headers)
 
 
-def _accepted(call: Call, upload: Upload, status_code: int) -> Response:
-    headers = {
+def _accepted(upload: Upload, status_code: int) -> Response:
+    return Response(status_code=status_code, headers=_state(upload))
+
+
+def _state(upload: Upload) -> dict[str, str]:
+    return {
         "Location": f"/v2/{upload.repository}/blobs/uploads/{upload.id}",
         "Range": f"0-{max(upload.offset - 1, 0)}",
         "Docker-Upload-UUID": upload.id,
     }
-    return Response(status_code=status_code, headers=headers)
 
 
 def _check_range(call: Call, upload: Upload) -> None:
@@ -113,6 +116,5 @@ def _check_range(call: Call, upload: Upload) -> None:
     start, end = (int(found[1]), int(found[2])) if found else (-1, -1)
     is_right = start == upload.offset and call.size in (None, end - start + 1)
     if not is_right:
-        headers = dict(_accepted(call, upload, 416).headers)
         message = f"{upload.offset} bytes came so far; {text!r} does not follow"
-        raise Refusal(416, "RANGE_INVALID", message, headers)
+        raise Refusal(416, "RANGE_INVALID", message, _state(upload))

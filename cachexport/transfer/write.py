@@ -45,16 +45,18 @@ def write(
 
     Nothing names the cache before all of it is there. A cache without layers is not written and
     the response is empty, as in BuildKit. `threads` is how many layers move at once, by default
-    as many as suit the target; `import_limit` is how many bytes of a config or manifest builds
-    will import from there, where the target does not say. Raises Integrity for a blob that the
-    source lacks or that is corrupt there, else TransferError or what the target raises.
+    as many as suit the target; `import_limit` is how many bytes of a config or manifest those
+    import who will read it, where that is less than what the target says. Raises Integrity for a
+    blob that the source lacks or that is corrupt there, else TransferError or what the target
+    raises.
     """
     if not cache.config.layers:
         _log.warning("failed to match any cache with layers")
         with step(progress, "skipping cache export for empty result"):
             return {}
     cache = _recompressed(cache, target, progress, threads or DEFAULT_THREADS)
-    limit = target.import_limit or import_limit
+    limits = [limit for limit in (target.import_limit, import_limit) if limit is not None]
+    limit = min(limits, default=None)
     writing = _Writing(target, progress, threads or target.parallelism, limit)
     published = until_current(lambda: writing.attempt(cache))
     return {MANIFEST_KEY: published.wrapped.descriptor.encode()}
