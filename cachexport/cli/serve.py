@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from contextlib import closing
 from dataclasses import asdict
@@ -15,6 +16,7 @@ from cachexport.cli import console
 from cachexport.cli.amounts import amount, span
 from cachexport.cli.layout import verbatim
 from cachexport.cli.specs import complete_spec, hinting_at_paths
+from cachexport.errors import CachexportError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -201,7 +203,9 @@ def command(
         )
         bound = bind(listen)
         place = address(bound)
-        _warn(place, access, shelf)
+        _warn(place, access)
+        # A listing of many names takes a while, and what is wrong there is no reason not to begin.
+        threading.Thread(target=_tell_unserved, args=(shelf,), daemon=True).start()
         tls = Tls(certificate=tls_cert, key=tls_key) if tls_cert else None
         scheme = "https" if tls else "http"
         Server(gateway, bound, tls).run(
@@ -222,13 +226,19 @@ def _temporary() -> Path:
     return Path(tempfile.gettempdir()) / f"cachexport-gateway-{os.getuid()}"
 
 
-def _warn(place: str, access: Access, shelf: Shelf) -> None:
+def _warn(place: str, access: Access) -> None:
     if not place.startswith(_LOOPBACK):
         who = "with a token" if access.tokens else "WITHOUT ANY LOGIN"
         what = "read" if access.is_read_only else "read and write"
         console.say("warning", f"listening at {place}: others can {what} these caches {who}")
-    for name in shelf.unserved():
-        console.say("note", f"{name!r} is no reference, so it is not served")
+
+
+def _tell_unserved(shelf: Shelf) -> None:
+    try:
+        for name in shelf.unserved():
+            console.say("note", f"{name!r} is no reference, so it is not served")
+    except CachexportError as error:
+        console.say("warning", str(error))
 
 
 def _tell_json(record: Record) -> None:
