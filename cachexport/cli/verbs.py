@@ -60,6 +60,8 @@ _TABLE = (
     Verb("rm", "Keep", "Take a name away, or all that match its pattern."),
     Verb("prune", "Keep", "Remove old names, and the blobs that no name needs."),
     Verb("image", "Images", "Save, load, push, pull, inspect and extend images."),
+    Verb("serve", "Serve", "Serve a place for caches to any build tool, as a registry."),
+    Verb("run", "Serve", "Run a build tool with caches in any place."),
     Verb("lifecycle", "Set up", "Make rules by which a bucket expires old caches itself."),
     Verb("doctor", "Set up", "Try what a place for caches can do, and say what to change."),
     Verb("plugins", "Set up", "List the backends that are installed, and what they lack."),

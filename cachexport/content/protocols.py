@@ -53,6 +53,14 @@ class Info:
 
 
 @runtime_checkable
+class RangedProvider(Protocol):
+    """A Provider that need not be read from the beginning."""
+
+    def open_from(self, desc: Descriptor, start: int, /) -> Reader:
+        """Start reading at a byte, else as `open` does."""
+
+
+@runtime_checkable
 class InfoProvider(Protocol):
     """Something that can tell cheaply whether it has some content."""
 
@@ -100,3 +108,24 @@ class Adopter(Protocol):
 
         Says whether it was; if not, it has to be ingested.
         """
+
+
+class Staged(Protocol):
+    """Content on its way in, which nobody sees. One thread at a time."""
+
+    def write(self, block: bytes, /) -> None:
+        """Add a block at the end."""
+
+    def commit(self, desc: Descriptor, /) -> None:
+        """Store what was written under the digest of `desc`, which the caller has checked."""
+
+    def close(self) -> None:
+        """Free what is held; what was not committed is gone. Twice is fine."""
+
+
+@runtime_checkable
+class Stager(Protocol):
+    """An Ingester that can take content before its digest is known."""
+
+    def stage(self) -> Staged:
+        """Begin; the caller closes."""

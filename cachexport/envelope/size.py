@@ -8,8 +8,13 @@ NEARLY_FULL = 768 << 10
 """From this many bytes on there is a note: a cache that grows will soon be refused."""
 
 
-def size_note(kind: str, size: int) -> str | None:
-    """Say what to know about the bytes of a `kind`; None when they are few enough not to care."""
+def size_note(kind: str, size: int, limit: int = IMPORT_LIMIT) -> str | None:
+    """Say what to know about the bytes of a `kind`; None when they are few enough not to care.
+
+    `limit` is how many somebody wants at most, where that is less than BuildKit imports.
+    """
+    if limit < size <= IMPORT_LIMIT:
+        return f"the {kind} has {size:,} bytes, and shall have {limit:,} at most"
     if size > IMPORT_LIMIT:
         return (
             f"the {kind} has {size:,} bytes: BuildKit refuses to import one over "

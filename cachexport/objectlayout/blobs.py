@@ -55,6 +55,10 @@ class Blobs:
         """See Provider."""
         return self.client.read(self.keys.blob(desc.digest))
 
+    def open_from(self, desc: Descriptor, start: int, /) -> Reader:
+        """See RangedProvider."""
+        return self.client.read(self.keys.blob(desc.digest), start=start)
+
     def info(self, digest: Digest, /) -> Info:
         """See InfoProvider."""
         return Info(digest, self.client.head(self.keys.blob(digest)).size)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from cachexport.envelope.read import METADATA_LIMIT
 from cachexport.errors import FailedPrecondition, InvalidDigest, NotFound
+from cachexport.objectlayout.assigned import is_assigned, needed
 from cachexport.objectlayout.load import load_needs
 from cachexport.oci.digest import Digest
 
@@ -28,8 +29,13 @@ def other_names(content: Blobs, root: str, known: frozenset[str]) -> Iterator[Ma
     `known` are what the keys of these begin with. Raises FailedPrecondition when there is too much
     else to look into, WireFormat for what begins as a cache does and is none.
     """
-    for number, stored in enumerate(_others(content, root, tuple(known))):
-        if number >= _MOST:
+    number = 0
+    for stored in _others(content, root, tuple(known)):
+        if is_assigned(stored.key):
+            yield needed(content, stored.key)
+            continue
+        number += 1
+        if number > _MOST:
             raise FailedPrecondition(
                 f"{content.client.place}/{root} has over {_MOST:,} objects that are neither blobs "
                 f"nor names, such as {stored.key!r}: a bucket that is used for other things too; "
@@ -50,7 +56,7 @@ def _others(content: Blobs, root: str, known: tuple[str, ...]) -> Iterator[Store
             if behind > after:
                 after, following = behind, ""
                 break
-            if not behind and not stored.key.startswith(known):
+            if not behind and (is_assigned(stored.key) or not stored.key.startswith(known)):
                 yield stored
         else:
             if page.is_last:

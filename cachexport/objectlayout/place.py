@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cachexport.errors import CachexportError, FailedPrecondition, NotFound, Outdated, WireFormat
+from cachexport.objectlayout.assigned import Assigned, is_assigned
 from cachexport.objectlayout.listing import find_stored, pages
 from cachexport.objectlayout.load import load_named, load_needs
 from cachexport.objectlayout.others import other_names
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from cachexport.objectlayout.blobs import Blobs
     from cachexport.objectlayout.client import ObjectClient, Stored
     from cachexport.objectlayout.keys import Keys
+    from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
     from cachexport.spec import Spec
     from cachexport.transfer.place import Place, Written
@@ -31,7 +33,7 @@ _AT_ONCE = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedPlace:
-    """A Place over a store. `root` is what the keys of blobs and names share."""
+    """A Place over a store, and Hosting. `root` is what the keys of blobs and names share."""
 
     content: Blobs
     root: str
@@ -73,9 +75,39 @@ class ListedPlace:
         errors = map_parallel(self._withdraw, entries, self._client.parallelism)
         return {entry.name: error for entry, error in zip(entries, errors, strict=True) if error}
 
+    @property
+    def keeps_apart(self) -> bool:
+        """See Hosting: BuildKit would take an image under the name of a cache for a cache."""
+        return True
+
+    @contextmanager
+    def ingesting(self) -> Iterator[Blobs]:
+        """See Hosting. A store has no locks: the grace is what keeps blobs safe."""
+        yield self.content
+
+    def assigned(self) -> list[str]:
+        """See Hosting."""
+        return self._assigned.list()
+
+    def resolve(self, name: str, /) -> Descriptor:
+        """See Hosting."""
+        return self._assigned.resolve(name)
+
+    def assign(self, name: str, desc: Descriptor, /) -> None:
+        """See Hosting."""
+        self._assigned.assign(name, desc)
+
+    def unassign(self, name: str, /) -> None:
+        """See Hosting."""
+        self._assigned.unassign(name)
+
     def close(self) -> None:
         """See Place."""
         self._client.close()
+
+    @property
+    def _assigned(self) -> Assigned:
+        return Assigned(self.content, self.root)
 
     @property
     def _client(self) -> ObjectClient:
@@ -115,7 +147,8 @@ class ListedPlace:
     def _is_name(self, stored: Stored) -> bool:
         # Some tools leave an empty object in place of a folder.
         is_folder = stored.key.endswith("/") and not stored.size
-        return not is_folder and self._keys.digest(stored.key) is None
+        is_other = is_assigned(stored.key) or self._keys.digest(stored.key) is not None
+        return not is_folder and not is_other
 
     def _entry(self, stored: Stored) -> Entry:
         name = stored.key.removeprefix(self._keys.names)
@@ -142,6 +175,8 @@ class ObjectPlace(ListedPlace):
 
     def strays(self, beside: Sequence[Place], /) -> Iterable[Mapping[Digest, int]]:
         """See Sweepable: caches elsewhere below the same root, which may use the same blobs.
+
+        What has a name but is no cache is among them.
 
         Raises FailedPrecondition where it cannot be told what is whose.
         """

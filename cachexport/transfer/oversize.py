@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from cachexport.envelope.size import size_note
+from cachexport.envelope.size import IMPORT_LIMIT, size_note
 from cachexport.errors import FailedPrecondition
 from cachexport.transfer.fit import Limits, fit
 
@@ -26,7 +26,7 @@ def fit_size(cache: WrappedCache, common: CommonExport, limit: int | None) -> Wr
     that were read, which are kept; a warning says what was dropped, or that it is too large.
     Raises FailedPrecondition with `on-oversize=fail`.
     """
-    notes = list(_notes(cache))
+    notes = [] if limit is None else list(_notes(cache, limit))
     if limit is None or not notes:
         return cache
     if not any(size > limit for size, _ in notes):
@@ -41,16 +41,17 @@ def fit_size(cache: WrappedCache, common: CommonExport, limit: int | None) -> Wr
         if smaller.config.layers:
             raw = (cache.wrapped.config, cache.wrapped.manifest)
             config, manifest = (f"{len(part):,}" for part in raw)
-            most = f"BuildKit imports {limit:,} bytes of config or manifest at most"
+            who = "BuildKit imports" if limit == IMPORT_LIMIT else "wanted are"
+            most = f"{who} {limit:,} bytes of config or manifest at most"
             _log.warning("%s, this has %s and %s: %s", most, config, manifest, loss)
             return smaller
     _log.warning(told + _HINT)
     return cache
 
 
-def _notes(cache: WrappedCache) -> Iterator[tuple[int, str]]:
+def _notes(cache: WrappedCache, limit: int) -> Iterator[tuple[int, str]]:
     wrapped = cache.wrapped
     for kind, raw in (("config", wrapped.config), ("manifest", wrapped.manifest)):
-        note = size_note(kind, len(raw))
+        note = size_note(kind, len(raw), limit)
         if note is not None:
             yield len(raw), note

@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    from cachexport.content.protocols import Info, Ingester, Reader
     from cachexport.envelope.cache import Cache, WrappedCache
     from cachexport.errors import CachexportError
+    from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
     from cachexport.spec import Spec
 
@@ -160,6 +162,50 @@ class Sweepable(Protocol):
 
     def delete(self, digests: Sequence[Digest], /) -> None:
         """Delete these blobs; one that is not there is fine."""
+
+
+class Content(Protocol):
+    """A Provider and InfoProvider over all blobs of a place."""
+
+    def open(self, desc: Descriptor, /) -> Reader:
+        """See Provider."""
+
+    def info(self, digest: Digest, /) -> Info:
+        """See InfoProvider."""
+
+
+@runtime_checkable
+class Hosting(Protocol):
+    """A Place that takes blobs before anything names them, and names manifests of any kind.
+
+    That is what a registry does, so such a place can be served as one.
+    """
+
+    @property
+    def content(self) -> Content:
+        """All blobs, manifests among them."""
+
+    @property
+    def keeps_apart(self) -> bool:
+        """Whether what `assign` names stands beside the caches of the same names.
+
+        Then `entries` and `contents` do not tell of it.
+        """
+
+    def ingesting(self) -> AbstractContextManager[Ingester]:
+        """Give where blobs go. As long as the block runs nobody takes them for left behind."""
+
+    def assigned(self) -> list[str]:
+        """List the names that `entries` does not tell of, sorted."""
+
+    def resolve(self, name: str, /) -> Descriptor:
+        """Describe the manifest that was assigned to a name. Raises NotFound."""
+
+    def assign(self, name: str, desc: Descriptor, /) -> None:
+        """Give a name to a manifest of which all is there, in place of what had it."""
+
+    def unassign(self, name: str, /) -> None:
+        """Take back what `assign` did where that is kept apart; twice is fine."""
 
 
 @runtime_checkable

@@ -34,21 +34,30 @@ _log = logging.getLogger(__name__)
 
 
 def write(
-    cache: WrappedCache, target: Target, progress: Progress = silent, threads: int | None = None
+    cache: WrappedCache,
+    target: Target,
+    progress: Progress = silent,
+    threads: int | None = None,
+    *,
+    import_limit: int | None = None,
 ) -> dict[str, str]:
     """Write a cache and give the response: the manifest's descriptor under `cache.manifest`.
 
     Nothing names the cache before all of it is there. A cache without layers is not written and
     the response is empty, as in BuildKit. `threads` is how many layers move at once, by default
-    as many as suit the target. Raises Integrity for a blob that the source lacks or that is
-    corrupt there, else TransferError or what the target raises.
+    as many as suit the target; `import_limit` is how many bytes of a config or manifest those
+    import who will read it, where that is less than what the target says. Raises Integrity for a
+    blob that the source lacks or that is corrupt there, else TransferError or what the target
+    raises.
     """
     if not cache.config.layers:
         _log.warning("failed to match any cache with layers")
         with step(progress, "skipping cache export for empty result"):
             return {}
     cache = _recompressed(cache, target, progress, threads or DEFAULT_THREADS)
-    writing = _Writing(target, progress, threads or target.parallelism)
+    limits = [limit for limit in (target.import_limit, import_limit) if limit is not None]
+    limit = min(limits, default=None)
+    writing = _Writing(target, progress, threads or target.parallelism, limit)
     published = until_current(lambda: writing.attempt(cache))
     return {MANIFEST_KEY: published.wrapped.descriptor.encode()}
 
@@ -96,6 +105,7 @@ class _Writing:
     target: Target
     progress: Progress
     threads: int
+    import_limit: int | None = None
 
     def attempt(self, cache: WrappedCache) -> WrappedCache:
         """Write it, merged if that is wanted. Raises Outdated when it was in vain."""
@@ -103,7 +113,7 @@ class _Writing:
         merged = Merged(cache=cache)
         if current is not None:
             merged = merge_into(current, cache, self.target.ingester, self.target.common)
-        cache = fit_size(merged.cache, self.target.common, self.target.import_limit)
+        cache = fit_size(merged.cache, self.target.common, self.import_limit)
         if not merged.is_news:
             return self.keep(cache)
         if current is None and self._is_there(cache):

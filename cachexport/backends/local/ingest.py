@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from cachexport.backends.local.layout import Layout
     from cachexport.content.protocols import Reader
     from cachexport.files.lock import FileLock
+    from cachexport.files.staged import StagedFile
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
 
@@ -38,6 +39,27 @@ class Session:
     lock: FileLock
     started: int
     """In nanoseconds of the file system's clock; see `file_system_time`."""
+
+
+class LayoutStaged:
+    """A Staged over a temporary file of a layout."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._stack = ExitStack()
+        self._file = self._stack.enter_context(staged(layout, 0o444))
+
+    def write(self, block: bytes, /) -> None:
+        """See Staged."""
+        self._file.write(block)
+
+    def commit(self, desc: Descriptor, /) -> None:
+        """See Staged."""
+        _commit(self._layout, self._file, desc)
+
+    def close(self) -> None:
+        """See Staged."""
+        self._stack.close()
 
 
 class LayoutIngester:
@@ -67,14 +89,15 @@ class LayoutIngester:
     def ingest(self, desc: Descriptor, reader: Reader, /) -> None:
         """See Ingester. The names of blobs are on the disk after `sync` only."""
         self.begin()
-        target = self._layout.blob(desc.digest)
         with staged(self._layout, 0o444) as file:
             for block in iter(lambda: reader.read(BLOCK), b""):
                 file.write(block)
-            file.seal()
-            with translated("write", self._layout.directory):
-                os.makedirs(target.parent, 0o755, exist_ok=True)
-            file.commit(target)
+            _commit(self._layout, file, desc)
+
+    def stage(self) -> LayoutStaged:
+        """See Stager. The export has to go on until what is staged is committed or closed."""
+        self.begin()
+        return LayoutStaged(self._layout)
 
     def begin(self) -> Session:
         """Begin the export unless it has begun: make the layout, take the lock, clean up.
@@ -130,6 +153,14 @@ class LayoutIngester:
             taken.close()
             raise
         return Session(taken, started)
+
+
+def _commit(layout: Layout, file: StagedFile, desc: Descriptor) -> None:
+    file.seal()
+    target = layout.blob(desc.digest)
+    with translated("write", layout.directory):
+        os.makedirs(target.parent, 0o755, exist_ok=True)
+    file.commit(target)
 
 
 def _write_mark(layout: Layout) -> None:

@@ -79,12 +79,16 @@ class Layout:
 
     def open(self, desc: Descriptor, /) -> BlobReader:
         """See Provider."""
+        return self.open_from(desc, 0)
+
+    def open_from(self, desc: Descriptor, start: int, /) -> BlobReader:
+        """See RangedProvider."""
         path = self.blob(desc.digest)
         try:
             fd, size = open_regular(path)
         except NotFound as error:
             raise self._absent(desc.digest) from error
-        return BlobReader(fd, path, size=size)
+        return BlobReader(fd, path, start=start, size=max(0, size - start))
 
     def info(self, digest: Digest, /) -> Info:
         """See InfoProvider."""

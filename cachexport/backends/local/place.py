@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cachexport.backends.local.attrs import LocalExport, LocalImport
+from cachexport.backends.local.ingest import LayoutIngester
 from cachexport.backends.local.layout import Layout, check_source
 from cachexport.backends.local.names import Names
 from cachexport.backends.local.staging import file_system_time
@@ -46,7 +47,13 @@ _SECOND = 1e-9
 
 
 class LocalPlace:
-    """A Place and Sweepable over a layout. `source` and `target` make specifications of names."""
+    """A Place over a layout, Sweepable and Hosting.
+
+    `source` and `target` make specifications of names.
+    """
+
+    keeps_apart = False
+    """Caches and images have the same names."""
 
     shortest_grace = 0.0
     """Our exports hold a lock; BuildKit's client knows no such thing, see the README."""
@@ -117,6 +124,40 @@ class LocalPlace:
         self._names.index()  # where there is none, none is made
         self._names.change(without)
         return refused
+
+    @property
+    def content(self) -> Layout:
+        """See Hosting."""
+        return self._layout
+
+    @contextmanager
+    def ingesting(self) -> Iterator[LayoutIngester]:
+        """See Hosting."""
+        with closing(LayoutIngester(self._layout)) as ingester:
+            yield ingester
+
+    def assigned(self) -> list[str]:
+        """See Hosting: `entries` has all."""
+        return []
+
+    def resolve(self, name: str, /) -> Descriptor:
+        """See Hosting. Of several entries the last counts: it is the newest."""
+        named = self._names.index().named(name)
+        if not named:
+            raise NotFound(f"there is no {name!r} in {self.title}")
+        return named[-1]
+
+    def assign(self, name: str, desc: Descriptor, /) -> None:
+        """See Hosting. What an image tool gave the name loses it too."""
+        with self.ingesting() as ingester:
+            ingester.begin()
+            if not self._layout.renew(desc.digest):
+                raise FailedPrecondition(f"{desc.digest} is not in {self.title}")
+            ingester.sync()
+            self._names.change(lambda index: index.without_all({name}).with_tag(name, desc))
+
+    def unassign(self, name: str, /) -> None:
+        """See Hosting: nothing is kept apart."""
 
     def now(self) -> float:
         """See Sweepable. Where nothing can be written, this machine's clock has to do."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from cachexport.backends.registry.content import RegistryContent
 from cachexport.content.verify import read_blob
 from cachexport.envelope.cache import WrappedCache
 from cachexport.envelope.manifest import decode_manifest
@@ -21,7 +23,7 @@ from cachexport.transfer.parallel import map_parallel
 from cachexport.transfer.place import Contents, Entry, Needs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from cachexport.backends.registry.repository import Repository
     from cachexport.envelope.manifest import Manifest
@@ -32,7 +34,10 @@ if TYPE_CHECKING:
 
 
 class RegistryPlace:
-    """A Place over a repository. `source` and `target` make specifications of tags."""
+    """A Place over a repository, and Hosting. `source` and `target` make specifications of tags."""
+
+    keeps_apart = False
+    """A tag stands for one manifest, whatever that is."""
 
     def __init__(
         self,
@@ -91,6 +96,32 @@ class RegistryPlace:
         for digest, error in self._delete_all(sorted(digests)).items():
             refused |= {name: error for name in going if name in now and now[name].digest == digest}
         return refused
+
+    @property
+    def content(self) -> RegistryContent:
+        """See Hosting."""
+        return RegistryContent(self._repository)
+
+    @contextmanager
+    def ingesting(self) -> Iterator[Repository]:
+        """See Hosting. When a registry collects what nothing names is its own affair."""
+        yield self._repository
+
+    def assigned(self) -> list[str]:
+        """See Hosting: `entries` has all."""
+        return []
+
+    def resolve(self, name: str, /) -> Descriptor:
+        """See Hosting."""
+        return self._repository.resolve(name)
+
+    def assign(self, name: str, desc: Descriptor, /) -> None:
+        """See Hosting."""
+        raw = read_blob(self._repository, desc, limit=METADATA_LIMIT)
+        self._repository.put_manifest(name, raw, desc.media_type)
+
+    def unassign(self, name: str, /) -> None:
+        """See Hosting: nothing is kept apart."""
 
     def close(self) -> None:
         """See Place."""

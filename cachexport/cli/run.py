@@ -1,0 +1,160 @@
+"""`cachexport run`."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from cachexport.cli import console
+from cachexport.cli.amounts import amount
+from cachexport.cli.layout import verbatim
+from cachexport.cli.output import answer
+from cachexport.cli.specs import complete_spec, hinting_at_paths
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cachexport.gateway.running import Plan, Ran
+
+_FORMS = ("image-manifest", "oci-index", "docker-list")
+_SIGNALLED = 128
+_SHOWN = "127.0.0.1:PORT"
+
+
+@click.command(
+    "run",
+    context_settings={"ignore_unknown_options": True},
+    epilog=verbatim(
+        """
+        Commands:
+          docker buildx build|bake, buildctl build, buildah build, podman build,
+          kaniko's executor: they are given the caches in their own options.
+          docker build: it writes no caches itself, so it makes an inline cache
+          and a further tag, and the image is pushed to the gateway afterwards.
+
+        The gateway listens on loopback: a builder in a container of its own has to
+        share the network of the host (buildx: --driver-opt network=host).
+
+        Examples:
+          cachexport run --cache-from type=s3,bucket=caches,name=app \\
+              --cache-to type=s3,bucket=caches,name=app,mode=max \\
+              -- docker buildx build --tag app .
+          cachexport run --cache-to type=local,dest=cache --print -- docker build .
+        """
+    ),
+)
+@click.option(
+    "--cache-from",
+    "sources",
+    multiple=True,
+    metavar="SPEC",
+    shell_complete=complete_spec,
+    help="A cache to read.",
+)
+@click.option(
+    "--cache-to",
+    "targets",
+    multiple=True,
+    metavar="SPEC",
+    shell_complete=complete_spec,
+    help="A cache to write.",
+)
+@click.option(
+    "--form",
+    type=click.Choice(_FORMS),
+    metavar="FORM",
+    help="The form to serve caches in; by default theirs, and oci-index for docker build.",
+)
+@click.option(
+    "--listen",
+    default="127.0.0.1:0",
+    show_default=True,
+    metavar="HOST:PORT",
+    help="Where the gateway listens; port 0 is any that is free.",
+)
+@click.option(
+    "--max-config-bytes",
+    type=amount,
+    default="1MiB",
+    show_default=True,
+    metavar="SIZE",
+    help="Compact caches with a larger config or manifest.",
+)
+@click.option("--print", "only_print", is_flag=True, help="Show the command instead.")
+@click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND...")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    sources: tuple[str, ...],
+    targets: tuple[str, ...],
+    form: str | None,
+    listen: str,
+    max_config_bytes: int,
+    only_print: bool,
+    words: tuple[str, ...],
+) -> None:
+    """Run a build tool with caches in any place.
+
+    A gateway serves the caches while the command runs, as `cachexport serve` does, and the command
+    is told of them. Its output is its own; the exit code is the command's. What was read and
+    written is told on stderr when it has ended.
+    """
+    from cachexport.envelope.form import Form
+    from cachexport.gateway.running import plan, run
+
+    wanted = Form(form) if form else None
+    with hinting_at_paths([*sources, *targets]):
+        prepared = plan(words, sources, targets, form=wanted, limit=max_config_bytes)
+        if only_print:
+            with closing(prepared):
+                answer(_lines(prepared))
+            return
+        with _signals_for_the_command():
+            ran = run(prepared, env=os.environ, listen=listen)
+    _tell(prepared, ran)
+    code = ran.exit_code
+    ctx.exit(_SIGNALLED - code if code < 0 else code)
+
+
+@contextmanager
+def _signals_for_the_command() -> Iterator[None]:
+    """Leave an interrupt to the command, which a terminal sends it too: it decides what ends."""
+    before = signal.signal(signal.SIGINT, lambda number, frame: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _lines(prepared: Plan) -> Iterator[str]:
+    adapted = prepared.adapted(_SHOWN)
+    assignments = [f"{name}={shlex.quote(value)}" for name, value in adapted.env.items()]
+    yield " ".join([*assignments, shlex.join(adapted.words)])
+    for words in adapted.after:
+        yield shlex.join(words)
+
+
+def _tell(prepared: Plan, ran: Ran) -> None:
+    from cachexport.spec.sizes import readable
+
+    summary = ran.summary
+    for end in prepared.ends:
+        found = summary.written if end.is_target else summary.found
+        state = found.get(end.repository)
+        verb = "wrote" if end.is_target else "read"
+        text = f"{verb} {end.spec}: {state}" if state else f"{verb} nothing: {end.spec}"
+        console.say("note", text)
+    for verb, blobs in (
+        ("pulled", summary.pulled),
+        ("pushed", summary.pushed),
+        ("there already", summary.spared),
+    ):
+        if blobs:
+            console.say("note", f"{verb}: {len(blobs)} blobs, {readable(sum(blobs.values()))}")
+    for error in dict.fromkeys(summary.failed):
+        console.say("warning", error)

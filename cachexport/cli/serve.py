@@ -1,0 +1,263 @@
+"""`cachexport serve`."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cachexport.cli import console
+from cachexport.cli.amounts import amount, span
+from cachexport.cli.layout import verbatim
+from cachexport.cli.specs import complete_spec, hinting_at_paths
+from cachexport.errors import CachexportError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cachexport.gateway.access import Access, Token
+    from cachexport.gateway.record import Record
+    from cachexport.gateway.shelf import Shelf
+
+_PATH = click.Path(path_type=Path, dir_okay=False, exists=True)
+_LOOPBACK = ("127.", "localhost:", "[::1]:")
+
+
+@click.command(
+    "serve",
+    epilog=verbatim(
+        """
+        References and names:
+          HOST:PORT/team/app:main   the name team/app/main
+          HOST:PORT/cache:main      the name main
+          A cache that is pushed becomes a name of the place, as BuildKit's own
+          exporters write it, and a name that they wrote is served as a manifest.
+          Images are stored and served as they are.
+
+        Tokens:
+          The file has one a line, with read-only behind those that may not push.
+          Clients show one as the password of any user (docker login) or as a
+          bearer. Without --token-file everybody who can connect may do all.
+
+        Fields of the log, a JSON object a line on stderr:
+          time, method, path, status, client, agent, kind, repository, item,
+          digest, origin, received, sent, seconds, error
+
+        Beside /v2/ there are /healthz and /metrics (Prometheus), for everybody.
+
+        Examples:
+          cachexport serve --store type=local,dest=caches --listen 127.0.0.1:5000
+          cachexport serve --store type=s3,bucket=caches,prefix=app/ --merge
+          cachexport serve --store type=s3,bucket=caches,prefix=pr/ \\
+              --upstream type=s3,bucket=caches,prefix=main/ --allow-push 'team/*'
+        """
+    ),
+)
+@click.option(
+    "--store",
+    "store",
+    required=True,
+    metavar="SPEC",
+    shell_complete=complete_spec,
+    help="The place to serve.",
+)
+@click.option(
+    "--listen",
+    default="127.0.0.1:0",
+    show_default=True,
+    metavar="HOST:PORT",
+    help="Where to listen; port 0 is any that is free.",
+)
+@click.option(
+    "--upstream",
+    "upstream",
+    multiple=True,
+    metavar="SPEC",
+    shell_complete=complete_spec,
+    help="A place to read what is not in the store; the first that has it counts.",
+)
+@click.option("--merge", is_flag=True, help="Merge what is pushed with what has the name.")
+@click.option("--read-only", is_flag=True, help="Let nobody push.")
+@click.option(
+    "--allow-push",
+    "patterns",
+    multiple=True,
+    metavar="PATTERN",
+    help="Repositories, or repository:tag, that may be pushed to; without it all.",
+)
+@click.option("--allow-delete", is_flag=True, help="Let those who may push take names away.")
+@click.option("--token-file", type=_PATH, metavar="FILE", help="The tokens that are let in.")
+@click.option("--tls-cert", type=_PATH, metavar="FILE", help="Serve HTTPS with this certificate.")
+@click.option("--tls-key", type=_PATH, metavar="FILE", help="Its key, if it is in another file.")
+@click.option(
+    "--form",
+    "forms",
+    multiple=True,
+    metavar="[PATTERN=]FORM",
+    help="The form to serve caches in: image-manifest, oci-index or docker-list; by default "
+    "the one that they have.",
+)
+@click.option(
+    "--max-config-bytes",
+    type=amount,
+    default="1MiB",
+    show_default=True,
+    metavar="SIZE",
+    help="Compact caches with a larger config or manifest.",
+)
+@click.option(
+    "--max-uploads",
+    type=click.IntRange(min=1),
+    default=256,
+    show_default=True,
+    metavar="N",
+    help="Uploads under way at a time.",
+)
+@click.option(
+    "--upload-expiry",
+    type=span,
+    default="10m",
+    show_default=True,
+    metavar="SPAN",
+    help="How long an upload may rest.",
+)
+@click.option(
+    "--spool",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIRECTORY",
+    help="Where blobs lie that the store cannot take yet; by default a temporary one.",
+)
+@click.option(
+    "--spool-bytes",
+    type=amount,
+    default="10GiB",
+    show_default=True,
+    metavar="SIZE",
+    help="How much may lie there at a time.",
+)
+@click.option(
+    "--log",
+    "log",
+    type=click.Choice(["json", "plain", "none"]),
+    default="plain",
+    show_default=True,
+    help="How to tell of requests.",
+)
+def command(
+    store: str,
+    listen: str,
+    upstream: tuple[str, ...],
+    merge: bool,
+    read_only: bool,
+    patterns: tuple[str, ...],
+    allow_delete: bool,
+    token_file: Path | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    forms: tuple[str, ...],
+    max_config_bytes: int,
+    max_uploads: int,
+    upload_expiry: float,
+    spool: Path | None,
+    spool_bytes: int,
+    log: str,
+) -> None:
+    """Serve a place for caches to any build tool, as a registry.
+
+    Whatever speaks to a registry (docker, buildx, buildctl, buildah, kaniko, skopeo) can then
+    read and write any place of cachexport's. It says where it listens on stdout, and runs until
+    a SIGTERM or SIGINT, after which it finishes what is under way.
+    """
+    from cachexport.gateway.access import Access
+    from cachexport.gateway.forms import read_forms
+    from cachexport.gateway.opening import Limits, Store, open_gateway, open_shelf
+    from cachexport.gateway.publishing import Publishing
+    from cachexport.gateway.server import Server, Tls, address, bind
+
+    if read_only and patterns:
+        raise click.UsageError("--read-only and --allow-push contradict each other")
+    limits = Limits(
+        spool=spool or _temporary(),
+        spool_size=spool_bytes,
+        uploads=max_uploads,
+        upload_expiry=upload_expiry,
+        config=max_config_bytes,
+    )
+    access = Access(
+        tokens=_tokens(token_file),
+        is_read_only=read_only,
+        patterns=patterns or ("*",),
+        may_delete=allow_delete,
+    )
+    given = Store(store=store, upstream=upstream, merge=merge, forms=read_forms(forms))
+    with hinting_at_paths([store, *upstream]), closing(open_shelf(given)) as shelf:
+        publishing = Publishing(shelf=shelf, limit=limits.config)
+        gateway = open_gateway(
+            lambda repository: publishing, access=access, limits=limits, told=_TELLING[log]
+        )
+        bound = bind(listen)
+        place = address(bound)
+        _warn(place, access)
+        # A listing of many names takes a while, and what is wrong there is no reason not to begin.
+        threading.Thread(target=_tell_unserved, args=(shelf,), daemon=True).start()
+        tls = Tls(certificate=tls_cert, key=tls_key) if tls_cert else None
+        scheme = "https" if tls else "http"
+        Server(gateway, bound, tls).run(
+            lambda: click.echo(f"serving {shelf.place.title} at {scheme}://{place}")
+        )
+
+
+def _tokens(file: Path | None) -> tuple[Token, ...] | None:
+    from cachexport.gateway.access import read_tokens
+
+    return None if file is None else read_tokens(file.read_text().splitlines())
+
+
+def _temporary() -> Path:
+    import os
+    import tempfile
+
+    return Path(tempfile.gettempdir()) / f"cachexport-gateway-{os.getuid()}"
+
+
+def _warn(place: str, access: Access) -> None:
+    if not place.startswith(_LOOPBACK):
+        who = "with a token" if access.tokens else "WITHOUT ANY LOGIN"
+        what = "read" if access.is_read_only else "read and write"
+        console.say("warning", f"listening at {place}: others can {what} these caches {who}")
+
+
+def _tell_unserved(shelf: Shelf) -> None:
+    try:
+        for name in shelf.unserved():
+            console.say("note", f"{name!r} is no reference, so it is not served")
+    except CachexportError as error:
+        console.say("warning", str(error))
+
+
+def _tell_json(record: Record) -> None:
+    told = {"time": round(time.time(), 3), **asdict(record), "seconds": round(record.seconds, 4)}
+    click.echo(json.dumps(told), err=True)
+
+
+def _tell_plain(record: Record) -> None:
+    line = f"{record.method} {record.path} {record.status} {record.seconds:.3f}s"
+    moved = f" {record.received:,} in, {record.sent:,} out" if record.received + record.sent else ""
+    click.echo(console.in_line(f"{line}{moved} {record.error}".rstrip()), err=True)
+
+
+def _tell_nothing(record: Record) -> None:
+    """Say nothing."""
+
+
+_TELLING: dict[str, Callable[[Record], None]] = {
+    "json": _tell_json,
+    "plain": _tell_plain,
+    "none": _tell_nothing,
+}

@@ -1,0 +1,162 @@
+"""The gateway as an ASGI application."""
+
+from __future__ import annotations
+
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from cachexport.gateway import blobs, manifests, receiving
+from cachexport.gateway.call import Call, Threads
+from cachexport.gateway.record import Record
+from cachexport.gateway.refusal import Refusal, refusal
+from cachexport.gateway.routes import target
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from cachexport.gateway.access import Access
+    from cachexport.gateway.metrics import Metrics
+    from cachexport.gateway.publishing import Publishing
+    from cachexport.gateway.upload import Uploads
+
+_log = logging.getLogger(__name__)
+_OURS = 500
+_ANSWERS: dict[tuple[str, str], Callable[[Call], Awaitable[Any]]] = {
+    ("blobs", "GET"): blobs.get,
+    ("blobs", "HEAD"): blobs.get,
+    ("blobs", "DELETE"): blobs.delete,
+    ("uploads", "POST"): receiving.begin,
+    ("uploads", "PATCH"): receiving.append,
+    ("uploads", "PUT"): receiving.finish,
+    ("uploads", "GET"): receiving.status,
+    ("uploads", "DELETE"): receiving.cancel,
+    ("manifests", "GET"): manifests.get,
+    ("manifests", "HEAD"): manifests.get,
+    ("manifests", "PUT"): manifests.put,
+    ("manifests", "DELETE"): manifests.delete,
+    ("tags", "GET"): manifests.tags,
+}
+
+
+def threads() -> Threads:
+    """Give as many as a gateway needs for 64 clients at once."""
+    return Threads(
+        short=ThreadPoolExecutor(32, thread_name_prefix="cachexport-short"),
+        long=ThreadPoolExecutor(64, thread_name_prefix="cachexport-long"),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gateway:
+    """Answers requests. `told` hears of each when it is over."""
+
+    find: Callable[[str], Publishing]
+    """Gives what a repository is in. Raises Refusal."""
+    access: Access
+    uploads: Uploads
+    metrics: Metrics
+    told: Callable[[Record], None]
+    patience: float
+    threads: Threads = field(default_factory=threads)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        if scope["type"] != "http":
+            return
+        request = Request(scope, receive)
+        record = _record(request)
+        watched = _Watched(send, record)
+        began = time.monotonic()
+        try:
+            await self._answer(request, record, watched)
+        finally:
+            record.seconds = time.monotonic() - began
+            self.metrics.tell(record)
+            self.told(record)
+
+    async def _answer(self, request: Request, record: Record, watched: _Watched) -> None:
+        try:
+            answer = await self._prepare(request, record)
+            await answer(request.scope, request.receive, watched)
+        except Exception as error:
+            refused = refusal(error)
+            record.error = refused.message
+            if refused.status == _OURS:
+                _log.exception("a bug, please report it: %s %s", record.method, record.path)
+            if watched.has_begun:
+                raise  # the connection breaks, which is all that can still be said
+            await _refusing(refused)(request.scope, request.receive, watched)
+
+    async def _prepare(self, request: Request, record: Record) -> ASGIApp:
+        if record.path == "/healthz":
+            return Response("ok\n", media_type="text/plain")
+        if record.path == "/metrics":
+            return Response(self.metrics.text(), media_type=self.metrics.media_type)
+        visitor = self.access.visitor(request.headers.get("authorization", ""))
+        found = target(record.path)
+        record.kind, record.repository, record.item = found.kind, found.repository, found.item
+        if found.kind == "base":
+            return Response("{}", media_type="application/json")
+        answer = _ANSWERS.get((found.kind, request.method))
+        if answer is None:
+            raise Refusal(405, "UNSUPPORTED", f"{request.method} does nothing here")
+        publishing = self.find(found.repository)
+        call = Call(
+            request=request,
+            target=found,
+            shelf=publishing.shelf,
+            publishing=publishing,
+            visitor=visitor,
+            uploads=self.uploads,
+            threads=self.threads,
+            record=record,
+            patience=self.patience,
+        )
+        prepared: ASGIApp = await answer(call)
+        return prepared
+
+
+@dataclass(slots=True)
+class _Watched:
+    """Sends an answer on, counting what goes."""
+
+    send: Send
+    record: Record
+    has_begun: bool = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.has_begun = True
+            self.record.status = message["status"]
+            version = (b"docker-distribution-api-version", b"registry/2.0")
+            message = {**message, "headers": [*message["headers"], version]}
+        elif self.record.method != "HEAD":
+            self.record.sent += len(message.get("body", b""))
+        await self.send(message)
+
+
+def _record(request: Request) -> Record:
+    client = request.client
+    return Record(
+        method=request.method,
+        path=request.scope.get("raw_path", b"").decode("latin-1"),
+        client=client.host if client else "",
+        agent=request.headers.get("user-agent", ""),
+    )
+
+
+def _refusing(refused: Refusal) -> Response:
+    return Response(
+        refused.body(),
+        status_code=refused.status,
+        headers=dict(refused.headers),
+        media_type="application/json",
+    )

@@ -1,0 +1,34 @@
+"""Answers about blobs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cachexport.errors import NotFound
+from cachexport.gateway.download import Download, wanted_part
+from cachexport.gateway.refusal import Refusal, blob_unknown
+
+if TYPE_CHECKING:
+    from cachexport.gateway.call import Call
+
+
+async def get(call: Call) -> Download:
+    """Give a blob, or tell of it."""
+    digest = call.digest(call.target.item)
+    call.record.digest = digest
+    try:
+        info = await call.soon(call.shelf.content.info, digest)
+    except NotFound as error:
+        raise blob_unknown(digest) from error
+    call.record.size = info.size
+    part = wanted_part(call.request.headers.get("range"), info.size)
+    return Download(
+        content=call.shelf.content, digest=digest, part=part, executor=call.threads.short
+    )
+
+
+async def delete(call: Call) -> Download:
+    """Refuse: other names may need the blob, of which `prune` knows."""
+    call.visitor.check_delete(call.target.repository)
+    message = "blobs are deleted by `cachexport prune`, when no name needs them"
+    raise Refusal(405, "UNSUPPORTED", message)

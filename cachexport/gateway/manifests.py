@@ -1,0 +1,97 @@
+"""Answers about manifests and tags."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from starlette.responses import JSONResponse, Response
+
+from cachexport.errors import NotFound
+from cachexport.gateway.call import read_all
+from cachexport.gateway.refusal import Refusal, manifest_unknown
+from cachexport.gateway.shelf import MANIFEST_LIMIT
+from cachexport.oci.digest import Digest
+
+if TYPE_CHECKING:
+    from cachexport.gateway.call import Call
+
+
+async def get(call: Call) -> Response:
+    """Give a manifest."""
+    repository, item = call.target.repository, call.target.item
+    try:
+        if ":" in item:
+            found = await call.soon(call.shelf.manifest, call.digest(item))
+        else:
+            found = await call.soon(call.shelf.find, repository, item)
+    except NotFound as error:
+        raise manifest_unknown(str(error)) from error
+    digest = found.descriptor.digest
+    call.record.digest, call.record.origin = digest, found.origin
+    headers = {"Docker-Content-Digest": str(digest), "ETag": f'"{digest}"'}
+    return Response(found.raw, headers=headers, media_type=found.descriptor.media_type)
+
+
+async def put(call: Call) -> Response:
+    """Store a manifest, and give it its name."""
+    repository, item = call.target.repository, call.target.item
+    is_digest = ":" in item
+    call.visitor.check_push(repository, None if is_digest else item)
+    raw = await _received(call)
+    if is_digest:
+        if Digest.of(raw) != call.digest(item):
+            raise Refusal(400, "DIGEST_INVALID", f"what came has the digest {Digest.of(raw)}")
+        desc = await call.long(call.publishing.store, raw)
+    else:
+        desc = await call.long(call.publishing.publish, repository, item, raw)
+    call.record.digest = desc.digest
+    location = f"/v2/{repository}/manifests/{desc.digest}"
+    headers = {"Location": location, "Docker-Content-Digest": str(desc.digest)}
+    return Response(status_code=201, headers=headers)
+
+
+async def delete(call: Call) -> Response:
+    """Take a name away, or all names of a manifest. What they need goes with `prune`."""
+    repository, item = call.target.repository, call.target.item
+    is_digest = ":" in item
+    call.visitor.check_delete(repository, None if is_digest else item)
+    try:
+        tags = [item]
+        if is_digest:
+            tags = await call.soon(call.shelf.tagged, repository, call.digest(item))
+        if not tags:
+            raise manifest_unknown(f"no tag of {repository} stands for {item}")
+        for tag in tags:
+            call.visitor.check_delete(repository, tag)
+        for tag in tags:
+            await call.soon(call.shelf.withdraw, repository, tag)
+    except NotFound as error:
+        raise manifest_unknown(str(error)) from error
+    return Response(status_code=202)
+
+
+async def tags(call: Call) -> Response:
+    """List the tags of a repository, `n` at a time, behind `last`."""
+    repository = call.target.repository
+    query = call.request.query_params
+    most = query.get("n", "")
+    if most and not most.isdecimal():
+        raise Refusal(400, "PAGINATION_NUMBER_INVALID", f"n={most} is no number")
+    found = await call.soon(call.shelf.tags, repository)
+    found = [tag for tag in found if tag > query.get("last", "")]
+    page = found[: int(most)] if most else found
+    headers = {}
+    if page and len(page) < len(found):
+        following = urlencode({"n": most, "last": page[-1]})
+        headers["Link"] = f'</v2/{repository}/tags/list?{following}>; rel="next"'
+    return JSONResponse({"name": repository, "tags": page}, headers=headers)
+
+
+async def _received(call: Call) -> bytes:
+    body = call.body()
+    try:
+        return await call.long(read_all, body, MANIFEST_LIMIT)
+    finally:
+        call.record.received = body.size
+        body.close()

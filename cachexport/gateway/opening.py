@@ -1,0 +1,96 @@
+"""Making a gateway of specifications."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cachexport.errors import MissingExtra
+from cachexport.maintenance.places import open_place
+from cachexport.spec import Spec, parse_spec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from cachexport.gateway.access import Access
+    from cachexport.gateway.app import Gateway
+    from cachexport.gateway.forms import Forms
+    from cachexport.gateway.publishing import Publishing
+    from cachexport.gateway.record import Record
+    from cachexport.gateway.shelf import Shelf
+
+CONFIG_LIMIT = 1 << 20
+"""Bytes of a config or a manifest that BuildKit imports."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a gateway has patience and room for."""
+
+    spool: Path
+    spool_size: int = 10 << 30
+    """Bytes that lie there at a time."""
+    uploads: int = 256
+    """How many are under way at a time."""
+    upload_expiry: float = 600.0
+    """Seconds after which an upload that does not go on is forgotten."""
+    patience: float = 60.0
+    """Seconds for which a client may take to send 256 KiB."""
+    config: int = CONFIG_LIMIT
+    """Bytes over which a cache is compacted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """What a gateway is in front of."""
+
+    store: str | Spec
+    upstream: Sequence[str | Spec] = ()
+    merge: bool = False
+    forms: Forms | None = None
+
+
+def open_shelf(store: Store) -> Shelf:
+    """Open a place and those that are read where it lacks something. The caller closes it."""
+    from cachexport.gateway.forms import Forms
+    from cachexport.gateway.shelf import Shelf, hosting
+
+    spec = parse_spec(store.store)
+    if store.merge:
+        spec = Spec(spec.type, {**spec.attrs, "merge": "true"})
+    places = [hosting(open_place(one)) for one in (spec, *store.upstream)]
+    return Shelf(place=places[0], upstream=places[1:], forms=store.forms or Forms())
+
+
+def open_gateway(
+    find: Callable[[str], Publishing],
+    *,
+    access: Access,
+    limits: Limits,
+    told: Callable[[Record], None],
+) -> Gateway:
+    """Give the application that serves what `find` gives for a repository.
+
+    Raises MissingExtra where the extra `serve` is not installed.
+    """
+    try:
+        from cachexport.gateway.app import Gateway
+        from cachexport.gateway.metrics import Metrics
+    except ImportError as error:
+        raise MissingExtra(
+            f"a gateway needs {error.name}; install cachexport[serve]", name=error.name
+        ) from error
+    from cachexport.gateway.spool import Spool
+    from cachexport.gateway.upload import Uploads
+
+    spool = Spool(limits.spool, limits.spool_size)
+    uploads = Uploads(spool, most=limits.uploads, expiry=limits.upload_expiry)
+    return Gateway(
+        find=find,
+        access=access,
+        uploads=uploads,
+        metrics=Metrics(uploads.__len__),
+        told=told,
+        patience=limits.patience,
+    )

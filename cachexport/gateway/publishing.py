@@ -1,0 +1,129 @@
+"""Giving a pushed manifest its name."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from cachexport.api.ends import open_targets
+from cachexport.content.copy import ingest_bytes
+from cachexport.envelope.manifest import decode_manifest
+from cachexport.envelope.read import read_caches
+from cachexport.errors import CachexportError, NotFound
+from cachexport.gateway.refusal import Refusal
+from cachexport.oci import mediatype
+from cachexport.oci.descriptor import Descriptor
+from cachexport.transfer.blobs import move_missing
+from cachexport.transfer.images.moving import moving
+from cachexport.transfer.prepare import prepare
+from cachexport.transfer.progress import silent
+from cachexport.transfer.write import write
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cachexport.content.protocols import Ingester
+    from cachexport.envelope.cache import Cache, WrappedCache
+    from cachexport.envelope.manifest import Manifest
+    from cachexport.gateway.shelf import Shelf
+
+_log = logging.getLogger(__name__)
+_CHILDREN = mediatype.MANIFESTS | mediatype.INDEXES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publishing:
+    """Writes manifests to a shelf. `limit` is as many bytes of a config as builds can import."""
+
+    shelf: Shelf
+    limit: int
+    only_caches: bool = False
+    """Whether of an image its inline cache alone gets the name."""
+
+    def store(self, raw: bytes) -> Descriptor:
+        """Store a manifest under its digest, of which all that it names is there.
+
+        Raises WireFormat for what is none, Refusal when a blob of it is not there.
+        """
+        manifest = decode_manifest(raw)
+        desc = Descriptor.of(raw, manifest.media_type)
+        with self.shelf.place.ingesting() as ingester:
+            self._complete(manifest, ingester)
+            ingest_bytes(ingester, desc, raw)
+        return desc
+
+    def publish(self, repository: str, tag: str, raw: bytes) -> Descriptor:
+        """Store a manifest and give it a name; a cache becomes what the place calls one.
+
+        An image with inline caches is stored as it is; where caches are kept apart, they become
+        one of the same name. Raises as `store` does.
+        """
+        name = self.shelf.naming.name(repository, tag)
+        desc = self.store(raw)
+        place = self.shelf.place
+        if decode_manifest(raw).cache_config is not None:
+            self._write(name, read_caches(self.shelf.content, desc))
+            place.unassign(name)
+            return desc
+        if self.only_caches:
+            self._write(name, read_caches(self.shelf.content, desc))
+            return desc
+        if place.keeps_apart:
+            self._write_inline(name, desc)
+        place.assign(name, desc)
+        return desc
+
+    def _complete(self, manifest: Manifest, ingester: Ingester) -> None:
+        """See that all is there, fetching what only the upstream has."""
+        if manifest.is_index and manifest.cache_config is None:
+            _check_children(manifest.manifests)
+        config = [manifest.config] if manifest.config else []
+        named = [*config, *manifest.layers, *manifest.manifests]
+        wanted = [desc for desc in named if not _is_elsewhere(desc)]
+        lacking = [desc for desc in wanted if not self._holds(desc)]
+        if lacking:
+            [first, *_] = lacking
+            message = f"there is no blob {first.digest} of {first.size} bytes"
+            detail = [{"digest": desc.digest} for desc in lacking]
+            raise Refusal(400, "MANIFEST_BLOB_UNKNOWN", message, detail=detail)
+        move_missing(self.shelf.content, ingester, wanted, moving("copying", silent))
+
+    def _holds(self, desc: Descriptor) -> bool:
+        try:
+            return self.shelf.content.info(desc.digest).size == desc.size
+        except NotFound:
+            return False
+
+    def _write(self, name: str, caches: Sequence[Cache]) -> None:
+        with ExitStack() as stack:
+            for _, target in open_targets(self.shelf.place.target(name)):
+                stack.enter_context(closing(target))
+                cache = prepare(caches, target.common)
+                write(self._fitted(cache), target, import_limit=self.limit)
+
+    def _fitted(self, cache: WrappedCache) -> WrappedCache:
+        # What was pushed keeps its bytes unless nobody could import it.
+        is_large = max(len(cache.wrapped.config), len(cache.wrapped.manifest)) > self.limit
+        return replace(cache, as_read=False, named=None) if is_large else cache
+
+    def _write_inline(self, name: str, desc: Descriptor) -> None:
+        caches = read_caches(self.shelf.content, desc)
+        if not caches:
+            return
+        try:
+            self._write(name, caches)
+        except CachexportError as error:
+            _log.warning("the inline cache of %s did not become a cache: %s", name, error)
+
+
+def _is_elsewhere(desc: Descriptor) -> bool:
+    return bool(desc.urls) or mediatype.is_foreign(desc.media_type)
+
+
+def _check_children(children: Sequence[Descriptor]) -> None:
+    for desc in children:
+        if desc.media_type not in _CHILDREN:
+            message = f"{desc.digest} in an index is no manifest, but {desc.media_type!r}"
+            raise Refusal(400, "MANIFEST_INVALID", message)

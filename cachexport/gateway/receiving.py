@@ -1,0 +1,120 @@
+"""Answers to what uploads blobs."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from starlette.responses import Response
+
+from cachexport.errors import NotFound
+from cachexport.gateway.refusal import Refusal
+
+if TYPE_CHECKING:
+    from cachexport.gateway.call import Call
+    from cachexport.gateway.upload import Upload
+    from cachexport.oci.digest import Digest
+
+_RANGE = re.compile(r"(?:bytes )?(\d+)-(\d+)(?:/.*)?")
+
+
+async def begin(call: Call) -> Response:
+    """Begin an upload, or have one whole at once, or take over what is there already."""
+    repository = call.target.repository
+    call.visitor.check_push(repository)
+    query = call.request.query_params
+    if "mount" in query:
+        digest = call.digest(query["mount"])
+        with suppress(NotFound):
+            info = await call.soon(call.shelf.content.info, digest)
+            call.record.size = info.size
+            return _created(call, digest)
+    upload = await call.soon(call.uploads.begin, repository, call.shelf.place)
+    if "digest" in query:
+        return await _finish(call, upload)
+    call.uploads.release(upload)
+    return _accepted(upload, 202)
+
+
+async def append(call: Call) -> Response:
+    """Take a further part."""
+    call.visitor.check_push(call.target.repository)
+    with call.uploads.using(call.target.item, call.target.repository) as upload:
+        _check_range(call, upload)
+        body = call.body()
+        try:
+            await call.long(upload.append, body)
+        finally:
+            call.record.received = body.size
+            body.close()
+        return _accepted(upload, 202)
+
+
+async def finish(call: Call) -> Response:
+    """Take the last part, and store the whole."""
+    call.visitor.check_push(call.target.repository)
+    with call.uploads.using(call.target.item, call.target.repository) as upload:
+        if call.size:
+            _check_range(call, upload)
+        return await _finish(call, upload)
+
+
+async def status(call: Call) -> Response:
+    """Tell how much came."""
+    call.visitor.check_push(call.target.repository)
+    with call.uploads.using(call.target.item, call.target.repository) as upload:
+        return _accepted(upload, 204)
+
+
+async def cancel(call: Call) -> Response:
+    """Forget what came."""
+    call.visitor.check_push(call.target.repository)
+    with call.uploads.using(call.target.item, call.target.repository) as upload:
+        await call.soon(call.uploads.end, upload)
+    return Response(status_code=204)
+
+
+async def _finish(call: Call, upload: Upload) -> Response:
+    digest = call.digest(call.request.query_params.get("digest", ""))
+    body = call.body()
+    try:
+        await call.long(upload.finish, digest, body, call.size)
+    finally:
+        call.record.received = body.size
+        body.close()
+        # What the client says is wrong, or the place is away: it has to begin anew.
+        await call.soon(call.uploads.end, upload)
+    return _created(call, digest)
+
+
+def _created(call: Call, digest: Digest) -> Response:
+    call.record.digest = digest
+    location = f"/v2/{call.target.repository}/blobs/{digest}"
+    headers = {"Location": location, "Docker-Content-Digest": str(digest)}
+    return Response(status_code=201, headers=headers)
+
+
+def _accepted(upload: Upload, status_code: int) -> Response:
+    return Response(status_code=status_code, headers=_state(upload))
+
+
+def _state(upload: Upload) -> dict[str, str]:
+    return {
+        "Location": f"/v2/{upload.repository}/blobs/uploads/{upload.id}",
+        "Range": f"0-{max(upload.offset - 1, 0)}",
+        "Docker-Upload-UUID": upload.id,
+    }
+
+
+def _check_range(call: Call, upload: Upload) -> None:
+    """Raise Refusal for a part that does not follow what came, or has another length."""
+    text = call.request.headers.get("content-range")
+    if text is None:
+        return
+    found = _RANGE.fullmatch(text.strip())
+    start, end = (int(found[1]), int(found[2])) if found else (-1, -1)
+    is_right = start == upload.offset and call.size in (None, end - start + 1)
+    if not is_right:
+        message = f"{upload.offset} bytes came so far; {text!r} does not follow"
+        raise Refusal(416, "RANGE_INVALID", message, _state(upload))

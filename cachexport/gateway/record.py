@@ -1,0 +1,33 @@
+"""What is told of a request when it is over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True, kw_only=True)
+class Record:
+    """A request and its answer."""
+
+    method: str
+    path: str
+    client: str
+    agent: str
+    kind: str = ""
+    """What was asked for: base, manifests, blobs, uploads, tags."""
+    repository: str = ""
+    item: str = ""
+    """The tag, the digest or the upload that was asked for."""
+    origin: str = ""
+    """The place that a manifest was found in."""
+    digest: str = ""
+    """What was answered, or is stored now."""
+    size: int = 0
+    """Bytes of the blob that was asked for."""
+    status: int = 0
+    received: int = 0
+    """Bytes of the body that came."""
+    sent: int = 0
+    """Bytes of the body that went."""
+    seconds: float = 0.0
+    error: str = ""

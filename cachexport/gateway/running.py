@@ -1,0 +1,263 @@
+"""Running one command behind a gateway that lasts as long."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import tempfile
+import threading
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cachexport.envelope.form import Form
+from cachexport.errors import InvalidInputError
+from cachexport.gateway.access import Access
+from cachexport.gateway.forms import Forms
+from cachexport.gateway.names import Below, Single
+from cachexport.gateway.opening import Limits, open_gateway
+from cachexport.gateway.publishing import Publishing
+from cachexport.gateway.refusal import Refusal
+from cachexport.gateway.registries import with_insecure
+from cachexport.gateway.shelf import Shelf, hosting
+from cachexport.gateway.tools import Cached, recognise
+from cachexport.maintenance.places import expand, name_of, open_place
+from cachexport.spec import Spec, parse_spec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from cachexport.gateway.record import Record
+    from cachexport.gateway.shelf import HostingPlace
+    from cachexport.gateway.tools import Adapted, Tool
+
+_TAG = "cache"
+_PASSED = ("mode", "ignore-error")
+"""Attributes that BuildKit's exporter acts on too."""
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """A cache that the command reads or writes."""
+
+    spec: Spec
+    repository: str
+    is_target: bool
+    publishing: Publishing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A command, and what it is to read and write."""
+
+    tool: Tool
+    ends: tuple[End, ...]
+    words: tuple[str, ...]
+
+    def adapted(self, host: str) -> Adapted:
+        """Give the command as it is run when the gateway listens at `host`."""
+        sources = [_cached(end, host, self.tool) for end in self.ends if not end.is_target]
+        targets = [_cached(end, host, self.tool) for end in self.ends if end.is_target]
+        tool, command = recognise(self.words)
+        return tool.adapt(command, sources, targets)
+
+    def find(self, repository: str) -> Publishing:
+        """Give what a repository is in. Raises Refusal."""
+        for end in self.ends:
+            if end.repository == repository:
+                return end.publishing
+        raise Refusal(404, "NAME_UNKNOWN", f"there is no {repository}")
+
+    @property
+    def access(self) -> Access:
+        """Targets may be pushed to, sources may not."""
+        targets = tuple(end.repository for end in self.ends if end.is_target)
+        return Access(is_read_only=not targets, patterns=targets)
+
+    def close(self) -> None:
+        """Free what is held."""
+        for end in self.ends:
+            end.publishing.shelf.close()
+
+
+def plan(
+    words: Sequence[str],
+    sources: Sequence[str],
+    targets: Sequence[str],
+    *,
+    form: Form | None = None,
+    limit: int,
+) -> Plan:
+    """Prepare a command; nothing is run yet. Raises InvalidInputError. The caller closes it.
+
+    `form` is the one that caches are served in, by default theirs, or what plain Docker reads.
+    """
+    tool, _ = recognise(words)
+    if form is None and tool.is_inline:
+        form = Form.OCI_INDEX  # what Docker 20.10 reads
+    froms = [spec for text in sources for spec in expand(text)]
+    tos = [parse_spec(text) for text in targets]
+    if not froms and not tos:
+        raise InvalidInputError("give a --cache-from or a --cache-to")
+    if tool.single:
+        ends = _single_end(tool, froms, tos, limit)
+    else:
+        ends = [_end(tool, spec, f"from{n}", limit, form) for n, spec in enumerate(froms, 1)]
+        for n, spec in enumerate(tos, 1):
+            merged = Spec(spec.type, {**spec.attrs, **({"merge": "true"} if tool.merges else {})})
+            ends.append(_end(tool, merged, f"to{n}", limit, form, is_target=True))
+    return Plan(tool=tool, ends=tuple(ends), words=tuple(words))
+
+
+def _end(
+    tool: Tool,
+    spec: Spec,
+    repository: str,
+    limit: int,
+    form: Form | None = None,
+    *,
+    is_target: bool = False,
+    upstream: Sequence[HostingPlace] = (),
+) -> End:
+    name = name_of(spec)
+    if tool.many_tags:
+        naming: Below | Single = Below(repository=repository, target=name)
+    else:
+        naming = Single(repository=repository, tag=_TAG, target=name)
+    forms = Forms(() if form is None else (("*", form),))
+    place = hosting(open_place(spec))
+    shelf = Shelf(place=place, naming=naming, forms=forms, upstream=upstream)
+    publishing = Publishing(shelf=shelf, limit=limit, only_caches=tool.is_inline)
+    return End(spec=spec, repository=repository, is_target=is_target, publishing=publishing)
+
+
+def _single_end(tool: Tool, froms: Sequence[Spec], tos: Sequence[Spec], limit: int) -> list[End]:
+    """Give the one repository of a tool that has no more: it reads the others through it."""
+    if len(tos) > 1:
+        raise InvalidInputError("kaniko writes one cache; give one --cache-to")
+    [first, *others] = [*tos, *froms]
+    upstream = [hosting(open_place(spec)) for spec in others]
+    return [_end(tool, first, "cache", limit, is_target=bool(tos), upstream=upstream)]
+
+
+def _cached(end: End, host: str, tool: Tool) -> Cached:
+    ref = f"{host}/{end.repository}"
+    attrs = {key: end.spec.attrs[key] for key in _PASSED if key in end.spec.attrs}
+    if tool.many_tags:
+        return Cached(ref=ref)
+    return Cached(ref=f"{ref}:{_TAG}", attrs=attrs if end.is_target else {})
+
+
+@dataclass(slots=True)
+class Summary:
+    """What passed through the gateway."""
+
+    found: dict[str, str] = field(default_factory=dict)
+    """By repository, the digest of the cache that was read there."""
+    written: dict[str, str] = field(default_factory=dict)
+    """By repository, the digest of what was pushed last."""
+    pulled: dict[str, int] = field(default_factory=dict)
+    """Bytes of each blob that was read."""
+    pushed: dict[str, int] = field(default_factory=dict)
+    """Bytes of each blob that was written."""
+    spared: dict[str, int] = field(default_factory=dict)
+    """Bytes of each blob that was to be written and was there already."""
+    failed: list[str] = field(default_factory=list)
+    """What went wrong with pushes."""
+
+    def hear(self, record: Record) -> None:
+        """Count a request that is over."""
+        done = record.method, record.kind, record.status
+        if done[1:] == ("manifests", 200):
+            self.found[record.repository] = record.digest
+        elif done == ("PUT", "manifests", 201):
+            self.written[record.repository] = record.digest
+        elif done[0] == "GET" and done[1] == "blobs":
+            self.pulled[record.digest] = record.size
+        elif record.kind == "uploads" and record.status == 201:
+            self._hear_upload(record)
+        elif done == ("HEAD", "blobs", 200):
+            self.spared.setdefault(record.digest, record.size)
+        if record.error and record.method in ("PUT", "POST", "PATCH"):
+            self.failed.append(record.error)
+
+    def _hear_upload(self, record: Record) -> None:
+        if record.size:
+            self.spared[record.digest] = record.size
+        else:
+            self.pushed[record.digest] = record.received
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """A command that ended."""
+
+    exit_code: int
+    summary: Summary
+
+
+def run(
+    prepared: Plan,
+    *,
+    env: Mapping[str, str],
+    listen: str = "127.0.0.1:0",
+    told: Callable[[Record], None] = lambda record: None,
+) -> Ran:
+    """Run the command with its output untouched, and wait until what it pushed is written.
+
+    Its exit code counts, whatever becomes of the caches.
+    """
+    summary = Summary()
+    guard = threading.Lock()
+
+    def hear(record: Record) -> None:
+        with guard:
+            summary.hear(record)
+        told(record)
+
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cachexport-run-")))
+        host = stack.enter_context(_serving(prepared, listen, folder, hear))
+        command = prepared.adapted(host)
+        environment = {**command.env, **env}
+        if prepared.tool.reads_registries_conf:
+            environment |= with_insecure(host, env, folder)
+        # What runs is what the user asked for.
+        done = subprocess.run(command.words, env=environment, check=False)  # noqa: S603
+        exit_code = done.returncode
+        if exit_code == 0:
+            for words in command.after:
+                _run_after(words, environment)
+    return Ran(exit_code=exit_code, summary=summary)
+
+
+@contextmanager
+def _serving(
+    prepared: Plan, listen: str, folder: Path, told: Callable[[Record], None]
+) -> Iterator[str]:
+    from cachexport.gateway.server import Server, address, bind
+
+    limits = Limits(spool=folder / "spool")
+    gateway = open_gateway(prepared.find, access=prepared.access, limits=limits, told=told)
+    bound = bind(listen)
+    host = address(bound)
+    server = Server(gateway, bound)
+    ready = threading.Event()
+    thread = threading.Thread(target=server.run, args=(ready.set,), name="cachexport-gateway")
+    with closing(prepared):
+        thread.start()
+        try:
+            ready.wait()
+            yield host
+        finally:
+            server.stop()
+            thread.join()
+
+
+def _run_after(words: Sequence[str], env: Mapping[str, str]) -> None:
+    done = subprocess.run(words, env=env, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip()
+        _log.warning("`%s` failed: %s", " ".join(words), said)

@@ -1,0 +1,108 @@
+"""Serving a gateway on a socket until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from cachexport.errors import BackendError, InvalidInputError
+from cachexport.gateway.protocol import Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from cachexport.gateway.app import Gateway
+
+_EXPIRING = 5.0
+"""Seconds between two looks for uploads that wait for too long."""
+_BACKLOG = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """A certificate and its key, as files in PEM."""
+
+    certificate: Path
+    key: Path | None = None
+
+
+def bind(listen: str) -> socket.socket:
+    """Listen at `host:port`; the port 0 is any that is free. Raises BackendError."""
+    host, colon, port = listen.rpartition(":")
+    if not colon or not port.isdecimal():
+        raise InvalidInputError(f"not host:port to listen at: {listen!r}")
+    host = host.strip("[]")
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, int(port)), family=family, backlog=_BACKLOG)
+    except (OSError, OverflowError) as error:
+        raise BackendError(f"cannot listen at {listen}: {error}", op="listen") from error
+
+
+def address(bound: socket.socket) -> str:
+    """Give `host:port` of a socket."""
+    host, port = bound.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+class Server:
+    """Serves a gateway on a socket that is bound."""
+
+    def __init__(self, gateway: Gateway, bound: socket.socket, tls: Tls | None = None) -> None:
+        self._gateway = gateway
+        self._bound = bound
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                gateway,
+                http=Protocol,
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                backlog=_BACKLOG,
+                timeout_keep_alive=75,
+                ssl_certfile=str(tls.certificate) if tls else None,
+                ssl_keyfile=str(tls.key) if tls and tls.key else None,
+            )
+        )
+
+    def run(self, ready: Callable[[], None] = lambda: None) -> None:
+        """Serve until `stop`, or a signal when this is the main thread; finish what is under way.
+
+        `ready` is called when requests are answered.
+        """
+        with closing(self._bound):
+            asyncio.run(self._serve(ready))
+
+    def stop(self) -> None:
+        """Take no more requests, and let `run` return when those under way are answered."""
+        self._server.should_exit = True
+
+    async def _serve(self, ready: Callable[[], None]) -> None:
+        beside = [asyncio.create_task(self._expire()), asyncio.create_task(self._tell(ready))]
+        try:
+            await self._server.serve(sockets=[self._bound])
+        finally:
+            for task in beside:
+                task.cancel()
+            self._gateway.uploads.close()
+            self._gateway.threads.short.shutdown()
+            self._gateway.threads.long.shutdown()
+
+    async def _tell(self, ready: Callable[[], None]) -> None:
+        while not self._server.started:
+            await asyncio.sleep(0.005)
+        ready()
+
+    async def _expire(self) -> None:
+        while True:
+            await asyncio.sleep(_EXPIRING)
+            with suppress(Exception):
+                await asyncio.to_thread(self._gateway.uploads.expire)

@@ -1,0 +1,183 @@
+"""What a gateway serves of one place: manifests by name and digest, blobs, names."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol, cast
+
+from cachexport.content.verify import read_blob
+from cachexport.envelope.cache import WrappedCache
+from cachexport.envelope.manifest import decode_manifest
+from cachexport.envelope.read import read_caches
+from cachexport.errors import CachexportError, NotFound, PluginError, WireFormat
+from cachexport.gateway.content import Layered
+from cachexport.gateway.forms import Forms
+from cachexport.gateway.names import ByPath
+from cachexport.gateway.recent import Recent
+from cachexport.oci.descriptor import Descriptor
+from cachexport.transfer.place import Entry, Hosting, Place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from cachexport.envelope.form import Form
+    from cachexport.gateway.names import Naming
+    from cachexport.oci.digest import Digest
+
+MANIFEST_LIMIT = 32 << 20
+"""Bytes of a manifest that is taken or served."""
+
+_log = logging.getLogger(__name__)
+
+
+class HostingPlace(Hosting, Place, Protocol):
+    """A Place that is Hosting, for type checkers."""
+
+
+def hosting(place: Place) -> HostingPlace:
+    """Give the place as one that can be served. Raises PluginError."""
+    if not isinstance(place, Hosting):
+        raise PluginError(
+            f"{place.title} takes no blobs before they have a name, so it cannot be served; ask "
+            "the authors of its backend for what docs/plugins.md calls Hosting"
+        )
+    return cast("HostingPlace", place)
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A manifest as it is served."""
+
+    descriptor: Descriptor
+    raw: bytes
+    origin: str
+    """The place that it is from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shelf:
+    """A place behind references. Threads may share it.
+
+    What it lacks is looked for in `upstream`, in order. All methods raise what the place raises.
+    """
+
+    place: HostingPlace
+    naming: Naming = field(default_factory=ByPath)
+    forms: Forms = field(default_factory=Forms)
+    upstream: Sequence[HostingPlace] = ()
+    recent: Recent = field(default_factory=Recent)
+
+    @cached_property
+    def content(self) -> Layered:
+        """All blobs that can be had."""
+        return Layered(self.recent, [place.content for place in (self.place, *self.upstream)])
+
+    def find(self, repository: str, tag: str) -> Served:
+        """Give what a tag stands for, in the form that is wanted. Raises NotFound."""
+        name = self.naming.name(repository, tag)
+        form = self.forms.of(repository, tag)
+        with suppress(NotFound):
+            return self._find(self.place, name, form)
+        for place in self.upstream:
+            try:
+                return self._find(place, name, form)
+            except NotFound:
+                continue
+            except CachexportError as error:
+                # A build can do without a cache: what another place lacks is no reason to fail.
+                _log.warning("passing over %s: %s", place.title, error)
+        raise NotFound(f"there is no {repository}:{tag}")
+
+    def manifest(self, digest: Digest) -> Served:
+        """Give a manifest by its digest. Raises NotFound."""
+        desc = Descriptor(digest=digest, size=self.content.info(digest).size)
+        if desc.size > MANIFEST_LIMIT:
+            raise NotFound(f"{digest} is no manifest")
+        raw = read_blob(self.content, desc)
+        try:
+            media_type = decode_manifest(raw).media_type
+        except WireFormat as error:
+            raise NotFound(f"{digest} is no manifest") from error
+        return Served(Descriptor.of(raw, media_type), raw, self.place.title)
+
+    def tags(self, repository: str) -> list[str]:
+        """List the tags of a repository, sorted. Raises NotFound when there is none."""
+        found = [tag for its, tag in self._references() if its == repository]
+        if not found:
+            raise NotFound(f"there is no {repository}")
+        return sorted(found)
+
+    def tagged(self, repository: str, digest: Digest) -> list[str]:
+        """List the tags that stand for a manifest now."""
+        found = []
+        for tag in self.tags(repository):
+            with suppress(NotFound):
+                if self.find(repository, tag).descriptor.digest == digest:
+                    found.append(tag)
+        return found
+
+    def withdraw(self, repository: str, tag: str) -> None:
+        """Take a name away. Raises NotFound when there is none, and what the place gives."""
+        name = self.naming.name(repository, tag)
+        going = [entry for entry in self._entries() if entry.name == name]
+        is_assigned = name in self.place.assigned()
+        if not going and not is_assigned:
+            raise NotFound(f"there is no {repository}:{tag}")
+        self.place.unassign(name)
+        for error in self.place.withdraw(going).values():
+            raise error
+
+    def unserved(self) -> list[str]:
+        """List the names that no reference can stand for."""
+        return [name for name in self._names() if self.naming.reference(name) is None]
+
+    def close(self) -> None:
+        """Free what is held; twice is fine."""
+        for place in (self.place, *self.upstream):
+            place.close()
+
+    def _find(self, place: HostingPlace, name: str, form: Form | None) -> Served:
+        try:
+            desc = place.resolve(name)
+        except NotFound:
+            return self._cache(place, name, form)
+        raw = read_blob(place.content, desc, limit=MANIFEST_LIMIT)
+        manifest = decode_manifest(raw)
+        if manifest.cache_config is None or form in (None, manifest.form):
+            return Served(Descriptor.of(raw, manifest.media_type), raw, place.title)
+        [cache] = read_caches(place.content, desc)
+        assert isinstance(cache, WrappedCache)
+        return self._served(place, cache, form)
+
+    def _cache(self, place: HostingPlace, name: str, form: Form | None) -> Served:
+        if not place.keeps_apart:
+            raise NotFound(f"there is no {name!r} in {place.title}")
+        caches = place.contents(Entry(name=name, version="", modified=None)).caches
+        for cache in caches:
+            if isinstance(cache, WrappedCache):
+                return self._served(place, cache, form)
+        raise NotFound(f"{name!r} in {place.title} is an empty cache")
+
+    def _served(self, place: HostingPlace, cache: WrappedCache, form: Form | None) -> Served:
+        wrapped = cache.in_form(form or cache.wrapped.form).wrapped
+        # Where BuildKit wrote the name neither is stored.
+        self.recent.keep((wrapped.config, wrapped.manifest))
+        return Served(wrapped.descriptor, wrapped.manifest, place.title)
+
+    def _names(self) -> list[str]:
+        return sorted({*(entry.name for entry in self._entries()), *self.place.assigned()})
+
+    def _entries(self) -> list[Entry]:
+        try:
+            return self.place.entries()
+        except NotFound:
+            return []  # nothing was pushed yet
+
+    def _references(self) -> Iterator[tuple[str, str]]:
+        for name in self._names():
+            reference = self.naming.reference(name)
+            if reference is not None:
+                yield reference

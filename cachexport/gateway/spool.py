@@ -1,0 +1,90 @@
+"""Content whose digest is not known yet, on its way to a place that has to know it."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from cachexport.content.verify import VerifyingReader
+from cachexport.files.errors import translated
+from cachexport.gateway.refusal import later
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cachexport.content.protocols import Ingester
+    from cachexport.oci.descriptor import Descriptor
+
+
+@dataclass(frozen=True, slots=True)
+class Spool:
+    """A folder in which `most` bytes lie at a time.
+
+    Its files have no name, so nothing is left of them when the process is killed.
+    """
+
+    folder: Path
+    most: int
+    _used: list[int] = field(default_factory=lambda: [0])
+    _guard: threading.Lock = field(default_factory=threading.Lock)
+
+    def open(self) -> BinaryIO:
+        """Make a file that is gone when it is closed."""
+        with translated("write", self.folder):
+            self.folder.mkdir(0o700, parents=True, exist_ok=True)
+            return cast("BinaryIO", tempfile.TemporaryFile(dir=self.folder, buffering=0))
+
+    def take(self, size: int) -> None:
+        """Count bytes that are about to be written; negative ones are given back."""
+        with self._guard:
+            if size > 0 and self._used[0] + size > self.most:
+                raise later(503, "UNAVAILABLE", f"{self.folder} has its {self.most:,} bytes")
+            self._used[0] += size
+
+
+class Spooled:
+    """A Staged in a spool. On `commit` it goes to the ingester as a whole."""
+
+    def __init__(self, spool: Spool, ingester: Ingester) -> None:
+        self._spool = spool
+        self._ingester = ingester
+        self._file = spool.open()
+        self._size = 0
+
+    def write(self, block: bytes, /) -> None:
+        """See Staged."""
+        self._spool.take(len(block))
+        self._size += len(block)
+        view = memoryview(block)
+        with translated("write", self._spool.folder):
+            while view:
+                view = view[self._file.write(view) :]
+
+    def commit(self, desc: Descriptor, /) -> None:
+        """See Staged."""
+        self._file.seek(0)
+        with closing(VerifyingReader(_Unclosed(self._file), desc)) as reader:
+            self._ingester.ingest(desc, reader)
+
+    def close(self) -> None:
+        """See Staged."""
+        self._file.close()
+        size, self._size = self._size, 0
+        self._spool.take(-size)
+
+
+@dataclass(frozen=True, slots=True)
+class _Unclosed:
+    """A Reader that leaves the file open: committing may be tried again."""
+
+    file: BinaryIO
+
+    def read(self, size: int, /) -> bytes:
+        """See Reader."""
+        return self.file.read(size)
+
+    def close(self) -> None:
+        """See Reader."""

@@ -1,0 +1,169 @@
+"""What each build tool takes to read and write caches in a registry without TLS."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from cachexport.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+_KNOWN = (
+    "docker build, docker buildx build, docker buildx bake, buildctl build, buildah build, "
+    "podman build, kaniko's executor"
+)
+_VALUED = frozenset(
+    {"-H", "--host", "-c", "--context", "--config", "-l", "--log-level", "--tlscacert"}
+    | {"--tlscert", "--tlskey", "--addr", "--tlsservername", "--tlsdir", "--timeout", "--root"}
+    | {"--runroot", "--storage-driver", "--storage-opt", "--builder", "--registries-conf"}
+    | {"--log-format", "--url", "--connection", "--identity", "--tmpdir", "--cgroup-manager"}
+)
+"""Options that stand before a verb and have a value behind them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cached:
+    """A cache as a tool is to name it."""
+
+    ref: str
+    attrs: Mapping[str, str] = field(default_factory=dict)
+    """What BuildKit's exporter is told beside the reference, such as `mode`."""
+
+    def spec(self) -> str:
+        """Give what BuildKit's tools take."""
+        words = {"type": "registry", "ref": self.ref, **self.attrs}
+        return ",".join(f"{key}={value}" for key, value in words.items())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adapted:
+    """A command that uses caches."""
+
+    words: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+    """What it needs in its environment unless that has it."""
+    after: tuple[tuple[str, ...], ...] = ()
+    """Commands that are run when it succeeded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tool:
+    """How a build tool is told of caches."""
+
+    adapt: Callable[[Command, Sequence[Cached], Sequence[Cached]], Adapted]
+    many_tags: bool = False
+    """Whether it makes up a tag for each step, so that it wants repositories."""
+    is_inline: bool = False
+    """Whether it pushes images with a cache in them."""
+    merges: bool = False
+    """Whether it may write one cache several times."""
+    reads_registries_conf: bool = False
+    """Whether that file says which registries have no TLS. An option would say so of all."""
+    single: bool = False
+    """Whether it reads and writes in one repository."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A command line, parted behind the verb that takes the options."""
+
+    head: tuple[str, ...]
+    tail: tuple[str, ...]
+
+    def given(self, *options: str) -> tuple[str, ...]:
+        """Put options in before all others."""
+        return (*self.head, *options, *self.tail)
+
+
+def recognise(words: Sequence[str]) -> tuple[Tool, Command]:
+    """Tell which tool a command is of. Raises InvalidInputError for one that is not known."""
+    if not words:
+        raise InvalidInputError("no command is given; put it behind --")
+    program = PurePath(words[0]).name
+    if program in ("executor", "kaniko"):
+        return _KANIKO, Command(head=tuple(words[:1]), tail=tuple(words[1:]))
+    at = _verb(words, 1)
+    verb = words[at] if at < len(words) else ""
+    if program == "docker" and verb == "buildx":
+        at = _verb(words, at + 1)
+        verb = f"buildx {words[at]}" if at < len(words) else ""
+    tool = _TOOLS.get((program, verb))
+    if tool is None:
+        command = f"{program} {verb}".rstrip()
+        raise InvalidInputError(f"{command!r} is no build tool that is known here ({_KNOWN})")
+    return tool, Command(head=tuple(words[: at + 1]), tail=tuple(words[at + 1 :]))
+
+
+def _verb(words: Sequence[str], at: int) -> int:
+    """Give where the first word stands that is no option and no value of one."""
+    while at < len(words) and words[at].startswith("-"):
+        at += 2 if words[at] in _VALUED else 1
+    return at
+
+
+def _build(command: Command, sources: Sequence[Cached], targets: Sequence[Cached]) -> Adapted:
+    options = [f"--cache-from={each.spec()}" for each in sources]
+    options += [f"--cache-to={each.spec()}" for each in targets]
+    return Adapted(words=command.given(*options))
+
+
+def _bake(command: Command, sources: Sequence[Cached], targets: Sequence[Cached]) -> Adapted:
+    options = [f"--set=*.cache-from={each.spec()}" for each in sources]
+    options += [f"--set=*.cache-to={each.spec()}" for each in targets]
+    return Adapted(words=command.given(*options))
+
+
+def _buildctl(command: Command, sources: Sequence[Cached], targets: Sequence[Cached]) -> Adapted:
+    options = [f"--import-cache={each.spec()}" for each in sources]
+    options += [f"--export-cache={each.spec()}" for each in targets]
+    return Adapted(words=command.given(*options))
+
+
+def _buildah(command: Command, sources: Sequence[Cached], targets: Sequence[Cached]) -> Adapted:
+    options = ["--layers"]
+    options += [f"--cache-from={each.ref}" for each in sources]
+    options += [f"--cache-to={each.ref}" for each in targets]
+    return Adapted(words=command.given(*options))
+
+
+def _kaniko(command: Command, sources: Sequence[Cached], targets: Sequence[Cached]) -> Adapted:
+    [only] = targets or sources
+    host = only.ref.partition("/")[0]
+    options = ("--cache=true", f"--cache-repo={only.ref}", f"--insecure-registry={host}")
+    return Adapted(words=command.given(*options))
+
+
+def _docker(command: Command, sources: Sequence[Cached], targets: Sequence[Cached]) -> Adapted:
+    """Docker's own builder writes no caches, so they go with an image that is pushed."""
+    docker = command.head[:-1]
+    options = [f"--cache-from={each.ref}" for each in sources]
+    if targets:
+        options += ["--build-arg=BUILDKIT_INLINE_CACHE=1"]
+        options += [f"--tag={each.ref}" for each in targets]
+    after = [(*docker, "push", "--quiet", each.ref) for each in targets]
+    if _has_tag(command.tail):  # else it is the image's only name
+        after += [(*docker, "image", "rm", each.ref) for each in targets]
+    return Adapted(words=command.given(*options), env={"DOCKER_BUILDKIT": "1"}, after=tuple(after))
+
+
+def _has_tag(words: Sequence[str]) -> bool:
+    return any(word in ("-t", "--tag") or word.startswith(("-t", "--tag=")) for word in words)
+
+
+_KANIKO = Tool(adapt=_kaniko, many_tags=True, single=True)
+_STEPS = Tool(adapt=_buildah, many_tags=True, reads_registries_conf=True)
+_TOOLS = {
+    ("docker", "build"): Tool(adapt=_docker, is_inline=True),
+    ("docker", "buildx build"): Tool(adapt=_build),
+    ("docker", "buildx b"): Tool(adapt=_build),
+    ("docker", "buildx bake"): Tool(adapt=_bake, merges=True),
+    ("docker", "buildx f"): Tool(adapt=_bake, merges=True),
+    ("buildctl", "build"): Tool(adapt=_buildctl),
+    ("buildctl", "b"): Tool(adapt=_buildctl),
+    ("buildah", "build"): _STEPS,
+    ("buildah", "bud"): _STEPS,
+    ("podman", "build"): _STEPS,
+}

@@ -1,0 +1,179 @@
+"""Uploads under way: each is a blob of which some may have come."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import secrets
+import threading
+import time
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+from cachexport.content.protocols import Stager
+from cachexport.content.verify import BLOCK, VerifyingReader
+from cachexport.errors import Integrity
+from cachexport.gateway.refusal import Refusal, later
+from cachexport.gateway.spool import Spooled
+from cachexport.oci.descriptor import Descriptor
+from cachexport.oci.digest import Digest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from cachexport.content.protocols import Ingester, Reader, Staged
+    from cachexport.gateway.shelf import HostingPlace
+    from cachexport.gateway.spool import Spool
+
+OCTETS = "application/octet-stream"
+
+
+class Upload:
+    """A blob on its way into a place. One thread at a time."""
+
+    def __init__(self, repository: str, place: HostingPlace, spool: Spool) -> None:
+        self.id = secrets.token_urlsafe(24)
+        self.repository = repository
+        self.offset = 0
+        """Bytes that came."""
+        self._spool = spool
+        self._stack = ExitStack()
+        self._ingester: Ingester = self._stack.enter_context(place.ingesting())
+        self._staged: Staged | None = None
+        self._hasher = hashlib.sha256()
+
+    def append(self, reader: Reader) -> None:
+        """Add all that `reader` gives. What came before it raised is kept."""
+        staged = self._stage()
+        for block in iter(lambda: reader.read(BLOCK), b""):
+            staged.write(block)
+            self._hasher.update(block)
+            self.offset += len(block)
+
+    def finish(self, digest: Digest, reader: Reader, size: int | None) -> None:
+        """Add the rest, of `size` bytes if that is known, and store the whole under a digest.
+
+        Raises Integrity when it is not what the digest says. Where all of a blob comes at once
+        it goes right to the place. What came is gone afterwards.
+        """
+        if self._staged is None and size is not None and not isinstance(self._ingester, Stager):
+            desc = Descriptor(media_type=OCTETS, digest=digest, size=size)
+            self._ingester.ingest(desc, VerifyingReader(reader, desc))
+            return
+        self.append(reader)
+        found = Digest.from_hasher(self._hasher)
+        if found != digest:
+            raise Integrity(f"what came has the digest {found}, not {digest}")
+        desc = Descriptor(media_type=OCTETS, digest=digest, size=self.offset)
+        self._stage().commit(desc)
+
+    def close(self) -> None:
+        """Forget what came; twice is fine."""
+        self._stack.close()
+
+    def _stage(self) -> Staged:
+        if self._staged is None:
+            ingester = self._ingester
+            if isinstance(ingester, Stager):
+                self._staged = ingester.stage()
+            else:
+                self._staged = Spooled(self._spool, ingester)
+            self._stack.callback(self._staged.close)
+        return self._staged
+
+
+class Uploads:
+    """All uploads of a gateway, `most` at a time. Threads may share it."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        *,
+        most: int,
+        expiry: float,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._spool = spool
+        self._most = most
+        self._expiry = expiry
+        self._monotonic = monotonic
+        self._guard = threading.Lock()
+        self._idle: dict[str, tuple[Upload, float]] = {}
+        self._busy: set[str] = set()
+        self._begun = 0
+
+    def __len__(self) -> int:
+        with self._guard:
+            return self._begun
+
+    def begin(self, repository: str, place: HostingPlace) -> Upload:
+        """Begin one, which is in use until `release`. Raises Refusal when there are too many."""
+        with self._guard:
+            if self._begun >= self._most:
+                message = f"{self._most} uploads are under way; try again"
+                raise later(429, "TOOMANYREQUESTS", message)
+            self._begun += 1
+        try:
+            upload = Upload(repository, place, self._spool)
+        except BaseException:
+            with self._guard:
+                self._begun -= 1
+            raise
+        with self._guard:
+            self._busy.add(upload.id)
+        return upload
+
+    @contextmanager
+    def using(self, number: str, repository: str) -> Iterator[Upload]:
+        """Use an upload alone for a block; it stays unless the block ends it."""
+        upload = self._take(number, repository)
+        try:
+            yield upload
+        finally:
+            self.release(upload)
+
+    def release(self, upload: Upload) -> None:
+        """Use it no longer; it waits for more until it expires, unless it has ended."""
+        with self._guard:
+            if upload.id in self._busy:
+                self._busy.remove(upload.id)
+                self._idle[upload.id] = upload, self._monotonic() + self._expiry
+
+    def end(self, upload: Upload) -> None:
+        """Forget an upload, whether it was finished or not; twice is fine."""
+        with self._guard:
+            was_there = upload.id in self._busy or upload.id in self._idle
+            self._busy.discard(upload.id)
+            self._idle.pop(upload.id, None)
+            self._begun -= was_there
+        upload.close()
+
+    def expire(self) -> int:
+        """End those that waited for too long, and say how many."""
+        return self._end_waiting(self._monotonic())
+
+    def close(self) -> None:
+        """End all that wait."""
+        self._end_waiting(math.inf)
+
+    def _end_waiting(self, now: float) -> int:
+        with self._guard:
+            late = [upload for upload, until in self._idle.values() if until <= now]
+            for upload in late:
+                del self._idle[upload.id]
+            self._begun -= len(late)
+        for upload in late:
+            upload.close()
+        return len(late)
+
+    def _take(self, number: str, repository: str) -> Upload:
+        with self._guard:
+            if number in self._busy:
+                message = "this upload is being written to; wait until that has ended"
+                raise Refusal(409, "BLOB_UPLOAD_INVALID", message)
+            upload, _ = self._idle.get(number, (None, 0.0))
+            if upload is None or upload.repository != repository:
+                raise Refusal(404, "BLOB_UPLOAD_UNKNOWN", "there is no such upload; begin anew")
+            del self._idle[number]
+            self._busy.add(number)
+            return upload

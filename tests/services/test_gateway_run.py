@@ -1,0 +1,78 @@
+"""`cachexport run`: build tools whose caches go where they cannot go themselves."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from support.services.builds import BuildLog
+from support.services.dockerd import CLIENT
+
+from cachexport import load_cache
+from cachexport.testing.services.process import environment, program
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from support.services.dockerd import Dockerd
+
+
+def ran(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
+    env = environment({"HOME": str(folder), "XDG_RUNTIME_DIR": str(folder)})
+    argv = [sys.executable, "-m", "cachexport", "run", *args]
+    return subprocess.run(argv, env=env, capture_output=True, text=True, timeout=100)
+
+
+def test_docker_build_twice(
+    dockerd: Dockerd,
+    context: Callable[[str], Path],
+    spec: Callable[[str], str],
+    kind: str,
+    tmp_path: Path,
+) -> None:
+    cache = spec("app" if kind == "registry" else "team/app")
+    caches = ["--cache-from", cache, "--cache-to", cache, "--"]
+    docker = [str(CLIENT), "--host", f"unix://{dockerd.socket}", "build", "--progress=plain"]
+    build = [*caches, *docker, "--network=none", "--tag=app", str(context("one"))]
+    first = ran(tmp_path, *build)
+    assert first.returncode == 0, first.stderr
+    assert BuildLog.parse(first.stdout + first.stderr).executed
+    assert "read nothing" in first.stderr
+    assert "wrote type=" in first.stderr
+    assert load_cache(cache)
+    assert dockerd.run("image", "ls", "--format", "{{.Repository}}").split() == ["app"]
+    dockerd.prune_all()
+    second = ran(tmp_path, *build)
+    log = BuildLog.parse(second.stdout + second.stderr)
+    assert log.executed == []
+    assert log.cached
+
+
+def test_a_failed_build_keeps_its_exit_code_and_the_cache(
+    dockerd: Dockerd, context: Callable[[str], Path], spec: Callable[[str], str], tmp_path: Path
+) -> None:
+    docker = [str(CLIENT), "--host", f"unix://{dockerd.socket}", "build", "--file=absent"]
+    done = ran(tmp_path, "--cache-to", spec("x"), "--", *docker, str(context("one")))
+    assert done.returncode == 1
+    assert "wrote nothing" in done.stderr
+
+
+def test_buildah_twice(
+    context: Callable[[str], Path], spec: Callable[[str], str], kind: str, tmp_path: Path
+) -> None:
+    if kind == "registry":
+        return  # its names have no slashes, and buildah wants many tags
+    cache = spec("team/steps")
+    folder = context("one")
+    logs = []
+    for number in range(2):
+        storage = [f"--root={tmp_path}/{number}", f"--runroot={tmp_path}/run{number}"]
+        buildah = [program("buildah"), *storage, "--storage-driver=vfs", "build"]
+        build = [*buildah, "--isolation=chroot", "--tag=app", str(folder)]
+        done = ran(tmp_path, "--cache-from", cache, "--cache-to", cache, "--", *build)
+        assert done.returncode == 0, done.stdout + done.stderr
+        logs.append(done.stdout + done.stderr)
+    assert "Cache pulled from remote" not in logs[0]
+    assert "Cache pulled from remote" in logs[1]

@@ -1,0 +1,239 @@
+"""Manifests, tags and names through a gateway."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from support import caches
+
+from cachexport import Digest, copy_cache, load_cache, merge_cache
+from cachexport.envelope.form import Form
+from cachexport.gateway.access import Access
+from cachexport.oci.mediatype import OCI_MANIFEST
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from unit.gateway.conftest import Gateway
+
+MAX = f"type=local,src={caches.FOLDER / 'max'}"
+
+
+def raw_manifest(name: str) -> bytes:
+    layout = caches.FOLDER / name
+    [entry] = json.loads((layout / "index.json").read_text())["manifests"]
+    return (layout / "blobs" / entry["digest"].replace(":", "/")).read_bytes()
+
+
+def push(gateway: Gateway, ref: str, name: str = "max") -> None:
+    source = f"type=local,src={caches.FOLDER / name}"
+    copy_cache([source], [f"type=registry,ref={gateway.host}/{ref},force=true"])
+
+
+def image_manifest(gateway: Gateway, layer: bytes = b"a layer") -> bytes:
+    config = json.dumps({"architecture": "amd64", "os": "linux", "rootfs": {}}).encode()
+    digests = [gateway.put_blob("images", raw) for raw in (config, layer)]
+    kinds = ["application/vnd.oci.image.config.v1+json", "application/vnd.oci.image.layer.v1.tar"]
+    first, last = (
+        {"mediaType": kind, "digest": digest, "size": len(raw)}
+        for kind, digest, raw in zip(kinds, digests, (config, layer), strict=True)
+    )
+    manifest = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": first, "layers": [last]}
+    return json.dumps(manifest).encode()
+
+
+def test_a_cache_keeps_its_bytes(gateway: Gateway, tmp_path: Path) -> None:
+    push(gateway, "team/app:main")
+    raw = raw_manifest("max")
+    for reference in ("main", Digest.of(raw)):
+        for method in ("GET", "HEAD"):
+            found = gateway.ask(method, f"/v2/team/app/manifests/{reference}")
+            assert found.status == 200
+            assert found.headers["Docker-Content-Digest"] == Digest.of(raw)
+            assert found.headers["Content-Type"] == OCI_MANIFEST
+            assert found.headers["Content-Length"] == str(len(raw))
+            assert found.body == (raw if method == "GET" else b"")
+    [cache] = load_cache(f"type=local,src={tmp_path / 'store'},tag=team/app/main")
+    assert cache.config == load_cache(MAX)[0].config
+
+
+@pytest.mark.parametrize("form", Form)
+@pytest.mark.parametrize("name", ["max", "max-oci-index", "max-docker-list"])
+def test_a_cache_is_served_in_the_form_that_is_wanted(
+    start: Callable[..., Gateway], form: Form, name: str
+) -> None:
+    gateway = start(forms=(f"team/*:main={form}",))
+    push(gateway, "team/app:main", name)
+    found = gateway.ask("GET", "/v2/team/app/manifests/main")
+    assert found.headers["Content-Type"] == form.media_type
+    digest = Digest.of(found.body)
+    assert gateway.ask("GET", f"/v2/team/app/manifests/{digest}").body == found.body
+    [cache] = load_cache(f"type=registry,ref={gateway.host}/team/app:main")
+    assert cache.config == load_cache(MAX)[0].config
+    push(gateway, "team/app:other", name)
+    other = gateway.ask("GET", "/v2/team/app/manifests/other")
+    assert other.body == raw_manifest(name)
+
+
+def test_a_push_is_merged(start: Callable[..., Gateway], tmp_path: Path) -> None:
+    gateway = start(merge=True)
+    for name in ("multi-amd64", "multi-arm64"):
+        push(gateway, "team/app:main", name)
+        pushed = Digest.of(raw_manifest(name))
+        assert gateway.ask("GET", f"/v2/team/app/manifests/{pushed}").status == 200
+    both = [f"type=local,src={caches.FOLDER / f'multi-{arch}'}" for arch in ("amd64", "arm64")]
+    merge_cache(both, [f"type=local,dest={tmp_path / 'both'}"])
+    [wanted] = load_cache(f"type=local,src={tmp_path / 'both'}")
+    [found] = load_cache(f"type=registry,ref={gateway.host}/team/app:main")
+    assert found.config == wanted.config
+
+
+def test_a_large_cache_is_compacted(start: Callable[..., Gateway]) -> None:
+    gateway = start(config=2500)
+    push(gateway, "team/app:main")
+    [cache] = load_cache(f"type=registry,ref={gateway.host}/team/app:main")
+    assert 0 < len(cache.config.encode()) <= 2500
+
+
+def test_an_image_is_served_as_it_is(gateway: Gateway) -> None:
+    raw = image_manifest(gateway)
+    answer = gateway.ask("PUT", "/v2/images/manifests/1", raw)
+    assert (answer.status, answer.headers["Docker-Content-Digest"]) == (201, Digest.of(raw))
+    for reference in ("1", Digest.of(raw)):
+        assert gateway.ask("GET", f"/v2/images/manifests/{reference}").body == raw
+    newer = image_manifest(gateway, b"a newer layer")
+    assert gateway.ask("PUT", "/v2/images/manifests/1", newer).status == 201
+    assert gateway.ask("GET", "/v2/images/manifests/1").body == newer
+    push(gateway, "images:1")
+    assert gateway.ask("GET", "/v2/images/manifests/1").body == raw_manifest("max")
+
+
+def test_what_is_incomplete_gets_no_name(gateway: Gateway) -> None:
+    raw = raw_manifest("max")
+    refused = gateway.ask("PUT", "/v2/team/app/manifests/main", raw)
+    assert (refused.status, refused.code) == (400, "MANIFEST_BLOB_UNKNOWN")
+    assert len(refused.json["errors"][0]["detail"]) > 1
+    assert gateway.ask("GET", "/v2/team/app/manifests/main").code == "MANIFEST_UNKNOWN"
+    assert gateway.ask("GET", "/v2/team/app/tags/list").code == "NAME_UNKNOWN"
+
+
+def test_no_manifest(gateway: Gateway) -> None:
+    for raw in (b"", b"{", b"[]", b'{"manifests":[],"layers":[]}', b'{"layers":1}'):
+        refused = gateway.ask("PUT", "/v2/team/app/manifests/main", raw)
+        assert (refused.status, refused.code) == (400, "MANIFEST_INVALID")
+
+
+def test_a_manifest_with_another_digest(gateway: Gateway) -> None:
+    raw = image_manifest(gateway)
+    other = Digest.of(b"other")
+    assert gateway.ask("PUT", f"/v2/images/manifests/{other}", raw).code == "DIGEST_INVALID"
+
+
+def test_an_index_of_what_leads_on_to_nothing_known(gateway: Gateway) -> None:
+    digest = gateway.put_blob("images", b"?")
+    child = {"mediaType": "text/plain", "digest": digest, "size": 1}
+    raw = json.dumps({"schemaVersion": 2, "manifests": [child]}).encode()
+    assert gateway.ask("PUT", "/v2/images/manifests/1", raw).code == "MANIFEST_INVALID"
+
+
+def test_a_manifest_that_is_too_large(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cachexport.gateway.manifests.MANIFEST_LIMIT", 1000)
+    refused = gateway.ask("PUT", "/v2/images/manifests/1", b" " * 1001)
+    assert (refused.status, refused.code) == (413, "SIZE_INVALID")
+
+
+def test_ten_thousand_tags_in_pages(gateway: Gateway, tmp_path: Path) -> None:
+    push(gateway, "team/app:main")
+    index = tmp_path / "store" / "index.json"
+    value = json.loads(index.read_text())
+    [entry] = value["manifests"]
+    tags = [f"t{number:05}" for number in range(10_000)]
+    value["manifests"] = [
+        {**entry, "annotations": {"org.opencontainers.image.ref.name": f"team/app/{tag}"}}
+        for tag in tags
+    ]
+    index.write_text(json.dumps(value))
+    found: list[str] = []
+    path = "/v2/team/app/tags/list?n=4000"
+    while path:
+        answer = gateway.ask("GET", path)
+        found += answer.json["tags"]
+        path = answer.headers.get("Link", "").partition(">")[0].removeprefix("<")
+    assert found == tags
+    assert gateway.ask("GET", "/v2/team/app/tags/list").json["tags"] == tags
+    assert gateway.ask("GET", "/v2/team/app/tags/list?n=x").status == 400
+
+
+def test_names_and_references(start: Callable[..., Gateway], tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    for name in ("main", "team/app/x", "cache/odd", "No Reference", "UPPER/x"):
+        copy_cache([MAX], [f'type=local,dest={store},"tag={name}"'])
+    gateway = start()
+    assert gateway.ask("GET", "/v2/cache/tags/list").json["tags"] == ["main"]
+    assert gateway.ask("GET", "/v2/team/app/tags/list").json["tags"] == ["x"]
+    assert gateway.ask("GET", "/v2/cache/manifests/main").status == 200
+    assert gateway.ask("GET", "/v2/cache/manifests/odd").status == 404
+    assert gateway.shelf.unserved() == ["No Reference", "UPPER/x", "cache/odd"]
+
+
+NO_REPOSITORY = ["..", "a/../b", "a//b", "%2e%2e", "a%2Fb", "A", "a/%2e%2e/b", "x" * 300]
+NO_TAG = ["..", "%2e%2e", "a%2Fb", "x" * 129, "-a", "a%00b", "%F0%9F%90%B3"]
+
+
+def test_no_repository(gateway: Gateway, tmp_path: Path) -> None:
+    for repository in (*NO_REPOSITORY, "a/", ".a", "a\\b"):
+        for path in ("manifests/x", "blobs/uploads/", "tags/list"):
+            for method in ("GET", "POST", "PUT"):
+                answer = gateway.ask(method, f"/v2/{repository}/{path}")
+                assert answer.status in (400, 404, 405)
+                assert answer.code in ("NAME_INVALID", "NAME_UNKNOWN", "UNSUPPORTED")
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_tag(gateway: Gateway) -> None:
+    raw = image_manifest(gateway)
+    for tag in NO_TAG:
+        for body in (None, raw):
+            answer = gateway.ask("PUT" if body else "GET", f"/v2/images/manifests/{tag}", body)
+            assert (answer.status, answer.code) == (400, "NAME_INVALID")
+
+
+def test_names_are_taken_away(start: Callable[..., Gateway]) -> None:
+    gateway = start(access=Access(may_delete=True))
+    push(gateway, "team/app:one")
+    push(gateway, "team/app:two")
+    push(gateway, "team/app:other", "multi-amd64")
+    assert gateway.ask("DELETE", "/v2/team/app/manifests/one").status == 202
+    assert gateway.ask("GET", "/v2/team/app/tags/list").json["tags"] == ["other", "two"]
+    digest = Digest.of(raw_manifest("max"))
+    assert gateway.ask("DELETE", f"/v2/team/app/manifests/{digest}").status == 202
+    assert gateway.ask("GET", "/v2/team/app/tags/list").json["tags"] == ["other"]
+    assert gateway.ask("DELETE", f"/v2/team/app/manifests/{digest}").code == "MANIFEST_UNKNOWN"
+    assert gateway.ask("DELETE", "/v2/team/app/manifests/one").code == "MANIFEST_UNKNOWN"
+
+
+def test_what_the_store_lacks_is_read_upstream(
+    start: Callable[..., Gateway], tmp_path: Path
+) -> None:
+    for name, source in (("first", "max"), ("second", "multi-amd64")):
+        copy_cache(
+            [f"type=local,src={caches.FOLDER / source}"],
+            [f"type=local,dest={tmp_path / name},tag=team/app/main"],
+        )
+    copy_cache([MAX], [f"type=local,dest={tmp_path / 'second'},tag=team/app/only"])
+    upstream = ("nowhere", "first", "second")
+    gateway = start(upstream=tuple(f"type=local,src={tmp_path / name}" for name in upstream))
+    for tag in ("main", "only"):
+        [cache] = load_cache(f"type=registry,ref={gateway.host}/team/app:{tag}")
+        assert cache.config == load_cache(MAX)[0].config
+    for layer in {layer.digest for layer in cache.layers}:
+        assert gateway.ask("GET", f"/v2/team/app/blobs/{layer}").status == 200
+    # Nothing is sent that upstream has, and yet all of what is named is in the store.
+    raw = raw_manifest("max")
+    assert gateway.ask("PUT", "/v2/team/app/manifests/own", raw).status == 201
+    [own] = load_cache(f"type=local,src={tmp_path / 'store'},tag=team/app/own")
+    gone = Path(tmp_path / "store" / "blobs" / "sha256")
+    assert {layer.digest.encoded for layer in own.layers} <= {each.name for each in gone.iterdir()}

@@ -1,0 +1,132 @@
+"""What build tools are told of caches."""
+
+from __future__ import annotations
+
+import shlex
+import tomllib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cachexport.errors import InvalidInputError
+from cachexport.gateway.record import Record
+from cachexport.gateway.registries import with_insecure
+from cachexport.gateway.running import Summary, plan
+from cachexport.gateway.tools import recognise
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HOST = "127.0.0.1:5000"
+FROM, TO = f"{HOST}/from1:cache", f"{HOST}/to1:cache"
+READ, WRITE = f"type=registry,ref={FROM}", f"type=registry,ref={TO},mode=max"
+INLINE = "--build-arg=BUILDKIT_INLINE_CACHE=1"
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ("docker buildx build .", f"docker buildx build --cache-from={READ} --cache-to={WRITE} ."),
+        (
+            "docker --context x buildx --builder b build -t a .",
+            f"docker --context x buildx --builder b build --cache-from={READ} "
+            f"--cache-to={WRITE} -t a .",
+        ),
+        (
+            "/usr/bin/docker buildx bake app",
+            f"/usr/bin/docker buildx bake '--set=*.cache-from={READ}' "
+            f"'--set=*.cache-to={WRITE}' app",
+        ),
+        (
+            "buildctl --addr unix:///x build --frontend y",
+            f"buildctl --addr unix:///x build --import-cache={READ} --export-cache={WRITE} "
+            "--frontend y",
+        ),
+        (
+            "buildah --root /x bud .",
+            f"buildah --root /x bud --layers --cache-from={HOST}/from1 --cache-to={HOST}/to1 .",
+        ),
+        (
+            "podman build .",
+            f"podman build --layers --cache-from={HOST}/from1 --cache-to={HOST}/to1 .",
+        ),
+        (
+            "/kaniko/executor --context .",
+            f"/kaniko/executor --cache=true --cache-repo={HOST}/cache "
+            f"--insecure-registry={HOST} --context .",
+        ),
+        ("docker build .", f"docker build --cache-from={FROM} {INLINE} --tag={TO} ."),
+    ],
+)
+def test_a_tool_is_told_of_caches(tmp_path: Path, words: str, wanted: str) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+    source, target = (
+        f"type=local,src={tmp_path / 'a'}",
+        f"type=local,dest={tmp_path / 'b'},mode=max",
+    )
+    prepared = plan(shlex.split(words), [source], [target], limit=1 << 20)
+    adapted = prepared.adapted(HOST)
+    assert shlex.join(adapted.words) == wanted
+    prepared.close()
+
+
+def test_what_docker_builds_is_pushed_afterwards(tmp_path: Path) -> None:
+    target = [f"type=local,dest={tmp_path / 'b'}"]
+    for given, after in (
+        ("docker -H x build .", [f"docker -H x push --quiet {TO}"]),
+        (
+            "docker build --tag=app .",
+            [f"docker push --quiet {TO}", f"docker image rm {TO}"],
+        ),
+    ):
+        adapted = plan(shlex.split(given), [], target, limit=1).adapted(HOST)
+        assert [shlex.join(words) for words in adapted.after] == after
+        assert adapted.env == {"DOCKER_BUILDKIT": "1"}
+
+
+@pytest.mark.parametrize(
+    "words", ["", "make", "docker run x", "docker", "docker buildx", "buildctl"]
+)
+def test_no_build_tool(words: str) -> None:
+    with pytest.raises(InvalidInputError):
+        recognise(words.split())
+
+
+def test_a_command_without_caches() -> None:
+    with pytest.raises(InvalidInputError, match="--cache-from"):
+        plan(["docker", "build", "."], [], [], limit=1)
+
+
+def test_one_registry_has_no_tls_and_the_others_stay(tmp_path: Path) -> None:
+    own = tmp_path / "own.conf"
+    own.write_text('unqualified-search-registries = ["registry.example"]\n')
+    env = {"CONTAINERS_REGISTRIES_CONF": str(own)}
+    [path] = with_insecure(HOST, env, tmp_path).values()
+    with open(path, "rb") as file:
+        found = tomllib.load(file)
+    assert found["unqualified-search-registries"] == ["registry.example"]
+    assert found["registry"] == [{"location": HOST, "insecure": True}]
+
+
+def test_a_summary() -> None:
+    summary = Summary()
+
+    def hear(method: str, kind: str, status: int, **more: object) -> None:
+        known = {"method": method, "path": "", "client": "", "agent": ""}
+        summary.hear(Record(**known, kind=kind, status=status, **more))  # type: ignore[arg-type]
+
+    hear("HEAD", "manifests", 404, repository="from1", error="there is none")
+    hear("GET", "manifests", 200, repository="from2", digest="sha256:1")
+    hear("GET", "blobs", 206, digest="sha256:2", size=20)
+    hear("HEAD", "blobs", 200, digest="sha256:3", size=30)
+    hear("POST", "uploads", 201, digest="sha256:4", size=40)
+    hear("PUT", "uploads", 201, digest="sha256:5", received=50)
+    hear("PUT", "manifests", 201, repository="to1", digest="sha256:6")
+    hear("PUT", "manifests", 503, repository="to2", error="away")
+    assert summary.found == {"from2": "sha256:1"}
+    assert summary.written == {"to1": "sha256:6"}
+    assert summary.pulled == {"sha256:2": 20}
+    assert summary.spared == {"sha256:3": 30, "sha256:4": 40}
+    assert summary.pushed == {"sha256:5": 50}
+    assert summary.failed == ["away"]
