@@ -22,7 +22,7 @@ from cachexport.errors import (
     Outdated,
 )
 from cachexport.plugin import METADATA_LIMIT, Page, ResumingReader, Stored
-from cachexport_gha.keys import INDEXES, numbered
+from cachexport_gha.keys import BLOBS, numbered
 from cachexport_gha.signed import Blob
 
 if TYPE_CHECKING:
@@ -245,7 +245,8 @@ class GhaClient:
 
 
 def _is_index(key: str) -> bool:
-    return key.startswith(INDEXES) and "#" not in key
+    """Say whether it stands for something that changes: all but blobs do."""
+    return not key.startswith(BLOBS) and "#" not in key
 
 
 def _version(number: int) -> str:
@@ -258,7 +259,7 @@ def _stored(key: str, saved: Saved, size: int, modified: float) -> Stored:
 
 
 def _from_listing(item: Listed) -> Stored:
-    key, number = numbered(item.key) if item.key.startswith(INDEXES) else (item.key, 0)
+    key, number = (item.key, 0) if item.key.startswith(BLOBS) else numbered(item.key)
     version = _version(number) or _THE_ONLY
     return Stored(
         key=key, size=item.size, version=version, modified=item.used, metadata={"ref": item.ref}
