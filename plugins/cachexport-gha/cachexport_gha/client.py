@@ -259,8 +259,13 @@ def _stored(key: str, saved: Saved, size: int, modified: float) -> Stored:
 
 
 def _from_listing(item: Listed) -> Stored:
-    key, number = (item.key, 0) if item.key.startswith(BLOBS) else numbered(item.key)
-    version = _version(number) or _THE_ONLY
+    is_blob = item.key.startswith(BLOBS)
+    key, number = (item.key, 0) if is_blob else numbered(item.key)
     return Stored(
-        key=key, size=item.size, version=version, modified=item.used, metadata={"ref": item.ref}
+        key=key,
+        size=item.size,
+        version=_version(number) or _THE_ONLY,
+        # To look at a name is to use it, which is not to make it newer than others.
+        modified=item.used if is_blob else item.saved,
+        metadata={"ref": item.ref},
     )

@@ -26,6 +26,8 @@ class Listed:
     ref: str
     """The branch in whose scope it was saved."""
     size: int
+    saved: float
+    """Seconds since 1970."""
     used: float
     """Seconds since 1970 at which it was saved or last found."""
 
@@ -68,9 +70,14 @@ class Rest:
 
 
 def _listed(item: Any) -> Listed:
-    used = max(_seconds(item.get("last_accessed_at")), _seconds(item.get("created_at")))
-    size = int(item.get("size_in_bytes") or 0)
-    return Listed(key=as_key(item.get("key")), ref=as_key(item.get("ref")), size=size, used=used)
+    saved = _seconds(item.get("created_at"))
+    return Listed(
+        key=as_key(item.get("key")),
+        ref=as_key(item.get("ref")),
+        size=int(item.get("size_in_bytes") or 0),
+        saved=saved,
+        used=max(saved, _seconds(item.get("last_accessed_at"))),
+    )
 
 
 def _seconds(value: Any) -> float:
