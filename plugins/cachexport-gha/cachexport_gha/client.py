@@ -147,9 +147,15 @@ class GhaClient:
                 return _version(number)
 
     def touch(self, stored: Stored, /) -> str:
-        """See ObjectClient: what is asked for is kept."""
-        self._find(stored.key)
-        return stored.version
+        """See ObjectClient: a blob that is asked for is kept, a name is saved anew."""
+        if not _is_index(stored.key):
+            self._find(stored.key)
+            return stored.version
+        raw, found = self.load(stored.key)
+        try:
+            return self.replace(stored.key, raw, {}, version=found.version)
+        except Outdated:
+            return self.head(stored.key).version  # somebody else saved it just now
 
     def delete(self, key: str, /, *, version: str | None = None) -> None:
         """See ObjectClient: in the branch that is written to."""
