@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 _SFTP = frozenset({"sftp", "ssh"})
 GCS = frozenset({"gs", "gcs"})
+_LOGGERS = ("aiohttp", "asyncssh", "fsspec", "gcsfs")
 _LOGIN = re.compile(r"\A[^/@:]*(?::(?!\d+/).*)?@", re.DOTALL)
 """A name, and a password with whatever is in it; a port with a path is none."""
 _EXTRAS = {**dict.fromkeys(_SFTP, "sftp"), **dict.fromkeys(GCS, "gs")}
@@ -40,7 +42,12 @@ def opened(url: str, options: Mapping[str, Any]) -> tuple[Any, str]:
     except (ImportError, ValueError) as error:
         extra = _EXTRAS.get(scheme)
         need = f"pip install 'cachexport-fsspec[{extra}]'" if extra else str(error)
-        raise MissingExtra(f"{shown(url)} needs a package that is not installed: {need}") from error
+        raise MissingExtra(f"{shown(url)} needs more than is installed: {need}") from error
+    for name in _LOGGERS:
+        # Where nobody has set up a log, Python would show what they say of errors, logins and all.
+        logger = logging.getLogger(name)
+        if not logger.handlers:
+            logger.addHandler(logging.NullHandler())
     given = {**_defaults(scheme), **made._get_kwargs_from_urls(url), **options}
     return made(**given, skip_instance_cache=True), made._strip_protocol(url)
 
