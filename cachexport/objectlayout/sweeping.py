@@ -3,10 +3,10 @@
 A sweep lists a page of blobs and deletes the old ones of it that no name needs. An export that
 needs such a blob touches it; but if it does so between the listing and the deletion it touches
 in vain. So the sweep sends the deletion at most `AT_MOST` seconds after it began to list, or
-lists again; where a store lists all at once, however much that is, it looks at the doomed ones again
-instead, at no more than it can delete by then. And the export looks at what it touched once more
-when `SETTLED` seconds have gone by since, before it names anything: by then the deletion has been
-done, or it was not sent at all.
+lists again; where a store lists all at once, however much that is, it looks at the doomed ones
+again instead, at no more than it can delete by then. And the export looks at what it touched once
+more when `SETTLED` seconds have gone by since, before it names anything: by then the deletion has
+been done, or it was not sent at all.
 """
 
 from __future__ import annotations
