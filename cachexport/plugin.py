@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from cachexport.objectlayout.blobs import Blobs
     from cachexport.objectlayout.client import ABSENT, ObjectClient, Page, Stored
     from cachexport.objectlayout.keys import Keys
-    from cachexport.objectlayout.place import ListedPlace, ObjectPlace
+    from cachexport.objectlayout.place import AgelessPlace, ListedPlace, ObjectPlace
     from cachexport.objectlayout.source import ObjectSource
     from cachexport.objectlayout.target import ObjectTarget
     from cachexport.oci.descriptor import Descriptor
@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from cachexport.transfer.place import (
         Contents,
         Entry,
+        Hindered,
         Keeping,
         Needs,
         Place,
@@ -81,7 +82,7 @@ _NAMES = {
     "objectlayout.blobs": ("Blobs",),
     "objectlayout.client": ("ABSENT", "ObjectClient", "Page", "Stored"),
     "objectlayout.keys": ("Keys",),
-    "objectlayout.place": ("ListedPlace", "ObjectPlace"),
+    "objectlayout.place": ("AgelessPlace", "ListedPlace", "ObjectPlace"),
     "objectlayout.source": ("ObjectSource",),
     "objectlayout.target": ("ObjectTarget",),
     "oci.descriptor": ("Descriptor",),
@@ -98,7 +99,7 @@ _NAMES = {
     "transfer.images.ends": ("ImageBackend", "ImageSource", "ImageTarget"),
     "transfer.parallel": ("map_parallel",),
     "transfer.place": (
-        *("Contents", "Entry", "Keeping", "Needs", "Place"),
+        *("Contents", "Entry", "Hindered", "Keeping", "Needs", "Place"),
         *("StoredBlob", "Sweepable", "Written"),
     ),
     "transfer.probe": ("Check", "Finding", "Outcome", "Probe", "Probing"),
@@ -110,6 +111,7 @@ __all__ = [
     "BLOCK",
     "METADATA_LIMIT",
     "Adopter",
+    "AgelessPlace",
     "Backend",
     "Blobs",
     "Cache",
@@ -124,6 +126,7 @@ __all__ = [
     "Eager",
     "Entry",
     "Finding",
+    "Hindered",
     "ImageBackend",
     "ImageSource",
     "ImageTarget",

@@ -13,10 +13,16 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from cachexport.errors import Integrity, InvalidInputError, Outdated, Shared
+from cachexport.errors import (
+    FailedPrecondition,
+    Integrity,
+    InvalidInputError,
+    Outdated,
+    Shared,
+)
 from cachexport.maintenance.marks import BlobTable, Mark, mark
 from cachexport.maintenance.retention import Retention, Verdict, judge
-from cachexport.transfer.place import Sweepable
+from cachexport.transfer.place import Hindered, Sweepable
 from cachexport.transfer.progress import silent, step
 
 if TYPE_CHECKING:
@@ -102,10 +108,12 @@ def prune_places(
     """Prune places; those that share their blobs are seen as one, so give all that do.
 
     `now` is in seconds since 1970, for places that have no clock. Raises InvalidInputError for
-    too short a grace, FailedPrecondition where it is not certain what names need: then nothing
-    was deleted. Killed anywhere, it leaves every name that is there whole.
+    too short a grace, FailedPrecondition where it is not certain what names need, or how old blobs
+    are: then nothing was deleted. Killed anywhere, it leaves every name that is there whole.
     """
     for place in places:
+        if isinstance(place, Hindered):
+            raise FailedPrecondition(f"{place.title} cannot be pruned: {place.hindrance}")
         if isinstance(place, Sweepable) and plan.grace < place.shortest_grace:
             raise InvalidInputError(
                 f"a grace of {plan.grace / _HOUR:g} h is too short for {place.title}: exports "

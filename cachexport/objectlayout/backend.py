@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -26,7 +27,10 @@ class Store:
     root: str = ""
     """What the keys of blobs and of names begin with."""
     sweeps: bool = True
-    """Whether it tells when objects were written, can make them young and delete them."""
+    """Whether it tells when objects were written, can make them young and delete them.
+
+    If not, exports touch nothing there, and prune refuses: it could only take names away.
+    """
 
 
 class ObjectBackend:
@@ -77,7 +81,7 @@ class ObjectBackend:
 
     def place(self, spec: Spec, /) -> ListedPlace:
         """See Keeping: all names of the store. Blobs are swept where the store allows that."""
-        from cachexport.objectlayout.place import ListedPlace, ObjectPlace
+        from cachexport.objectlayout.place import AgelessPlace, ObjectPlace
 
         given = {key: value for key, value in spec.attrs.items() if key != "digest"}
         attrs = self._read(replace(spec, attrs=given), as_target=True)
@@ -87,7 +91,7 @@ class ObjectBackend:
             return replace(spec, attrs=_named(given, name, force))
 
         content = _blobs(store, attrs.touch_refresh)
-        made = ObjectPlace if store.sweeps else ListedPlace
+        made = ObjectPlace if store.sweeps else AgelessPlace
         return made(content=content, root=store.root, source=named, target=named)
 
     def name(self, spec: Spec, /) -> str | None:
@@ -118,6 +122,8 @@ def _blobs(store: Store, touch_refresh: float | None = None) -> Blobs:
     from cachexport.objectlayout.blobs import Blobs
 
     blobs = Blobs(client=store.client, keys=store.keys)
+    if not store.sweeps:
+        return replace(blobs, touch_refresh=math.inf)
     return blobs if touch_refresh is None else replace(blobs, touch_refresh=touch_refresh)
 
 

@@ -78,8 +78,7 @@ class Blobs:
         wanted = {self.keys.blob(desc.digest): desc for desc in descs}
         stored = find_stored(self.client, self.keys.blobs, wanted)
         there = [found for key, found in stored.items() if found.size == wanted[key].size]
-        due = self.now() - self.touch_refresh
-        old = [found for found in there if found.modified < due]
+        old = [found for found in there if self._is_due(found)]
         gone = map_parallel(self._is_gone_when_touched, old, self.client.parallelism)
         expired = {found.key for found, is_gone in zip(old, gone, strict=True) if is_gone}
         kept = {found.key for found in there} - expired
@@ -90,7 +89,7 @@ class Blobs:
 
     def keep(self, stored: Stored) -> str:
         """Touch an object that is used again if it is old enough to expire; give its version."""
-        if stored.modified >= self.now() - self.touch_refresh:
+        if not self._is_due(stored):
             return stored.version
         try:
             return self.client.touch(stored)
@@ -100,6 +99,9 @@ class Blobs:
     def ingest(self, desc: Descriptor, reader: Reader, /) -> None:
         """See Ingester."""
         self.client.write(self.keys.blob(desc.digest), reader, desc.size)
+
+    def _is_due(self, stored: Stored) -> bool:
+        return stored.modified is not None and stored.modified < self.now() - self.touch_refresh
 
     def _is_gone_when_touched(self, stored: Stored) -> bool:
         try:

@@ -23,8 +23,11 @@ class Stored:
     """Bytes."""
     version: str
     """Changes whenever the content does, as an ETag."""
-    modified: float
-    """Seconds since 1970 at which it was last written or touched, by the store's clock."""
+    modified: float | None
+    """Seconds since 1970 at which it was last written or touched, by the store's clock.
+
+    None where the store does not tell.
+    """
     metadata: Mapping[str, str] = field(default_factory=dict)
     """What was stored beside it, with lower-case keys. Listings leave it out."""
 

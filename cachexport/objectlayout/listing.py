@@ -41,7 +41,7 @@ def find_stored(client: ObjectClient, prefix: str, keys: Collection[str]) -> dic
         left = [key for key in left if key > last]
         pages = _pages_left(prefix, after, last, left)
         after = last
-    return found | _ask_each(client, left)
+    return found | ask_each(client, left)
 
 
 def pages(client: ObjectClient, prefix: str) -> Iterator[tuple[Stored, ...]]:
@@ -53,7 +53,9 @@ def pages(client: ObjectClient, prefix: str) -> Iterator[tuple[Stored, ...]]:
         yield page.objects
 
 
-def _ask_each(client: ObjectClient, keys: Iterable[str]) -> dict[str, Stored]:
+def ask_each(client: ObjectClient, keys: Iterable[str]) -> dict[str, Stored]:
+    """Describe those of the keys that are there, with a request for each."""
+
     def head(key: str) -> Stored | None:
         try:
             return client.head(key)

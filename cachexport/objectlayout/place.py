@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -122,8 +123,7 @@ class ListedPlace:
         client, key = self._client, self._keys.name(entry.name)
         try:
             now = client.head(key)
-            was = now.modified if entry.modified is None else entry.modified
-            if now.version != entry.version or now.modified >= was + 1:  # in whole seconds
+            if now.version != entry.version or _is_later(now.modified, entry.modified):
                 return Outdated(f"somebody else wrote {client.place}/{key} meanwhile")
             client.delete(key, version=entry.version)
         except NotFound:
@@ -153,6 +153,21 @@ class ListedPlace:
     def _entry(self, stored: Stored) -> Entry:
         name = stored.key.removeprefix(self._keys.names)
         return Entry(name=name, version=stored.version, modified=stored.modified)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgelessPlace(ListedPlace):
+    """One that is Hindered: its store tells no ages, or can make nothing young."""
+
+    @property
+    def hindrance(self) -> str:
+        """See Hindered."""
+        return (
+            "its store does not tell how old blobs are, or cannot make them young, so those that "
+            "an export counts on cannot be told from those that nobody needs; remove names with "
+            "`cachexport rm`, or move those that stay to another place (`cachexport export "
+            "--all-names`) and delete this one"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,4 +251,9 @@ class ObjectPlace(ListedPlace):
         digest = self._keys.digest(stored.key)
         if digest is None:
             return None
-        return StoredBlob(digest=digest, size=stored.size, modified=stored.modified)
+        modified = math.inf if stored.modified is None else stored.modified  # unknown: it stays
+        return StoredBlob(digest=digest, size=stored.size, modified=modified)
+
+
+def _is_later(now: float | None, was: float | None) -> bool:
+    return now is not None and was is not None and now >= was + 1  # some count in whole seconds

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from cachexport.content.verify import read_blob
 from cachexport.errors import BackendError
-from cachexport.transfer.probe import ok, warning
+from cachexport.transfer.probe import note, ok, warning
 
 if TYPE_CHECKING:
     from cachexport.objectlayout.probe_trial import Trial
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 _SKEW = 60.0
 """Seconds of difference that do no harm: what goes by age counts in hours."""
+_NO_PRUNE = "prune refuses, and nothing may expire by its age"
+_ADVICE = "remove names with `cachexport rm`, and now and then the whole place"
 _TRIES = 6
 _PAUSE = 0.5
 """Seconds; with the tries more than two, since some stores count in steps of that."""
@@ -33,7 +36,10 @@ class Ageing:
         before = trial.blobs.now()
         trial.client.replace(key, trial.content(), {}, version=None)
         middle = (before + trial.blobs.now()) / 2
-        skew = round(trial.client.head(key).modified - middle)
+        modified = trial.client.head(key).modified
+        if modified is None:
+            return note(f"the store does not tell when something was written: {_NO_PRUNE}", _ADVICE)
+        skew = round(modified - middle)
         if abs(skew) <= _SKEW:
             return ok("the store's times are no more than a minute from ours", skew_seconds=skew)
         return warning(
@@ -45,6 +51,8 @@ class Ageing:
 
     def touch(self) -> Finding:
         """See whether a blob can be made young, so that expiry spares it."""
+        if math.isinf(self._trial.blobs.touch_refresh):
+            return note(f"blobs cannot be made young there: {_NO_PRUNE}", _ADVICE, touched=False)
         try:
             is_younger = self._is_younger_when_touched()
         except BackendError as error:
@@ -66,7 +74,7 @@ class Ageing:
         for _ in range(_TRIES):
             client.touch(found)
             found = client.head(key)
-            if found.modified > first.modified:
+            if (found.modified or 0) > (first.modified or 0):
                 return True
             # It may count in whole seconds.
             self._trial.sleep(_PAUSE)

@@ -3,8 +3,10 @@
 A sweep lists a page of blobs and deletes the old ones of it that no name needs. An export that
 needs such a blob touches it; but if it does so between the listing and the deletion it touches
 in vain. So the sweep sends the deletion at most `AT_MOST` seconds after it began to list, or
-lists again. And the export looks at what it touched once more when `SETTLED` seconds have gone by
-since, before it names anything: by then the deletion has been done, or it was not sent at all.
+lists again; where a store lists all at once, however much that is, it looks at the doomed ones
+again instead, at no more than it can delete by then. And the export looks at what it touched once
+more when `SETTLED` seconds have gone by since, before it names anything: by then the deletion has
+been done, or it was not sent at all.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cachexport.errors import Outdated, Unavailable
-from cachexport.objectlayout.listing import find_stored
+from cachexport.objectlayout.listing import ask_each, find_stored
 from cachexport.transfer.parallel import map_parallel
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ SETTLED = 5.0
 _BATCH = 100
 """How many blobs one request deletes; as many requests as go best lie between two looks at the
 clock."""
+_PAGE = 5000
+"""How many objects a listing has at most in a store that lists page by page."""
 _IN_VAIN = 30
 """How often a page is listed before the sweep is given up: each time some of it goes."""
 
@@ -82,14 +86,34 @@ class Sweep:
             began = self._blobs.monotonic()
             page = self._blobs.client.list_page(self._blobs.keys.blobs, after=self._after)
             doomed = [stored for stored in page.objects if self._is_doomed(stored)]
-            deleted = self._delete(doomed, began + AT_MOST)
+            if len(page.objects) > _PAGE:
+                doomed = deleted = self._delete_looked_at(doomed)
+            else:
+                deleted = self._delete(doomed, began + AT_MOST)
             gone += deleted
             if len(deleted) == len(doomed):
                 self._is_done = page.is_last or not page.objects
                 self._after = page.objects[-1].key if page.objects else ""
                 keys = {stored.key for stored in doomed}
                 return gone, [stored for stored in page.objects if stored.key not in keys]
-        raise Unavailable(
+        raise self._too_slow()
+
+    def _delete_looked_at(self, doomed: list[Stored]) -> list[Stored]:
+        """Delete those that are still doomed when looked at right before, and give them."""
+        gone: list[Stored] = []
+        at_once = _BATCH * self._blobs.client.parallelism
+        for start in range(0, len(doomed), at_once):
+            began = self._blobs.monotonic()
+            now = ask_each(self._blobs.client, [it.key for it in doomed[start : start + at_once]])
+            still = [stored for stored in now.values() if self._is_doomed(stored)]
+            deleted = self._delete(still, began + AT_MOST)
+            if len(deleted) < len(still):
+                raise self._too_slow()
+            gone += deleted
+        return gone
+
+    def _too_slow(self) -> Unavailable:
+        return Unavailable(
             f"{self._blobs.client.place} takes too long to list and delete: an export could come "
             "in between; try again when it is faster"
         )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cachexport.errors import InvalidAttr
-from cachexport.spec.csv import without_password
+from cachexport.spec.csv import is_secret, without_password
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -30,6 +30,11 @@ class Attribute:
     read: Callable[[str], Any]
     summary: str
 
+    @property
+    def stem(self) -> str:
+        """What the names of a family begin with, as `option.` for `option.*`; else nothing."""
+        return self.name[:-1] if self.name.endswith(".*") else ""
+
 
 def attribute(
     name: str,
@@ -38,7 +43,11 @@ def attribute(
     summary: str,
     default: Any = dataclasses.MISSING,
 ) -> Any:
-    """Declare a field of a data class as the attribute `name`; without default it must be given."""
+    """Declare a field of a data class as the attribute `name`; without default it must be given.
+
+    A name such as `option.*` is that of a family: the field is a mapping of what stands for the
+    asterisk, in all names that were given, to what was read of each, empty where there are none.
+    """
     metadata = {"attribute": Attribute(name, read, summary)}
     return dataclasses.field(default=default, metadata=metadata)
 
@@ -98,8 +107,10 @@ def read_attributes(kind: type[_T], spec: Spec, *, ignored: Iterable[str] = ()) 
     _check_names(spec, known, frozenset(ignored))
     values = {}
     for field, declared in _declared(kind):
-        if declared.name in spec.attrs:
-            values[field.name] = _read(declared, spec)
+        if declared.stem:
+            values[field.name] = _read_family(declared, spec)
+        elif declared.name in spec.attrs:
+            values[field.name] = _read(declared.name, declared, spec)
         elif field.default is dataclasses.MISSING:
             message = f"{spec} needs {declared.name}= ({declared.summary})"
             raise InvalidAttr(declared.name, message)
@@ -113,18 +124,33 @@ def _declared(kind: type) -> list[tuple[dataclasses.Field[Any], Attribute]]:
 
 def _check_names(spec: Spec, known: Iterable[str], ignored: frozenset[str]) -> None:
     for name in spec.attrs:
-        if name in known:
+        meant = {name, _family(name)}
+        if meant & set(known):
             continue
-        if name not in ignored:
+        if not meant & ignored:
             words = ", ".join(known)
             raise InvalidAttr(name, f"unknown attribute {name!r} in {spec} (known: {words})")
         _log.info("%s: attribute %s has no effect here", spec, name)
 
 
-def _read(declared: Attribute, spec: Spec) -> Any:
-    text = spec.attrs[declared.name]
+def _family(name: str) -> str:
+    first, _, rest = name.partition(".")
+    return f"{first}.*" if first and rest else name
+
+
+def _read_family(declared: Attribute, spec: Spec) -> dict[str, Any]:
+    return {
+        name.removeprefix(declared.stem): _read(name, declared, spec)
+        for name in spec.attrs
+        if name.startswith(declared.stem)
+    }
+
+
+def _read(name: str, declared: Attribute, spec: Spec) -> Any:
+    text = spec.attrs[name]
     try:
         return declared.read(text)
     except ValueError as error:
-        message = without_password(f"bad value {text!r} for attribute {declared.name}: {error}")
-        raise InvalidAttr(declared.name, message) from error
+        shown = "***" if is_secret(name) else repr(without_password(text))
+        message = without_password(f"bad value {shown} for attribute {name}: {error}")
+        raise InvalidAttr(name, message) from error

@@ -18,7 +18,7 @@ _FIELD = r'(?:"(?:[^"]|"")*"|[^",]*)'
 _RECORD = re.compile(f"{_FIELD}(?:,{_FIELD})*")
 _WORD = re.compile(f"(?:^|,)({_FIELD})")
 _PASSWORD = re.compile(r":[^:/@\s]*@(?!sha\d{3}:)")
-_SECRETS = frozenset({"secret_access_key", "session_token", "token", "ghtoken", "password"})
+_SECRETS = ("secret", "token", "password")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +33,16 @@ class Spec:
 
     def __str__(self) -> str:
         shown = {
-            key: "***" if key in _SECRETS else without_password(value)
+            key: "***" if is_secret(key) else without_password(value)
             for key, value in self.attrs.items()
         }
         words = [f"{key}={value}" for key, value in {"type": self.type, **shown}.items()]
         return ",".join(map(_quoted, words))
+
+
+def is_secret(name: str) -> bool:
+    """Tell whether the value of an attribute with this name is kept out of messages."""
+    return any(word in name for word in _SECRETS)
 
 
 def without_password(text: str) -> str:

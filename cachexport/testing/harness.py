@@ -31,6 +31,8 @@ class Harness:
     """Whether names are written on condition, so that of merges at once none loses an entry."""
     sweeps: bool
     """Whether blobs can be listed, touched and deleted there: its place is `Sweepable`."""
+    prunes: bool = True
+    """Whether a prune does anything there, if only to names; else it refuses."""
     keeps_forms: bool = True
     """Whether a cache comes back in the form that it had; else it comes as an image manifest."""
     no_grace: str = ""

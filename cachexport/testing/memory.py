@@ -27,6 +27,7 @@ class MemoryObjects:
     parallelism: int = 4
     place: str = "memory://bucket"
     objects: dict[str, tuple[bytes, Stored]] = field(default_factory=dict)
+    tells_ages: bool = True
     asked: Counter[str] = field(default_factory=Counter)
     _lock: RLock = field(default_factory=RLock)
 
@@ -70,7 +71,7 @@ class MemoryObjects:
         """See ObjectClient."""
         with self._lock:
             raw, now = self._get("touch", stored.key)
-            self.objects[stored.key] = (raw, replace(now, modified=self.time))
+            self.objects[stored.key] = (raw, replace(now, modified=self._age()))
             return now.version
 
     def delete(self, key: str, /, *, version: str | None = None) -> None:
@@ -110,11 +111,14 @@ class MemoryObjects:
                 key=key,
                 size=len(raw),
                 version=version,
-                modified=self.time,
+                modified=self._age(),
                 metadata=dict(metadata),
             )
             self.objects[key] = (raw, stored)
             return version
+
+    def _age(self) -> float | None:
+        return self.time if self.tells_ages else None
 
     def _expect(self, key: str, version: str | None) -> None:
         now = self.objects[key][1].version if key in self.objects else ABSENT

@@ -209,6 +209,15 @@ class Hosting(Protocol):
 
 
 @runtime_checkable
+class Hindered(Protocol):
+    """A Place whose blobs nobody deletes, since nobody can tell which are safe to: no prune."""
+
+    @property
+    def hindrance(self) -> str:
+        """Say why, and what to do instead; a message goes on with it."""
+
+
+@runtime_checkable
 class Keeping(Protocol):
     """A Backend that can show a place as a whole."""
 

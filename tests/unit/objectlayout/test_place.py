@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cachexport.maintenance.prune import Pruning
-    from cachexport.objectlayout.client import Page
+    from cachexport.objectlayout.client import Page, Stored
 
 HOUR = 3600.0
 KEYS = Keys(blobs="app/blobs/", names="app/manifests/")
@@ -274,6 +275,45 @@ def test_a_store_that_is_too_slow_is_not_swept() -> None:
     client.delete(KEYS.name("old"))
     client.time += 100 * HOUR
     client.delay = 2.5
+    with pytest.raises(Unavailable, match="too long"):
+        prune(client)
+    assert has(client, 1)
+
+
+@pytest.mark.parametrize("is_touched", [False, True])
+def test_where_all_is_listed_at_once_blobs_are_looked_at_right_before(
+    monkeypatch: pytest.MonkeyPatch, is_touched: bool
+) -> None:
+    """That a whole listing takes longer than a deletion may come after it does no harm then."""
+    monkeypatch.setattr("cachexport.objectlayout.sweeping._PAGE", 2)
+    client = Slow(delay=9.0)
+    put(client, "old", 1, 2, 3)
+    client.delete(KEYS.name("old"))
+    client.time += 100 * HOUR
+    if is_touched:
+        blob = client.head(KEYS.blob(layer(1)[1].digest))
+        client.after_listing = partial(client.touch, blob)
+    done = prune(client)
+    assert done.freed is not None
+    assert done.freed.blobs == (4 if is_touched else 5)
+    assert has(client, 1) == is_touched
+    assert not has(client, 2)
+
+
+def test_looking_at_blobs_right_before_may_be_too_slow_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("cachexport.objectlayout.sweeping._PAGE", 2)
+
+    class Slower(MemoryObjects):
+        def head(self, key: str, /) -> Stored:
+            self.time += 2.5
+            return super().head(key)
+
+    client = Slower()
+    put(client, "old", 1)
+    client.delete(KEYS.name("old"))
+    client.time += 100 * HOUR
     with pytest.raises(Unavailable, match="too long"):
         prune(client)
     assert has(client, 1)

@@ -7,6 +7,7 @@ import pytest
 from cachexport.errors import InvalidAttr, InvalidInputError
 from cachexport.oci.compression import Compression
 from cachexport.spec import CommonExport, attribute, parse_spec, read_attributes
+from cachexport.spec.attributes import integer
 
 
 @pytest.mark.parametrize(
@@ -125,6 +126,29 @@ def test_a_bad_one_is_named(attrs, name, message):
         read(f"type=x,{attrs}".rstrip(","))
     assert raised.value.name == name
     assert raised.value.exit_code == 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    options: dict[str, int] = attribute("option.*", integer, default=None, summary="more")
+
+
+def test_a_family_is_a_mapping():
+    assert read_attributes(Family, parse_spec("type=x")) == Family(options={})
+    given = parse_spec("type=x,option.a=1,option.b.c=-2")
+    assert read_attributes(Family, given).options == {"a": 1, "b.c": -2}
+    for bad in ("option=1", "option.=1", "options.a=1", "option.a=x"):
+        with pytest.raises(InvalidAttr) as raised:
+            read_attributes(Family, parse_spec(f"type=x,{bad}"))
+        assert raised.value.name == bad.partition("=")[0]
+
+
+def test_no_secret_is_in_a_message():
+    text = "type=x,option.api_token=s3cret,registry.password=s3cret,my-secret=s3cret"
+    assert "s3cret" not in str(parse_spec(text))
+    with pytest.raises(InvalidAttr) as raised:
+        read_attributes(Family, parse_spec("type=x,option.api_token=s3cret"))
+    assert "s3cret" not in str(raised.value)
 
 
 def test_the_other_directions_are_noted(caplog):
