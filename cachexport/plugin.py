@@ -19,8 +19,11 @@ if TYPE_CHECKING:
         Ingester,
         Placed,
         Provider,
+        RangedProvider,
         Reader,
         SizeProvider,
+        Staged,
+        Stager,
     )
     from cachexport.content.resume import ResumingReader
     from cachexport.content.retry import persistently
@@ -55,8 +58,10 @@ if TYPE_CHECKING:
     from cachexport.transfer.images.ends import ImageBackend, ImageSource, ImageTarget
     from cachexport.transfer.parallel import map_parallel
     from cachexport.transfer.place import (
+        Content,
         Contents,
         Entry,
+        Hosting,
         Keeping,
         Needs,
         Place,
@@ -69,7 +74,7 @@ if TYPE_CHECKING:
 _NAMES = {
     "content.protocols": (
         *("Adopter", "Distributed", "Info", "InfoProvider", "Ingester"),
-        *("Placed", "Provider", "Reader", "SizeProvider"),
+        *("Placed", "Provider", "RangedProvider", "Reader", "SizeProvider", "Staged", "Stager"),
     ),
     "content.resume": ("ResumingReader",),
     "content.retry": ("persistently",),
@@ -98,7 +103,7 @@ _NAMES = {
     "transfer.images.ends": ("ImageBackend", "ImageSource", "ImageTarget"),
     "transfer.parallel": ("map_parallel",),
     "transfer.place": (
-        *("Contents", "Entry", "Keeping", "Needs", "Place"),
+        *("Content", "Contents", "Entry", "Hosting", "Keeping", "Needs", "Place"),
         *("StoredBlob", "Sweepable", "Written"),
     ),
     "transfer.probe": ("Check", "Finding", "Outcome", "Probe", "Probing"),
@@ -115,6 +120,7 @@ __all__ = [
     "Cache",
     "Check",
     "CommonExport",
+    "Content",
     "Contents",
     "Current",
     "Described",
@@ -124,6 +130,7 @@ __all__ = [
     "Eager",
     "Entry",
     "Finding",
+    "Hosting",
     "ImageBackend",
     "ImageSource",
     "ImageTarget",
@@ -150,11 +157,14 @@ __all__ = [
     "Probe",
     "Probing",
     "Provider",
+    "RangedProvider",
     "Reader",
     "ResumingReader",
     "SizeProvider",
     "Source",
     "Spec",
+    "Staged",
+    "Stager",
     "Store",
     "Stored",
     "StoredBlob",
