@@ -19,8 +19,11 @@ if TYPE_CHECKING:
         Ingester,
         Placed,
         Provider,
+        RangedProvider,
         Reader,
         SizeProvider,
+        Staged,
+        Stager,
     )
     from cachexport.content.resume import ResumingReader
     from cachexport.content.retry import persistently
@@ -55,9 +58,11 @@ if TYPE_CHECKING:
     from cachexport.transfer.images.ends import ImageBackend, ImageSource, ImageTarget
     from cachexport.transfer.parallel import map_parallel
     from cachexport.transfer.place import (
+        Content,
         Contents,
         Entry,
         Hindered,
+        Hosting,
         Keeping,
         Needs,
         Place,
@@ -70,7 +75,7 @@ if TYPE_CHECKING:
 _NAMES = {
     "content.protocols": (
         *("Adopter", "Distributed", "Info", "InfoProvider", "Ingester"),
-        *("Placed", "Provider", "Reader", "SizeProvider"),
+        *("Placed", "Provider", "RangedProvider", "Reader", "SizeProvider", "Staged", "Stager"),
     ),
     "content.resume": ("ResumingReader",),
     "content.retry": ("persistently",),
@@ -99,7 +104,8 @@ _NAMES = {
     "transfer.images.ends": ("ImageBackend", "ImageSource", "ImageTarget"),
     "transfer.parallel": ("map_parallel",),
     "transfer.place": (
-        *("Contents", "Entry", "Hindered", "Keeping", "Needs", "Place"),
+        *("Content", "Contents", "Entry", "Hindered", "Hosting", "Keeping", "Needs"),
+        "Place",
         *("StoredBlob", "Sweepable", "Written"),
     ),
     "transfer.probe": ("Check", "Finding", "Outcome", "Probe", "Probing"),
@@ -117,6 +123,7 @@ __all__ = [
     "Cache",
     "Check",
     "CommonExport",
+    "Content",
     "Contents",
     "Current",
     "Described",
@@ -127,6 +134,7 @@ __all__ = [
     "Entry",
     "Finding",
     "Hindered",
+    "Hosting",
     "ImageBackend",
     "ImageSource",
     "ImageTarget",
@@ -153,11 +161,14 @@ __all__ = [
     "Probe",
     "Probing",
     "Provider",
+    "RangedProvider",
     "Reader",
     "ResumingReader",
     "SizeProvider",
     "Source",
     "Spec",
+    "Staged",
+    "Stager",
     "Store",
     "Stored",
     "StoredBlob",

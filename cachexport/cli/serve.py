@@ -178,7 +178,6 @@ def command(
     from cachexport.gateway.forms import read_forms
     from cachexport.gateway.opening import Limits, Store, open_gateway, open_shelf
     from cachexport.gateway.publishing import Publishing
-    from cachexport.gateway.server import Server, Tls, address, bind
 
     if read_only and patterns:
         raise click.UsageError("--read-only and --allow-push contradict each other")
@@ -201,6 +200,8 @@ def command(
         gateway = open_gateway(
             lambda repository: publishing, access=access, limits=limits, told=_TELLING[log]
         )
+        from cachexport.gateway.server import Server, Tls, address, bind
+
         bound = bind(listen)
         place = address(bound)
         _warn(place, access)

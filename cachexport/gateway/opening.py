@@ -77,6 +77,7 @@ def open_gateway(
     try:
         from cachexport.gateway.app import Gateway
         from cachexport.gateway.metrics import Metrics
+        from cachexport.gateway.server import Server  # noqa: F401 - whether it is there
     except ImportError as error:
         raise MissingExtra(
             f"a gateway needs {error.name}; install cachexport[serve]", name=error.name

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _EXPIRING = 5.0
 """Seconds between two looks for uploads that wait for too long."""
 _BACKLOG = 256
+_LAST_PORT = 65_535
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,13 +36,13 @@ class Tls:
 def bind(listen: str) -> socket.socket:
     """Listen at `host:port`; the port 0 is any that is free. Raises BackendError."""
     host, colon, port = listen.rpartition(":")
-    if not colon or not port.isdecimal():
+    if not colon or not port.isdecimal() or int(port) > _LAST_PORT:
         raise InvalidInputError(f"not host:port to listen at: {listen!r}")
     host = host.strip("[]")
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, int(port)), family=family, backlog=_BACKLOG)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise BackendError(f"cannot listen at {listen}: {error}", op="listen") from error
 
 

@@ -34,6 +34,7 @@ from cachexport.testing.samples import small_cache, small_chains  # noqa: E402
 from cachexport.testing.suites import (  # noqa: E402
     BackendSuite,
     ContentSuite,
+    HostingSuite,
     KeepingSuite,
     MovingSuite,
     NamesSuite,
@@ -54,6 +55,7 @@ __all__ = [
     "FaultyProvider",
     "FaultyTarget",
     "Harness",
+    "HostingSuite",
     "KeepingSuite",
     "MemoryObjects",
     "MovingSuite",

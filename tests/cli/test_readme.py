@@ -23,7 +23,7 @@ def console_blocks(text):
 
 def test_console_blocks_are_what_is_printed(tmp_path):
     blocks = console_blocks(README)
-    assert len(blocks) == 13
+    assert len(blocks) == 14
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     settings = {"COLUMNS": "80", "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"}
     settings["CACHEXPORT_STORE"] = str(tmp_path / "store")

@@ -1,6 +1,7 @@
 """What every backend must do, as classes of tests that the tests of a backend inherit."""
 
 from cachexport.testing.suites.content import ContentSuite
+from cachexport.testing.suites.hosting import HostingSuite
 from cachexport.testing.suites.keeping import KeepingSuite
 from cachexport.testing.suites.moving import MovingSuite
 from cachexport.testing.suites.names import NamesSuite
@@ -12,6 +13,7 @@ from cachexport.testing.suites.sweeping import SweepingSuite
 __all__ = [
     "BackendSuite",
     "ContentSuite",
+    "HostingSuite",
     "KeepingSuite",
     "MovingSuite",
     "NamesSuite",
@@ -30,5 +32,6 @@ class BackendSuite(
     KeepingSuite,
     RacingSuite,
     RefusalSuite,
+    HostingSuite,
 ):
     """All that a backend must do. A subclass gives the fixture `harness`."""

@@ -1,0 +1,61 @@
+"""`cachexport serve` and `run`, as far as nothing is served."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cachexport.errors import MissingExtra
+from cachexport.gateway.opening import Store, open_shelf
+from cachexport.gateway.server import address, bind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from typing import Any
+
+
+def test_without_the_extra(
+    run: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("cachexport.gateway")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    done = run("serve", "--store", f"type=local,dest={tmp_path}")
+    assert done.code == MissingExtra.exit_code
+    assert "install cachexport[serve]" in done.err
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["--read-only", "--allow-push", "x"], "contradict"),
+        (["--listen", "nowhere"], "host:port"),
+        (["--listen", "127.0.0.1:99999"], "host:port"),
+        (["--listen", "192.0.2.1:0"], "cannot listen"),
+        (["--form", "tar"], "no form"),
+    ],
+)
+def test_what_cannot_be(
+    run: Callable[..., Any], tmp_path: Path, args: list[str], said: str
+) -> None:
+    done = run("serve", "--store", f"type=local,dest={tmp_path}", *args)
+    assert done.code != 0
+    assert said in done.err
+
+
+def test_a_command_that_is_no_build(run: Callable[..., Any], tmp_path: Path) -> None:
+    done = run("run", "--cache-to", f"type=local,dest={tmp_path}", "--", "make", "-j")
+    assert (done.code, "no build tool" in done.err) == (2, True)
+
+
+def test_an_address() -> None:
+    with bind("127.0.0.1:0") as bound:
+        assert address(bound).startswith("127.0.0.1:")
+
+
+def test_merging_is_an_attribute_of_the_store(tmp_path: Path) -> None:
+    shelf = open_shelf(Store(store=f"type=local,dest={tmp_path}", merge=True))
+    assert shelf.place.target("x").attrs["merge"] == "true"
