@@ -45,6 +45,10 @@ class Assigned:
         """Describe the manifest of a name. Raises NotFound, WireFormat."""
         return _described(self.blobs, self._folder + name)
 
+    def needs(self, name: str) -> Mapping[Digest, int]:
+        """Give every blob that a name needs. Raises as `reached_sizes` does."""
+        return needed(self.blobs, self._folder + name)
+
     def assign(self, name: str, desc: Descriptor) -> None:
         """Give a name to a manifest, in place of the one that had it."""
         plain = Descriptor(media_type=desc.media_type, digest=desc.digest, size=desc.size)

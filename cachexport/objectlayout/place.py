@@ -90,6 +90,10 @@ class ListedPlace:
         """See Hosting."""
         return self._assigned.list()
 
+    def assigned_needs(self) -> Iterator[Mapping[Digest, int]]:
+        """Give every blob of each that has a name and is no cache. Raises as `needs` does."""
+        return map(self._assigned.needs, self.assigned())
+
     def resolve(self, name: str, /) -> Descriptor:
         """See Hosting."""
         return self._assigned.resolve(name)

@@ -15,6 +15,8 @@ from typing import Any
 from cachexport.plugin import Keys
 
 BLOBS, INDEXES = "buildkit-blob-1-", "index-"
+IMAGES = "cachexport/images/"
+"""What the names of images begin with that a gateway was given; BuildKit knows no such thing."""
 VERSION = hashlib.sha256(b"|go-actionscache-1.0").hexdigest()
 """What all requests of BuildKit say, and what is saved with another one is not found by it."""
 _NAMED = re.compile(r"(.+)@([0-9a-f]{8})")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cachexport.errors import FailedPrecondition
 from cachexport.plugin import Entry, ListedPlace, ObjectPlace, StoredBlob
-from cachexport_gha.keys import INDEXES
+from cachexport_gha.keys import IMAGES, INDEXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -43,14 +44,15 @@ class GhaPlace(ObjectPlace):
         may use blobs of this branch, and nobody here can tell which.
         """
         readable = self.token.scopes
-        others = {item.ref for item in self.client.listed(INDEXES) if item.ref not in readable}
+        named = itertools.chain(self.client.listed(INDEXES), self.client.listed(IMAGES))
+        others = {item.ref for item in named if item.ref not in readable}
         if others:
             raise FailedPrecondition(
                 f"{self.title}: there are caches of {', '.join(sorted(others))}, which this job "
                 "cannot read, and may use blobs of this branch; nothing is deleted. Delete those "
                 "caches first, as when the branches are gone, or leave it to GitHub"
             )
-        return ()
+        return self.assigned_needs()
 
     def _entry(self, stored: Stored) -> Entry:
         return _entry(self.names, stored)
