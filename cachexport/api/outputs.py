@@ -108,12 +108,9 @@ def _write(
     stdout: Sink | None,
     progress: Progress,
 ) -> Descriptor:
-    if isinstance(output, DockerOutput):
+    if isinstance(output, DockerOutput) or (isinstance(output, OciOutput) and output.tar):
         with step(progress, f"writing {output.dest}"):
-            return _write_docker(output, image, platform, stdout)
-    if isinstance(output, OciOutput) and output.tar:
-        with step(progress, f"writing {output.dest}"):
-            return _write_oci(output, image, platform, stdout)
+            return _write_archive(output, image, platform, stdout)
     if isinstance(output, StoreOutput):
         written = _keep(output, image, platform, store, progress)
         if not output.push:
@@ -123,28 +120,21 @@ def _write(
     return written
 
 
-def _write_docker(
-    output: DockerOutput, image: OpenedImage, platform: Platform | None, stdout: Sink | None
+def _write_archive(
+    output: DockerOutput | OciOutput,
+    image: OpenedImage,
+    platform: Platform | None,
+    stdout: Sink | None,
 ) -> Descriptor:
-    from cachexport.image import save_docker_archive, write_docker_archive
+    from cachexport import image as images
 
+    is_docker = isinstance(output, DockerOutput)
     source = image.provider, image.descriptor
     if output.dest == STDOUT:
-        target = _given(stdout)
-        return write_docker_archive(target, *source, names=output.names, platform=platform)
-    return save_docker_archive(output.dest, *source, names=output.names, platform=platform)
-
-
-def _write_oci(
-    output: OciOutput, image: OpenedImage, platform: Platform | None, stdout: Sink | None
-) -> Descriptor:
-    from cachexport.image import save_oci_archive, write_oci_archive
-
-    source = image.provider, image.descriptor
-    if output.dest == STDOUT:
-        target = _given(stdout)
-        return write_oci_archive(target, *source, names=output.names, platform=platform)
-    return save_oci_archive(output.dest, *source, names=output.names, platform=platform)
+        write = images.write_docker_archive if is_docker else images.write_oci_archive
+        return write(_given(stdout), *source, names=output.names, platform=platform)
+    save = images.save_docker_archive if is_docker else images.save_oci_archive
+    return save(output.dest, *source, names=output.names, platform=platform)
 
 
 def _given(stdout: Sink | None) -> Sink:

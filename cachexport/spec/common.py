@@ -21,7 +21,34 @@ def read_compression(text: str) -> Compression:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CommonExport:
+class Compressing:
+    """How layers are to be compressed; None means as they are."""
+
+    compression: Compression | None = attribute(
+        "compression",
+        read_compression,
+        default=None,
+        summary="uncompressed, gzip or zstd; with force-compression",
+    )
+    compression_level: int | None = attribute(
+        "compression-level", integer, default=None, summary="gzip 0 to 9, zstd 0 to 22"
+    )
+    force_compression: bool = attribute(
+        "force-compression",
+        flag,
+        default=False,
+        summary="convert layers that are compressed otherwise",
+    )
+
+    def __post_init__(self) -> None:
+        levels = (self.compression or Compression.GZIP).levels
+        if self.compression_level is not None and levels and self.compression_level not in levels:
+            message = f"compression-level={self.compression_level} is not one of"
+            raise InvalidAttr("compression-level", f"{message} {levels[0]} to {levels[-1]}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommonExport(Compressing):
     """How a cache is to be written; None means as the source has it."""
 
     mode: Literal["min", "max"] | None = attribute(
@@ -41,21 +68,6 @@ class CommonExport:
         boolean,
         default=None,
         summary="use OCI's media types instead of Docker's",
-    )
-    compression: Compression | None = attribute(
-        "compression",
-        read_compression,
-        default=None,
-        summary="uncompressed, gzip or zstd; with force-compression",
-    )
-    compression_level: int | None = attribute(
-        "compression-level", integer, default=None, summary="gzip 0 to 9, zstd 0 to 22"
-    )
-    force_compression: bool = attribute(
-        "force-compression",
-        flag,
-        default=False,
-        summary="convert layers that are compressed otherwise",
     )
     merge: bool = attribute(
         "merge",
@@ -77,10 +89,7 @@ class CommonExport:
     )
 
     def __post_init__(self) -> None:
-        levels = (self.compression or Compression.GZIP).levels
-        if self.compression_level is not None and levels and self.compression_level not in levels:
-            message = f"compression-level={self.compression_level} is not one of"
-            raise InvalidAttr("compression-level", f"{message} {levels[0]} to {levels[-1]}")
+        Compressing.__post_init__(self)  # super() finds no class that was made anew for its slots
         if self.image_manifest and self.oci_mediatypes is False:
             raise InvalidAttr(
                 "image-manifest",

@@ -10,8 +10,8 @@ from cachexport.errors import InvalidAttr, InvalidReference
 from cachexport.image.names import tagged
 from cachexport.oci.compression import Compression
 from cachexport.spec import Spec, parse_spec, read_attributes
-from cachexport.spec.attributes import attribute, boolean, flag, integer, known_attributes, path
-from cachexport.spec.common import read_compression
+from cachexport.spec.attributes import attribute, boolean, flag, known_attributes, path
+from cachexport.spec.common import Compressing
 from cachexport.transfer.images.convert import Changes
 
 if TYPE_CHECKING:
@@ -30,26 +30,11 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Output:
+class Output(Compressing):
     """What every output has."""
 
     names: tuple[str, ...] = attribute(
         "name", _names, default=(), summary="the image's names, with commas between"
-    )
-    compression: Compression | None = attribute(
-        "compression",
-        read_compression,
-        default=None,
-        summary="of new layers: uncompressed, gzip or zstd; of all with force-compression",
-    )
-    compression_level: int | None = attribute(
-        "compression-level", integer, default=None, summary="gzip 0 to 9, zstd 0 to 22"
-    )
-    force_compression: bool = attribute(
-        "force-compression",
-        flag,
-        default=False,
-        summary="convert layers that are compressed otherwise",
     )
     oci_mediatypes: bool | None = attribute(
         "oci-mediatypes",
@@ -67,12 +52,6 @@ class Output:
     """To add to the manifest, from `annotation.<key>=<value>`."""
     rest: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Attributes of the registry that it is pushed to."""
-
-    def __post_init__(self) -> None:
-        levels = (self.compression or Compression.GZIP).levels
-        if self.compression_level is not None and levels and self.compression_level not in levels:
-            message = f"compression-level={self.compression_level} is not one of"
-            raise InvalidAttr("compression-level", f"{message} {levels[0]} to {levels[-1]}")
 
     @property
     def changes(self) -> Changes:

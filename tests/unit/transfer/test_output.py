@@ -80,7 +80,7 @@ def members(path: Path) -> list[str]:
         ("type=registry", "name", "needs name="),
         ("type=store,push=true", "name", "needs name="),
         ("type=store,force=true", "force", "unknown attribute 'force'"),
-        ("type=oci,dest=x,what=1", "what", r"known: name, compression, .*, dest, tar\)"),
+        ("type=oci,dest=x,what=1", "what", r"known: compression, .*, name, .*, dest, tar\)"),
         ("type=local,dest=x", "type", "known: docker, oci, registry, store, image"),
         ("type=oci,dest=x,name=App", "name", "lower-case"),
         ("type=oci,dest=x,compression=estargz", "compression", "estargz is not supported"),
