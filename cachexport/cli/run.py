@@ -17,7 +17,9 @@ from cachexport.cli.output import answer
 from cachexport.cli.specs import complete_spec, hinting_at_paths
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from subprocess import Popen
+    from types import FrameType
 
     from cachexport.gateway.running import Plan, Ran
 
@@ -114,21 +116,33 @@ def command(
             with closing(prepared):
                 answer(_lines(prepared))
             return
-        with _signals_for_the_command():
-            ran = run(prepared, env=os.environ, listen=listen)
+        with _signals_for_the_command() as began:
+            ran = run(prepared, env=os.environ, listen=listen, began=began)
     _tell(prepared, ran)
     code = ran.exit_code
     ctx.exit(_SIGNALLED - code if code < 0 else code)
 
 
 @contextmanager
-def _signals_for_the_command() -> Iterator[None]:
-    """Leave an interrupt to the command, which a terminal sends it too: it decides what ends."""
-    before = signal.signal(signal.SIGINT, lambda number, frame: None)
+def _signals_for_the_command() -> Iterator[Callable[[Popen[bytes]], None]]:
+    """Leave signals to the command, which decides what ends; give what is told of its process.
+
+    A terminal sends it an interrupt too, so that is not passed on.
+    """
+    processes: list[Popen[bytes]] = []
+
+    def passed_on(number: int, frame: FrameType | None) -> None:
+        if number != signal.SIGINT:
+            for process in processes:
+                process.send_signal(number)
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [(number, signal.signal(number, passed_on)) for number in numbers]
     try:
-        yield
+        yield processes.append
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before:
+            signal.signal(number, handler)
 
 
 def _lines(prepared: Plan) -> Iterator[str]:

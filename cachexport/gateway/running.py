@@ -203,11 +203,13 @@ def run(
     *,
     env: Mapping[str, str],
     listen: str = "127.0.0.1:0",
+    began: Callable[[subprocess.Popen[bytes]], None] = lambda process: None,
     told: Callable[[Record], None] = lambda record: None,
 ) -> Ran:
     """Run the command with its output untouched, and wait until what it pushed is written.
 
-    Its exit code counts, whatever becomes of the caches.
+    Its exit code counts, whatever becomes of the caches. `began` hears of its process, `told` of
+    each request.
     """
     summary = Summary()
     guard = threading.Lock()
@@ -224,9 +226,9 @@ def run(
         environment = {**command.env, **env}
         if prepared.tool.reads_registries_conf:
             environment |= with_insecure(host, env, folder)
-        # What runs is what the user asked for.
-        done = subprocess.run(command.words, env=environment, check=False)  # noqa: S603
-        exit_code = done.returncode
+        with _started(command.words, environment) as process:
+            began(process)
+            exit_code = process.wait()
         if exit_code == 0:
             for words in command.after:
                 _run_after(words, environment)
@@ -254,6 +256,14 @@ def _serving(
         finally:
             server.stop()
             thread.join()
+
+
+def _started(words: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Begin what the user asked for."""
+    try:
+        return subprocess.Popen(words, env=env)  # noqa: S603
+    except OSError as error:
+        raise InvalidInputError(f"cannot run {words[0]}: {error.strerror}") from error
 
 
 def _run_after(words: Sequence[str], env: Mapping[str, str]) -> None:

@@ -13,21 +13,32 @@ from cachexport.files.errors import translated
 from cachexport.gateway.refusal import later
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from cachexport.content.protocols import Ingester
     from cachexport.oci.descriptor import Descriptor
 
 
+def _at_once(most: int) -> Callable[[], threading.BoundedSemaphore]:
+    return lambda: threading.BoundedSemaphore(most)
+
+
 @dataclass(frozen=True, slots=True)
 class Spool:
     """A folder in which `most` bytes lie at a time.
 
-    Its files have no name, so nothing is left of them when the process is killed.
+    Its files have no name, so nothing is left of them when the process is killed. A place may hold
+    some MiB of each blob that it writes in memory, so few are written at a time: what cannot go
+    there at once is spooled first, and what is spooled does not wait for slow clients.
     """
 
     folder: Path
     most: int
+    direct: threading.BoundedSemaphore = field(default_factory=_at_once(3))
+    """Held by what goes from a client right to a place."""
+    from_here: threading.BoundedSemaphore = field(default_factory=_at_once(5))
+    """Held by what goes from the spool to a place."""
     _used: list[int] = field(default_factory=lambda: [0])
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
@@ -66,7 +77,8 @@ class Spooled:
     def commit(self, desc: Descriptor, /) -> None:
         """See Staged."""
         self._file.seek(0)
-        with closing(VerifyingReader(_Unclosed(self._file), desc)) as reader:
+        reader = VerifyingReader(_Unclosed(self._file), desc)
+        with self._spool.from_here, closing(reader):
             self._ingester.ingest(desc, reader)
 
     def close(self) -> None:

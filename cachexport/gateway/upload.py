@@ -54,11 +54,14 @@ class Upload:
         """Add the rest, of `size` bytes if that is known, and store the whole under a digest.
 
         Raises Integrity when it is not what the digest says. Where all of a blob comes at once
-        it goes right to the place. What came is gone afterwards.
+        it goes right to the place, if few others do. What came is gone afterwards.
         """
-        if self._staged is None and size is not None and not isinstance(self._ingester, Stager):
-            desc = Descriptor(media_type=OCTETS, digest=digest, size=size)
-            self._ingester.ingest(desc, VerifyingReader(reader, desc))
+        if size is not None and self._goes_directly():
+            try:
+                desc = Descriptor(media_type=OCTETS, digest=digest, size=size)
+                self._ingester.ingest(desc, VerifyingReader(reader, desc))
+            finally:
+                self._spool.direct.release()
             return
         self.append(reader)
         found = Digest.from_hasher(self._hasher)
@@ -70,6 +73,11 @@ class Upload:
     def close(self) -> None:
         """Forget what came; twice is fine."""
         self._stack.close()
+
+    def _goes_directly(self) -> bool:
+        """Say whether nothing came before and the place can take it now."""
+        can = self._staged is None and not isinstance(self._ingester, Stager)
+        return can and self._spool.direct.acquire(blocking=False)
 
     def _stage(self) -> Staged:
         if self._staged is None:

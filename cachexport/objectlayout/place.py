@@ -12,7 +12,7 @@ from cachexport.objectlayout.assigned import Assigned, is_assigned
 from cachexport.objectlayout.listing import find_stored, pages
 from cachexport.objectlayout.load import load_named, load_needs
 from cachexport.objectlayout.others import other_names
-from cachexport.objectlayout.sweeping import Sweep
+from cachexport.objectlayout.sweeping import Settling, Sweep
 from cachexport.transfer.parallel import map_parallel
 from cachexport.transfer.place import Contents, Entry, Needs, StoredBlob
 
@@ -82,9 +82,14 @@ class ListedPlace:
         return True
 
     @contextmanager
-    def ingesting(self) -> Iterator[Blobs]:
-        """See Hosting. A store has no locks: the grace is what keeps blobs safe."""
-        yield self.content
+    def ingesting(self) -> Iterator[Settling]:
+        """See Hosting. A store has no locks: the grace is what keeps blobs safe.
+
+        Raises Outdated at the end of the block when blobs were pruned just as they were needed.
+        """
+        ingester = Settling(self.content)
+        yield ingester
+        ingester.touched.settle()
 
     def assigned(self) -> list[str]:
         """See Hosting."""

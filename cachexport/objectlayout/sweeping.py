@@ -18,10 +18,13 @@ from cachexport.objectlayout.listing import ask_each, find_stored
 from cachexport.transfer.parallel import map_parallel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
+    from cachexport.content.protocols import Reader
     from cachexport.objectlayout.blobs import Blobs
     from cachexport.objectlayout.client import Stored
+    from cachexport.oci.descriptor import Descriptor
+    from cachexport.oci.digest import Digest
 
 AT_MOST = 2.0
 SETTLED = 5.0
@@ -58,6 +61,24 @@ class Touched:
         there = find_stored(blobs.client, blobs.keys.blobs, keys)
         if len(there) < len(keys):
             raise Outdated(f"{blobs.client.place}: blobs were pruned just as they were needed")
+
+
+class Settling:
+    """An Ingester that keeps in mind which old blobs are counted on."""
+
+    def __init__(self, blobs: Blobs) -> None:
+        self._blobs = blobs
+        self.touched = Touched(blobs)
+
+    def missing(self, descs: Iterable[Descriptor], /) -> set[Digest]:
+        """See Ingester."""
+        looked = self._blobs.look(descs)
+        self.touched.add(looked.touched)
+        return looked.missing
+
+    def ingest(self, desc: Descriptor, reader: Reader, /) -> None:
+        """See Ingester."""
+        self._blobs.ingest(desc, reader)
 
 
 class Sweep:

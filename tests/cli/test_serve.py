@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from typing import TYPE_CHECKING
 
@@ -17,15 +18,19 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def test_without_the_extra(
-    run: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in [name for name in sys.modules if name.startswith("cachexport.gateway")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "uvicorn", None)
-    done = run("serve", "--store", f"type=local,dest={tmp_path}")
-    assert done.code == MissingExtra.exit_code
-    assert "install cachexport[serve]" in done.err
+WITHOUT = """
+import sys
+sys.modules["uvicorn"] = None
+from cachexport.cli import main
+sys.exit(main(["serve", "--store", "type=local,dest=x"]))
+"""
+
+
+def test_without_the_extra(tmp_path: Path) -> None:
+    argv = [sys.executable, "-c", WITHOUT]
+    done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == MissingExtra.exit_code
+    assert "a gateway needs uvicorn; install cachexport[serve]" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,7 +26,6 @@ from cachexport.testing.services.ports import answers, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from support.services.dockerd import Dockerd
     from support.services.gateway import Served
@@ -181,3 +183,22 @@ def test_a_signal_ends_it_well(tmp_path: Path) -> None:
     told = gateway.log.read_text()
     assert f"serving {tmp_path / 'place'} at http://{gateway.host}" in told
     assert "Traceback" not in told
+
+
+def test_many_clients_at_once(store: str, tmp_path: Path) -> None:
+    with running_gateway(tmp_path / "gateway", "--store", store) as gateway:
+
+        def push_and_pull(number: int) -> bool:
+            raw = RAW + str(number).encode()
+            place = begin(gateway)
+            if number % 2:  # as docker does; else as BuildKit does
+                assert gateway.ask("PATCH", place, raw).status == 202
+            rest = b"" if number % 2 else raw
+            assert gateway.ask("PUT", f"{place}?digest={Digest.of(raw)}", rest).status == 201
+            return gateway.ask("GET", f"/v2/team/app/blobs/{Digest.of(raw)}").data == raw
+
+        with ThreadPoolExecutor(64) as pool:
+            assert all(pool.map(push_and_pull, range(64)))
+        status = Path(f"/proc/{gateway.pid}/status").read_text()
+    [peak] = re.findall(r"VmHWM:\s+(\d+) kB", status)
+    assert int(peak) < 200_000

@@ -59,6 +59,23 @@ def test_a_failed_build_keeps_its_exit_code_and_the_cache(
     assert "wrote nothing" in done.stderr
 
 
+def test_a_signal_is_for_the_command(tmp_path: Path) -> None:
+    builder = tmp_path / "buildctl"
+    builder.write_text("#!/bin/sh\ntrap 'echo ended well; exit 7' TERM\necho ready\n")
+    with builder.open("a") as script:
+        script.write("while :; do sleep 0.05; done\n")
+    builder.chmod(0o755)
+    argv = [sys.executable, "-m", "cachexport", "run", "--cache-to"]
+    argv += [f"type=local,dest={tmp_path / 'x'}", "--", str(builder), "build"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(argv, stdout=pipe, stderr=pipe, env=environment(), text=True) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "ready\n"
+        running.terminate()
+        out, _ = running.communicate(timeout=30)
+    assert (out, running.returncode) == ("ended well\n", 7)
+
+
 def test_buildah_twice(
     context: Callable[[str], Path], spec: Callable[[str], str], kind: str, tmp_path: Path
 ) -> None:

@@ -65,6 +65,17 @@ def test_what_comes_at_once_is_not(tmp_path: Path) -> None:
         those = uploads(tmp_path, most=0)
 
 
+def test_what_comes_at_once_is_spooled_while_many_others_go_directly(tmp_path: Path) -> None:
+    spool, place = Spool(tmp_path, 1 << 30), Place()
+    those = Uploads(spool, most=3, expiry=60.0)
+    while spool.direct.acquire(blocking=False):
+        pass
+    upload = begin(those, place)
+    upload.finish(DIGEST, io.BytesIO(RAW), len(RAW))
+    those.end(upload)
+    assert place.content.info(DIGEST).size == len(RAW)
+
+
 def test_a_spool_that_is_full(tmp_path: Path) -> None:
     those, place = uploads(tmp_path, most=1_500_000), Place()
     first, second = begin(those, place), begin(those, place)
