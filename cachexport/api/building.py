@@ -16,6 +16,7 @@ from cachexport.api.images import OpenedImage, open_image
 from cachexport.api.moving import export_chains
 from cachexport.api.outputs import output_image
 from cachexport.builder import PullPolicy, Rights, Snapshots
+from cachexport.chains import CacheChains
 from cachexport.errors import CachexportError, InvalidInputError, NotFound
 from cachexport.image import empty_config, select_image
 from cachexport.maintenance.places import expand
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     import pathlib
     from collections.abc import Callable, Iterator, Sequence
 
-    from cachexport.chains import CacheChains
-    from cachexport.envelope.cache import Cache
     from cachexport.oci.descriptor import Descriptor, Platform
     from cachexport.spec import Spec
     from cachexport.steps.image import Made
@@ -46,6 +45,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _INLINE = "inline"
 _SCRATCH = "scratch"
+_LAST_SECOND = 1 << 33
+"""What a tar archive says without further ado: until 2242."""
 _LABELS = {"cachexport.lease": "build"}
 
 
@@ -80,6 +81,7 @@ def build(
     specification before anything is done; an ExceptionGroup where several exports fail.
     """
     _check_lists(cache_from=cache_from, cache_to=cache_to)
+    _check_epoch(epoch)
     wanted, policy = _platform(platform), _pull_policy(pull)
     is_inline, targets = _targets(cache_to)
     with ExitStack() as stack:
@@ -115,6 +117,11 @@ def _check_lists(**given: object) -> None:
             raise InvalidInputError(f"{name} is a list of specifications")
 
 
+def _check_epoch(epoch: object) -> None:
+    if type(epoch) is not int or not 0 <= epoch < _LAST_SECOND:
+        raise InvalidInputError(f"epoch is a number of seconds since 1970, not {epoch!r}")
+
+
 def _platform(text: str | None) -> Platform:
     return parse_platform(os.uname().machine if text is None else text)
 
@@ -142,16 +149,19 @@ def _export(output: str, made: Made, *, store: Store, progress: Progress) -> Des
 
 def _known(stack: ExitStack, cache_from: Sequence[str], progress: Progress) -> CacheChains:
     """Give the graph of all caches that can be read."""
-    caches: list[Cache] = []
+    known = CacheChains()
     for text in cache_from:
         for spec in expand(text):
             name, source = named(stack, str(spec), open_source(spec))
             try:
                 with step(progress, f"importing cache manifest from {name}"):
-                    caches += source.load()
+                    read = source.load()
+                    merge_caches(read)  # what is no graph leaves nothing in the other one
+                for cache in read:
+                    known.merge(cache.config, cache.layers, cache.provider)
             except CachexportError as error:
                 _log.warning("building without the cache %s: %s", name, error)
-    return merge_caches(caches)
+    return known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

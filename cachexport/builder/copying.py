@@ -58,8 +58,8 @@ class Copying:
 
     def blocks(self, policy: Policy) -> Iterator[bytes]:
         """Give the blocks of the layer's archive. Directories above have no entries in it."""
-        place = self.source.resolve()
         with translated("read", self.source):
+            place = self.source.__class__(os.path.realpath(self.source, strict=True))
             found = _without(scan(place), self.exclude)
             check_names(found)
             is_directory = found[()].is_directory

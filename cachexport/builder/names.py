@@ -15,6 +15,7 @@ Path = tuple[str, ...]
 WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
 _NOTES = ".wh..wh."
+_DEEPEST = 1000
 
 
 def parse_path(text: str) -> Path:
@@ -26,6 +27,9 @@ def parse_path(text: str) -> Path:
         raise WireFormat("the path leads upwards", repr(text))
     if not text or "\0" in text:
         raise WireFormat("the path is none", repr(text))
+    if len(parts) > _DEEPEST:
+        # A few bytes of a layer could make a tree that takes minutes to walk.
+        raise WireFormat(f"the path is deeper than {_DEEPEST} names", repr(f"{text[:40]}…"))
     return parts
 
 
@@ -35,9 +39,12 @@ def parse_destination(text: str) -> Path:
     Raises InvalidInputError for one that leads out of the image or has no letter.
     """
     try:
-        return parse_path("./" + text.lstrip("/")) if text else parse_path(text)
+        found = parse_path("./" + text.lstrip("/")) if text else parse_path(text)
     except WireFormat as error:
         raise InvalidInputError(f"{text!r} is no path in an image: {error.problem}") from error
+    if any(name.startswith(WHITEOUT) for name in found):
+        raise InvalidInputError(f"no layer can have the name {text!r}: that is a marker")
+    return found
 
 
 def show(path: Path) -> str:

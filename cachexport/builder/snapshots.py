@@ -113,7 +113,7 @@ class Snapshots:
 
     def _unpacked(self, layers: Sequence[Descriptor], lease: str) -> Unpacked:
         """Unpack what is not yet, and give the directory of the top layer."""
-        chains = chain_ids(layers)
+        chains = self._names(chain_ids(layers))
         self._hold(layers, lease)
         if not self._overlays(len(layers)):
             return self._unpacked_whole(layers, chains, lease)
@@ -126,6 +126,12 @@ class Snapshots:
                 below = self._unpack_over(below, layers[:count], layer, chain, lease)
         assert below is not None
         return below
+
+    def _names(self, chains: list[Digest]) -> list[Digest]:
+        """Tell what was unpacked without owners from what has them."""
+        if self._rights.owners:
+            return chains
+        return [Digest.of(f"{chain} without owners".encode()) for chain in chains]
 
     def _overlays(self, count: int) -> bool:
         if self._has_overlays is None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import abc
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from cachexport.builder.changes import Policy, changes
 from cachexport.builder.layers import store_changes
 from cachexport.builder.touched import copy_changes, overlay_changes
 from cachexport.errors import FailedPrecondition
 from cachexport.files.errors import translated
+from cachexport.files.mounts import mounts_at
 from cachexport.oci.compression import Compression
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ class Writable(abc.ABC):
 
     Killed, it is garbage, with all that is mounted in it.
     """
+
+    own_mounts: ClassVar[int] = 0
+    """How many mounts the root itself is."""
 
     def __init__(self, store: Store, own: OwnDirectory, lease: str, root: pathlib.Path) -> None:
         self.root = root
@@ -61,10 +65,21 @@ class Writable(abc.ABC):
         """
         if self._is_released:
             raise FailedPrecondition(f"{self.root} is released; commit it before")
+        self._check()
         content = self._store.content.under(lease or self._lease)
         with translated("read", self.root):
             found = self._changes(policy or Policy())
         return store_changes(content, found, self.root, compression, level) if found else None
+
+    def _check(self) -> None:
+        """Raise FailedPrecondition for what would be in the layer or hide what is to be."""
+        if not self.root.is_dir() or self.root.is_symlink():
+            raise FailedPrecondition(f"{self.root} is no directory any more; it has to stay one")
+        strangers = mounts_at(self.root)[self.own_mounts :]
+        if strangers:
+            raise FailedPrecondition(
+                f"something is mounted at {strangers[-1]}; unmount it before the layer is made"
+            )
 
     def release(self) -> None:
         """Unmount what is mounted in it, and remove it; twice is fine. Raises BackendError."""
@@ -109,6 +124,8 @@ class CopyWritable(Writable):
 
 class OverlayWritable(Writable):
     """An overlay that is mounted."""
+
+    own_mounts = 1
 
     def __init__(
         self,

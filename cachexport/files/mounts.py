@@ -12,7 +12,8 @@ from pathlib import Path
 TABLE = Path("/proc/self/mountinfo")
 READ_ONLY = 1
 _DETACH = 2
-_ESCAPE = re.compile(r"\\([0-7]{3})")
+_PRIVATE = 1 << 18 | 1 << 14  # with all below
+_ESCAPE = re.compile(rb"\\([0-7]{3})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +27,11 @@ class Mount:
 def mounted() -> list[Mount]:
     """Give all mounts that this process sees, oldest first; none where nothing tells."""
     try:
-        lines = TABLE.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        # Only these: a path may have whatever else text is split at.
+        lines = TABLE.read_bytes().split(b"\n")
     except OSError:
         return []
-    return [_mount(line) for line in lines]
+    return [_mount(line) for line in lines if line]
 
 
 def mount(kind: str, point: Path, options: str, flags: int = 0) -> None:
@@ -41,12 +43,21 @@ def mount(kind: str, point: Path, options: str, flags: int = 0) -> None:
 def unmount_below(place: Path) -> None:
     """Unmount all that is mounted at `place` and below it. Raises OSError.
 
-    What is in use goes when it is used no more; its place is free at once.
+    What is in use goes when it is used no more; its place is free at once. What is mounted there
+    as it is elsewhere too, such as `/dev` with all below it, stays elsewhere.
     """
+    below = mounts_at(place)
+    for point in below:
+        # Else unmounting what is in it would go to where it is mounted too.
+        _call("mount", None, os.fsencode(point), None, ctypes.c_ulong(_PRIVATE), None)
+    for point in reversed(below):
+        _unmount(point)
+
+
+def mounts_at(place: Path) -> list[Path]:
+    """Give the points of what is mounted at `place` and below it."""
     place = place.resolve()
-    for found in reversed(mounted()):
-        if found.point.is_relative_to(place):
-            _unmount(found.point)
+    return [found.point for found in mounted() if found.point.is_relative_to(place)]
 
 
 def _unmount(point: Path) -> None:
@@ -77,8 +88,8 @@ def _call(name: str, *args: object) -> None:
         raise OSError(number, os.strerror(number))
 
 
-def _mount(line: str) -> Mount:
+def _mount(line: bytes) -> Mount:
     """Read the mount point and the kind of one row; between them come optional fields."""
-    fields, _, rest = line.partition(" - ")
-    point = _ESCAPE.sub(lambda match: chr(int(match[1], 8)), fields.split()[4])
-    return Mount(Path(point), rest.split()[0])
+    fields, _, rest = line.partition(b" - ")
+    point = _ESCAPE.sub(lambda match: bytes([int(match[1], 8)]), fields.split(b" ")[4])
+    return Mount(Path(os.fsdecode(point)), os.fsdecode(rest.split(b" ")[0]))

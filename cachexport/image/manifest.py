@@ -92,4 +92,5 @@ def change_manifest(
 
 
 def _encode(value: Any) -> bytes:
-    return gojson.escape_html(json.dumps(value, indent=2, ensure_ascii=False)).encode()
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return gojson.escape_html(gojson.clean(text)).encode()

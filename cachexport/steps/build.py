@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cachexport.builder import Copying
 from cachexport.chains import CacheResult, Remote
-from cachexport.errors import InvalidInputError
+from cachexport.errors import Conflict, InvalidInputError
 from cachexport.image.history import HistoryEntry
 from cachexport.image.settings import Settings, change_settings, working_dir
 from cachexport.oci.descriptor import CREATED_AT, DESCRIPTION, Descriptor
@@ -125,8 +125,14 @@ class Build:
         if link:
             self._link(name, copying)
         else:
-            digest = step_digest("copy", content=copying.digest())
-            self._step(name, digest, lambda: self._workshop.copy(self._stack, copying))
+            content = copying.digest()
+
+            def make() -> Descriptor | None:
+                made = self._workshop.copy(self._stack, copying)
+                _check_unchanged([copying], [content])
+                return made
+
+            self._step(name, step_digest("copy", content=content), make)
 
     def layer(
         self,
@@ -142,9 +148,15 @@ class Build:
         """
         if isinstance(reads, str | pathlib.Path):
             raise InvalidInputError("reads is a list of paths, as in reads=['requirements.txt']")
-        contents = [Copying(source=pathlib.Path(path), destination="x").digest() for path in reads]
-        digest = step_digest("layer", key=key, reads=contents)
-        self._step(f"LAYER {key}", digest, lambda: self._workshop.make(self._stack, make))
+        read = [Copying(source=pathlib.Path(path), destination="x") for path in reads]
+        contents = [copying.digest() for copying in read]
+
+        def make_layer() -> Descriptor | None:
+            made = self._workshop.make(self._stack, make)
+            _check_unchanged(read, contents)
+            return made
+
+        self._step(f"LAYER {key}", step_digest("layer", key=key, reads=contents), make_layer)
 
     def config(self, **settings: Any) -> None:
         """Change how the image runs: the fields of `Settings`, as in `entrypoint=["/app"]`."""
@@ -192,12 +204,14 @@ class Build:
 
     def _link(self, name: str, copying: Copying) -> None:
         """Do a step whose layer is a result of its own, and that of putting it on the stack."""
-        alone = self._graph.at(step_digest("link", content=copying.digest()))
+        content = copying.digest()
+        alone = self._graph.at(step_digest("link", content=content))
         position = self._graph.at(step_digest("stack"), *self._here, alone)
         found = self._graph.cached(alone) or self._graph.cached(position)
         if found is None:
             with step(self._progress, name):
                 desc = self._described(self._workshop.link(copying), name)
+                _check_unchanged([copying], [content])
             layer = Remote([desc], self._workshop.content)
         else:
             layer = Remote([found.remote.descriptor], found.remote.provider)
@@ -243,3 +257,15 @@ class Build:
     def _now(self) -> Timestamp:
         nanos = round(self._clock() * 1e9)
         return Timestamp(nanos // 10**9, nanos % 10**9)
+
+
+def _check_unchanged(read: Iterable[Copying], contents: Iterable[Digest]) -> None:
+    """Raise Conflict when what a step has read is not what it was looked up by any more.
+
+    Else a cache would have something else under its name, for everybody.
+    """
+    for copying, content in zip(read, contents, strict=True):
+        if copying.digest() != content:
+            raise Conflict(
+                f"{copying.source} changed while it was read; try again when nothing writes to it"
+            )

@@ -10,6 +10,7 @@ from cachexport.chains import CacheChains, CacheLink
 from cachexport.chains.blobs import has_blob
 from cachexport.errors import CachexportError, InvalidInputError
 from cachexport.image.config import diff_id_of
+from cachexport.oci.compression import Compression
 
 if TYPE_CHECKING:
     from cachexport.chains import CacheRecord, CacheResult, Remote
@@ -70,6 +71,8 @@ class StepGraph:
 
 def _is_there(layer: Remote) -> bool:
     digest = layer.descriptor.digest
+    if Compression.of(layer.descriptor.media_type) is None:
+        return False  # no image can have it
     try:
         diff_id_of(layer.descriptor)
         return has_blob(layer.provider, digest)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from cachexport.builder import Policy, copy_into, copy_layer
 from cachexport.oci.compression import Compression
+from cachexport.store.leases import DAY
 from cachexport.transfer.blobs import move_missing
 from cachexport.transfer.images.moving import moving
 from cachexport.transfer.progress import silent
@@ -52,8 +53,10 @@ class Workshop:
 
         It is called with the root directory.
         """
+        self._stay()
         with self._writable(below) as writable:
             work(writable.root)
+            self._stay()
             return writable.commit(
                 policy=Policy(latest=self.epoch, owner=None if self.rights.owners else (0, 0)),
                 compression=self.compression,
@@ -70,6 +73,7 @@ class Workshop:
 
     def link(self, copying: Copying) -> Descriptor:
         """Give the layer of files alone, for whatever is below: nothing is unpacked for it."""
+        self._stay()
         return copy_layer(
             self.content,
             copying,
@@ -77,6 +81,10 @@ class Workshop:
             compression=self.compression,
             level=self.compression_level,
         )
+
+    def _stay(self) -> None:
+        """Hold what was made for another day."""
+        self.store.leases.renew(self.lease.id, seconds=DAY)
 
     @property
     def _as_copied(self) -> Policy:

@@ -162,7 +162,14 @@ class Directories:
                 # Somebody was killed right here, before the index knew.
                 index.execute("DELETE FROM directories WHERE number = ?", (number,))
             else:
+                _without_defaults(path)
                 return number or 0, path
+
+
+def _without_defaults(path: Path) -> None:
+    """Keep what is made in a directory from getting the access lists of those above it."""
+    with suppress(OSError):
+        os.removexattr(path, "system.posix_acl_default")
 
 
 def forget_directories(index: sqlite3.Connection, context: Context) -> None:
@@ -237,7 +244,12 @@ def _find(
     index: sqlite3.Connection, context: Context, chain: Digest, *, whole: bool
 ) -> Unpacked | None:
     row = index.execute(_FIND, (chain, whole)).fetchone()
-    return None if row is None else _unpacked(context, row)
+    found = None if row is None else _unpacked(context, row)
+    if found is not None and not found.path.is_dir():
+        # Somebody cleaned up by hand.
+        index.execute("DELETE FROM directories WHERE number = ?", (found.number,))
+        return None
+    return found
 
 
 def _unpacked(context: Context, row: tuple[int, int | None, str, int]) -> Unpacked:

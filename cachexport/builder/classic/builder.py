@@ -112,27 +112,25 @@ class ClassicBuilder:
         layers = parent.layers if parent is not None else ()
         if layer is not None and layer.descriptor is not None:
             layers = (*layers, layer.descriptor)
+        whole = complete_config(config, layers)
         label = {LABEL: "true"}
         with self._store.leases.held(labels=label, seconds=_IMAGE_SECONDS) as lease:
             self._snapshots.unpack(layers, lease.id)
-            config, manifest = self._put(config, layers, lease)
+            manifest = self._put(whole, layers, lease)
             name = f"{DANGLING}{manifest.digest}"
             labels = {} if parent is None else {PARENT: str(parent.descriptor.digest)}
             self._store.images.put(name, manifest, labels)
         return ClassicImage(
-            name=name, root=manifest, descriptor=manifest, config=config, layers=layers
+            name=name, root=manifest, descriptor=manifest, config=whole, layers=layers
         )
 
-    def _put(
-        self, config: bytes, layers: tuple[Descriptor, ...], lease: Lease
-    ) -> tuple[bytes, Descriptor]:
+    def _put(self, whole: bytes, layers: tuple[Descriptor, ...], lease: Lease) -> Descriptor:
         """Put an image's config and manifest into the store."""
         content = self._store.content.under(lease)
-        whole = complete_config(config, layers)
         manifest, raw = encode_image_manifest(whole, layers)
         ingest_bytes(content, Descriptor.of(whole, mediatype.OCI_CONFIG), whole)
         ingest_bytes(content, manifest, raw)
-        return whole, manifest
+        return manifest
 
     def _image(
         self, reference: Reference | Digest, pull: PullPolicy, wanted: Platform, lease: Lease
