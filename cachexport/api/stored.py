@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 
 from cachexport.api.images import OpenedImage, open_image
 from cachexport.api.outputs import output_image, workspace
-from cachexport.errors import FailedPrecondition, InvalidInputError, InvalidReference, NotFound
+from cachexport.errors import (
+    FailedPrecondition,
+    InvalidInputError,
+    InvalidReference,
+    NotFound,
+    WireFormat,
+)
 from cachexport.image.archive.images import open_docker_archive
 from cachexport.image.config import empty_config
 from cachexport.image.inspect import inspect_images
@@ -252,5 +258,5 @@ def _in_archive(path: str) -> tuple[OpenedImage, str]:
 def _inspections(store: Store, root: Descriptor) -> list[ImageInspection]:
     try:
         return inspect_images(store.content, root)
-    except FailedPrecondition:
+    except (FailedPrecondition, WireFormat):
         return []

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
+import stat
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cachexport.builder.changes import Change, Policy, check_names
@@ -12,6 +13,7 @@ from cachexport.builder.layers import read_blocks, store_blocks
 from cachexport.builder.limits import Limits, Meter
 from cachexport.builder.names import parse_destination
 from cachexport.builder.pack import pack
+from cachexport.builder.root import Root
 from cachexport.builder.tree import scan
 from cachexport.builder.unpack import Rights, unpack
 from cachexport.files.errors import translated
@@ -99,12 +101,25 @@ def copy_into(
 ) -> None:
     """Put the files into the directory `root`, as the layer would when it is unpacked there.
 
-    So links in `root` are followed as if it were `/`. Raises as `unpack_layer` does.
+    So links in `root` are followed as if it were `/`. A file gets into a directory that is there
+    under its name. Raises as `unpack_layer` does.
     """
+    if copying.source.is_file() and _is_directory(root, copying.destination):
+        copying = replace(copying, destination=f"{copying.destination}/")
     meter = Meter(_UNLIMITED, f"the copy of {copying.source}")
     unpack(
         read_blocks(copying.blocks(policy)), root, rights or Rights(), meter, str(copying.source)
     )
+
+
+def _is_directory(root: pathlib.Path, destination: str) -> bool:
+    """Say whether there is a directory where a path leads in the root."""
+    path = parse_destination(destination)
+    if not path:
+        return False
+    with Root(root) as opened, opened.at(path) as spot:
+        status = spot.status
+    return status is not None and stat.S_ISDIR(status.st_mode)
 
 
 def _without(found: Tree, exclude: Sequence[str]) -> Tree:

@@ -40,6 +40,15 @@ class Settings:
         for name in ("entrypoint", "cmd", "exposed_ports", "volumes"):
             if isinstance(getattr(self, name), str):
                 raise InvalidInputError(f"{name} is a list, as in {name}=['/bin/app', '-v']")
+            if not all(isinstance(item, str) for item in getattr(self, name) or ()):
+                raise InvalidInputError(f"{name} is a list of texts")
+        for name in ("working_dir", "user", "stop_signal"):
+            if not isinstance(getattr(self, name), str | None):
+                raise InvalidInputError(f"{name} is a text, not {getattr(self, name)!r}")
+        for name in ("env", "labels"):
+            items = getattr(self, name).items()
+            if not all(isinstance(text, str) for item in items for text in item):
+                raise InvalidInputError(f"{name} has texts by name, as in {name}={{'A': 'b'}}")
         for name in self.env:
             if not name or "=" in name:
                 raise InvalidInputError(f"{name!r} is no name of a variable")

@@ -106,7 +106,8 @@ class Build:
 
         A relative `destination` is below the working directory. One that ends with `/` is a
         directory, into which a file gets under its own name. `exclude` has patterns as in
-        `.dockerignore`. The step is the same while names, modes and contents are.
+        `.dockerignore`. The step is the same while names, modes, extended attributes and contents
+        are.
 
         With `link` the layer does not depend on those below, as with `COPY --link`: nothing is
         unpacked, and a new base leaves it cached; links in the image are not followed.

@@ -10,7 +10,7 @@ from unit.builder.rig import entries, named
 
 from cachexport.builder import Copying, Policy, copy_layer
 from cachexport.content.memory import MemoryContent
-from cachexport.errors import InvalidInputError, NotFound
+from cachexport.errors import FailedPrecondition, InvalidInputError, NotFound
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -114,3 +114,9 @@ def test_what_cannot_be_copied_is_an_error(source: Path) -> None:
     (source / ".wh.x").touch()
     with pytest.raises(InvalidInputError, match=r"no layer can have the name '\.wh\.x'"):
         copied(source, "/")
+    for marker in ("/.wh.y", "/a/.wh..wh..opq", ".wh.x/b"):
+        with pytest.raises(InvalidInputError, match="that is a marker"):
+            copied(source / "main.py", marker)
+    (source / "loop").symlink_to("loop")
+    with pytest.raises(FailedPrecondition, match="links lead in a circle"):
+        copied(source / "loop", "/x")

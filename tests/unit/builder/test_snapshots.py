@@ -14,7 +14,7 @@ import pytest
 from unit.builder.rig import as_nobody, entry, folder, hardlink, named, put_layer, seen
 from unit.store.rig import Clock, opened
 
-from cachexport.builder import Policy, Snapshots, Way, diff_layer
+from cachexport.builder import Policy, Rights, Snapshots, Way, diff_layer
 from cachexport.content.memory import MemoryContent
 from cachexport.errors import (
     FailedPrecondition,
@@ -23,7 +23,7 @@ from cachexport.errors import (
     TransferError,
     WireFormat,
 )
-from cachexport.files.mounts import mounted
+from cachexport.files.mounts import mount, mounted, unmount_below
 from cachexport.oci.compression import Compression
 
 if TYPE_CHECKING:
@@ -434,3 +434,45 @@ def test_images_hold_what_is_unpacked(snapshots: Snapshots, store: Store, lease:
     store.images.delete("bottom")
     # The directory of both layers goes, and of overlays the one that it is on.
     assert store.collect_garbage().snapshots == unpacked
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="root alone may do that")
+def test_what_is_mounted_gets_into_no_layer(
+    snapshots: Snapshots, store: Store, lease: Lease
+) -> None:
+    with snapshots.writable(two_layers(store, lease), lease.id) as writable:
+        (writable.root / "here").mkdir()
+        mount("tmpfs", writable.root / "here", "")
+        with pytest.raises(FailedPrecondition, match=r"is mounted at .*/here; unmount it"):
+            writable.commit()
+        unmount_below(writable.root / "here")
+        assert writable.commit() is not None
+
+
+def test_a_root_that_is_none_any_more_makes_no_layer(store: Store, lease: Lease) -> None:
+    copies = way_of(store, Way.COPY)
+    with copies.writable(two_layers(store, lease), lease.id) as writable:
+        shutil.rmtree(writable.root)
+        writable.root.symlink_to("/etc")
+        with pytest.raises(FailedPrecondition, match="is no directory any more"):
+            writable.commit()
+
+
+def test_unpacked_layers_that_somebody_removed_are_unpacked_again(
+    snapshots: Snapshots, store: Store, lease: Lease
+) -> None:
+    layers = two_layers(store, lease)
+    snapshots.writable(layers, lease.id).release()
+    shutil.rmtree(store.directories.place)
+    with snapshots.writable(layers, lease.id) as writable:
+        assert (writable.root / "a" / "1").read_bytes() == b"one"
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="root alone may do that")
+def test_what_was_unpacked_without_owners_is_not_taken_for_all(store: Store, lease: Lease) -> None:
+    layer = put_layer(store.content.under(lease), entry("x", b"x", uid=7, gid=7))
+    mine = Snapshots.open(store, rights=Rights(owners=False, devices=False))
+    with mine.writable([layer], lease.id) as writable:
+        assert (writable.root / "x").stat().st_uid == os.geteuid()
+    with Snapshots.open(store, rights=Rights()).writable([layer], lease.id) as writable:
+        assert (writable.root / "x").stat().st_uid == 7

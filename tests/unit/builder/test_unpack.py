@@ -20,7 +20,7 @@ from unit.builder.rig import (
 )
 
 from cachexport.builder import Rights, unpack_layer
-from cachexport.errors import FailedPrecondition
+from cachexport.errors import FailedPrecondition, WireFormat
 from cachexport.oci.digest import Digest
 
 if TYPE_CHECKING:
@@ -251,3 +251,8 @@ def test_the_diff_id_is_of_everything(tmp_path: Path) -> None:
     raw = archive(entry("f", b"x")) + b"what follows the end" * 100_000
     content, desc = layer(raw)
     assert unpack_layer(content, desc, tmp_path, rights=NOBODY) == Digest.of(raw)
+
+
+def test_a_few_bytes_make_no_endless_tree(tmp_path: Path) -> None:
+    with pytest.raises(WireFormat, match="deeper than 1000 names"):
+        unpack(tmp_path, entry("/".join(["d"] * 5000)))

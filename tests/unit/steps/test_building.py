@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import multiprocessing
 import os
@@ -134,6 +135,8 @@ def test_a_build_begins_with_an_archive(tmp_path: Path) -> None:
         ({"cache_to": "type=local,dest=x"}, InvalidInputError, "cache_to is a list"),
         ({"cache_to": ["type=local,dst=x"]}, InvalidAttr, "dst"),
         ({"platform": "amd 64"}, InvalidInputError, "is no platform"),
+        ({"epoch": 1e30}, InvalidInputError, "epoch is a number of seconds"),
+        ({"epoch": -1}, InvalidInputError, "epoch is a number of seconds"),
         ({"pull": "often"}, InvalidInputError, "pull is one of always, missing, never"),
         ({"base": "UPPER:x"}, InvalidReference, "UPPER"),
         ({"base": "app:1", "pull": "never"}, NotFound, "no image 'docker.io/library/app:1'"),
@@ -185,3 +188,27 @@ def _build_all(place: Path) -> None:
         build.layer(key="b", make=change)
         build.layer(key="c", make=lambda root: (root / "app" / "again").write_text("twice"))
         build.export(f"type=docker,dest={place}.tar,name=app:1")
+
+
+def test_a_cache_that_is_no_graph_is_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cache = tmp_path / "c"
+    simple(tmp_path / "1.tar", cache_to=[f"type=local,dest={cache}"])
+    [index] = json.loads((cache / "index.json").read_bytes())["manifests"]
+    blobs = cache / "blobs" / "sha256"
+    manifest = json.loads((blobs / index["digest"][7:]).read_bytes())
+    config = json.loads((blobs / manifest["config"]["digest"][7:]).read_bytes())
+    config["layers"][0]["parent"] = 1
+    config["layers"].append({**config["layers"][0], "parent": 0})
+    raw = json.dumps(config).encode()
+    _replace(blobs, manifest["config"], raw)
+    _replace(blobs, index, json.dumps(manifest).encode())
+    (cache / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [index]}))
+    assert simple(tmp_path / "2.tar", cache_from=[f"type=local,src={cache}"]) == [False]
+    assert "building without the cache" in caplog.messages[-1]
+
+
+def _replace(blobs: Path, desc: dict[str, Any], raw: bytes) -> None:
+    desc["digest"], desc["size"] = f"sha256:{hashlib.sha256(raw).hexdigest()}", len(raw)
+    (blobs / desc["digest"][7:]).write_bytes(raw)
