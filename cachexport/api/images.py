@@ -114,7 +114,7 @@ def push_image(
     """
     from cachexport.transfer.images import push
 
-    with closing(open_image_target(to)) as target, step(progress, f"pushing image to {target}"):
+    with closing(open_image_target(to)) as target, step(progress, f"copying image to {target}"):
         return push.push_image(
             image.provider, image.descriptor, target, platform=platform, progress=progress
         )

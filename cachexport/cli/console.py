@@ -72,6 +72,9 @@ def logging_to(write: Callable[[str, str], None], *, notes: bool = True) -> Iter
     """
     import logging
 
+    # What other packages log would else be written as if it were ours to say.
+    quiet = logging.NullHandler()
+    logging.getLogger().addHandler(quiet)
     logger = logging.getLogger("cachexport")
     before = logger.handlers, logger.level, logger.propagate
     handler = _handler(write)
@@ -82,6 +85,7 @@ def logging_to(write: Callable[[str, str], None], *, notes: bool = True) -> Iter
     finally:
         logger.handlers, level, logger.propagate = before
         logger.setLevel(level)
+        logging.getLogger().removeHandler(quiet)
 
 
 def _handler(write: Callable[[str, str], None]) -> logging.Handler:

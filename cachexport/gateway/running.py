@@ -239,10 +239,11 @@ def run(
 def _serving(
     prepared: Plan, listen: str, folder: Path, told: Callable[[Record], None]
 ) -> Iterator[str]:
+    limits = Limits(spool=folder / "spool")
+    # First, for it says what to install where a package is missing.
+    gateway = open_gateway(prepared.find, access=prepared.access, limits=limits, told=told)
     from cachexport.gateway.server import Server, address, bind
 
-    limits = Limits(spool=folder / "spool")
-    gateway = open_gateway(prepared.find, access=prepared.access, limits=limits, told=told)
     bound = bind(listen)
     host = address(bound)
     server = Server(gateway, bound)

@@ -22,12 +22,19 @@ WITHOUT = """
 import sys
 sys.modules["uvicorn"] = None
 from cachexport.cli import main
-sys.exit(main(["serve", "--store", "type=local,dest=x"]))
+sys.exit(main(sys.argv[1:]))
 """
 
 
-def test_without_the_extra(tmp_path: Path) -> None:
-    argv = [sys.executable, "-c", WITHOUT]
+@pytest.mark.parametrize(
+    "command",
+    [
+        "serve --store type=local,dest=x",
+        "run --cache-to type=local,dest=x -- docker buildx build .",
+    ],
+)
+def test_without_the_extra(tmp_path: Path, command: str) -> None:
+    argv = [sys.executable, "-c", WITHOUT, *command.split()]
     done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == MissingExtra.exit_code
     assert "a gateway needs uvicorn; install cachexport[serve]" in done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from docker.auth import AuthConfig
+
+_RUN = "/run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,8 @@ def _files(env: Mapping[str, str]) -> Iterator[Path]:
     yield Path(env.get("DOCKER_CONFIG") or home / ".docker") / "config.json"
     if env.get("XDG_RUNTIME_DIR"):
         yield Path(env["XDG_RUNTIME_DIR"]) / "containers" / "auth.json"
+    # Where podman and skopeo log in where nobody has set that, as in containers.
+    yield Path(_RUN) / "containers" / str(os.getuid()) / "auth.json"
     yield Path(env.get("XDG_CONFIG_HOME") or home / ".config") / "containers" / "auth.json"
 
 

@@ -34,11 +34,11 @@ def push_image(
     """
     target.check()
     parts = take_apart(provider, root, platform)
-    pushing = moving("pushing", progress)
-    move_missing(provider, target.ingester, parts.blobs, pushing, target.parallelism)
+    copying = moving("copying", progress)
+    move_missing(provider, target.ingester, parts.blobs, copying, target.parallelism)
     for desc, raw in parts.manifests:
-        with step(progress, f"pushing manifest {desc.digest}"):
+        with step(progress, f"writing manifest {desc.digest}"):
             ingest_bytes(target.ingester, desc, raw)
-    with step(progress, f"pushing manifest {parts.root.digest} as {target}"):
+    with step(progress, f"writing manifest {parts.root.digest} as {target}"):
         target.publish(parts.root, parts.raw)
     return parts.root

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from cachexport_gha.token import Token
 
 _API = "https://api.github.com"
+_LACKING = (
+    "type=gha needs token=, or $ACTIONS_RUNTIME_TOKEN, which a step has only when an action "
+    "exported it; cachexport-gha's README shows one"
+)
 
 
 class GhaBackend(ObjectBackend):
@@ -92,7 +96,7 @@ class GhaBackend(ObjectBackend):
 
         text = attrs.token or self._env.get("ACTIONS_RUNTIME_TOKEN", "")
         if not text:
-            raise InvalidAttr("token", "type=gha needs token=, or $ACTIONS_RUNTIME_TOKEN")
+            raise InvalidAttr("token", _LACKING)
         token = read_token(text)
         url = self._url(attrs)
         keys = GhaKeys(blobs=BLOBS, names=INDEXES, own=mark(token.writes))

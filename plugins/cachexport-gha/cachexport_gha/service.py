@@ -59,5 +59,10 @@ class Service:
         self._calls.close()
 
     def _ask(self, method: str, body: Any, op: str, key: str) -> dict[str, Any]:
-        answer = self._calls.ask("POST", _PATH + method, op, f"{self.place}/{key}", body=body)
+        try:
+            answer = self._calls.ask("POST", _PATH + method, op, f"{self.place}/{key}", body=body)
+        except NotFound as error:
+            # The service says of what it has not that it has it not, and never that.
+            message = f"{error}; is that the cache service? check url_v2="
+            raise BackendError(message, op=op) from error
         return answer if isinstance(answer, dict) else {}
