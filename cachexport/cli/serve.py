@@ -181,6 +181,8 @@ def command(
 
     if read_only and patterns:
         raise click.UsageError("--read-only and --allow-push contradict each other")
+    if tls_key and not tls_cert:
+        raise click.UsageError("--tls-key wants the certificate too: --tls-cert")
     limits = Limits(
         spool=spool or _temporary(),
         spool_size=spool_bytes,

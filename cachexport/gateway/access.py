@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+import itertools
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
@@ -81,11 +82,19 @@ def _matches(pattern: str, repository: str, tag: str | None) -> bool:
 
 
 def read_tokens(lines: Iterable[str]) -> tuple[Token, ...]:
-    """Read a token a line, with `read-only` behind those that may not push. Raises for none."""
-    found = tuple(_token(words) for line in lines if (words := line.partition("#")[0].split()))
+    """Read a token a line, with `read-only` behind those that may not push. Raises for none.
+
+    A word that begins with `#` begins a comment.
+    """
+    parted = (itertools.takewhile(_is_no_comment, line.split()) for line in lines)
+    found = tuple(_token(words) for each in parted if (words := list(each)))
     if not found:
         raise InvalidInputError("the file of tokens has none: write one a line")
     return found
+
+
+def _is_no_comment(word: str) -> bool:
+    return not word.startswith("#")
 
 
 def _token(words: list[str]) -> Token:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from cachexport.api.ends import open_targets
 from cachexport.content.copy import ingest_bytes
+from cachexport.content.verify import read_blob
 from cachexport.envelope.manifest import decode_manifest
-from cachexport.envelope.read import read_caches
-from cachexport.errors import CachexportError, NotFound
+from cachexport.envelope.read import METADATA_LIMIT, read_caches
+from cachexport.errors import CachexportError, Integrity, NotFound, WireFormat
 from cachexport.gateway.refusal import Refusal
 from cachexport.oci import mediatype
 from cachexport.oci.descriptor import Descriptor
@@ -47,12 +48,8 @@ class Publishing:
 
         Raises WireFormat for what is none, Refusal when a blob of it is not there.
         """
-        manifest = decode_manifest(raw)
-        desc = Descriptor.of(raw, manifest.media_type)
         with self.shelf.place.ingesting() as ingester:
-            self._complete(manifest, ingester)
-            ingest_bytes(ingester, desc, raw)
-        return desc
+            return self._stored(raw, ingester)
 
     def publish(self, repository: str, tag: str, raw: bytes) -> Descriptor:
         """Store a manifest and give it a name; a cache becomes what the place calls one.
@@ -61,24 +58,38 @@ class Publishing:
         one of the same name. Raises as `store` does.
         """
         name = self.shelf.naming.name(repository, tag)
-        desc = self.store(raw)
+        # Held until it has its name: a prune in between would take what nothing needs yet.
+        with self.shelf.place.ingesting() as ingester:
+            desc = self._stored(raw, ingester)
+            self._name(name, desc, raw)
+        return desc
+
+    def _stored(self, raw: bytes, ingester: Ingester) -> Descriptor:
+        manifest = decode_manifest(raw)
+        desc = Descriptor.of(raw, manifest.media_type)
+        self._complete(manifest, ingester)
+        ingest_bytes(ingester, desc, raw)
+        return desc
+
+    def _name(self, name: str, desc: Descriptor, raw: bytes) -> None:
         place = self.shelf.place
         if decode_manifest(raw).cache_config is not None:
             self._write(name, read_caches(self.shelf.content, desc))
             place.unassign(name)
-            return desc
+            return
         if self.only_caches:
             self._write(name, read_caches(self.shelf.content, desc))
-            return desc
+            return
         if place.keeps_apart:
             self._write_inline(name, desc)
         place.assign(name, desc)
-        return desc
 
     def _complete(self, manifest: Manifest, ingester: Ingester) -> None:
         """See that all is there, fetching what only the upstream has."""
         if manifest.is_index and manifest.cache_config is None:
             _check_children(manifest.manifests)
+            for child in manifest.manifests:
+                self._complete(self._child(child), ingester)
         config = [manifest.config] if manifest.config else []
         named = [*config, *manifest.layers, *manifest.manifests]
         wanted = [desc for desc in named if not _is_elsewhere(desc)]
@@ -89,6 +100,18 @@ class Publishing:
             detail = [{"digest": desc.digest} for desc in lacking]
             raise Refusal(400, "MANIFEST_BLOB_UNKNOWN", message, detail=detail)
         move_missing(self.shelf.content, ingester, wanted, moving("copying", silent))
+
+    def _child(self, desc: Descriptor) -> Manifest:
+        """Read a manifest that an index names. Raises Refusal for what is none, or not there."""
+        try:
+            return decode_manifest(read_blob(self.shelf.content, desc, limit=METADATA_LIMIT))
+        except (NotFound, Integrity) as error:
+            message = f"there is no manifest {desc.digest} of {desc.size} bytes"
+            detail = [{"digest": desc.digest}]
+            raise Refusal(400, "MANIFEST_BLOB_UNKNOWN", message, detail=detail) from error
+        except WireFormat as error:
+            message = f"{desc.digest} in the index is no manifest: {error}"
+            raise Refusal(400, "MANIFEST_INVALID", message) from error
 
     def _holds(self, desc: Descriptor) -> bool:
         try:

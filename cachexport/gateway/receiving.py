@@ -30,9 +30,11 @@ async def begin(call: Call) -> Response:
             info = await call.soon(call.shelf.content.info, digest)
             call.record.size = info.size
             return _created(call, digest)
+    # Before it begins: what is refused holds no place of an upload.
+    whole = call.digest(query["digest"]) if "digest" in query else None
     upload = await call.soon(call.uploads.begin, repository, call.shelf.place)
-    if "digest" in query:
-        return await _finish(call, upload)
+    if whole is not None:
+        return await _finish(call, upload, whole)
     call.uploads.release(upload)
     return _accepted(upload, 202)
 
@@ -57,7 +59,8 @@ async def finish(call: Call) -> Response:
     with call.uploads.using(call.target.item, call.target.repository) as upload:
         if call.size:
             _check_range(call, upload)
-        return await _finish(call, upload)
+        digest = call.digest(call.request.query_params.get("digest", ""))
+        return await _finish(call, upload, digest)
 
 
 async def status(call: Call) -> Response:
@@ -75,8 +78,7 @@ async def cancel(call: Call) -> Response:
     return Response(status_code=204)
 
 
-async def _finish(call: Call, upload: Upload) -> Response:
-    digest = call.digest(call.request.query_params.get("digest", ""))
+async def _finish(call: Call, upload: Upload, digest: Digest) -> Response:
     body = call.body()
     try:
         await call.long(upload.finish, digest, body, call.size)

@@ -48,6 +48,7 @@ def test_without_the_extra(tmp_path: Path, command: str) -> None:
         (["--listen", "127.0.0.1:99999"], "host:port"),
         (["--listen", "192.0.2.1:0"], "cannot listen"),
         (["--form", "tar"], "no form"),
+        (["--tls-key", __file__], "--tls-key wants the certificate too"),
     ],
 )
 def test_what_cannot_be(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from cachexport_fsspec.files import Files
@@ -31,13 +31,18 @@ class Local(Files):
         try:
             entries = list(os.scandir(folder))
         except FileNotFoundError:
+            if os.path.islink(folder):
+                raise  # a disk that is not mounted, say, and not a folder in which nothing is
             return
         for entry in entries:
             if entry.is_dir():
                 yield from self.walk(entry.path)
                 continue
-            with suppress(FileNotFoundError):  # it was removed just now
+            try:
                 yield _info(entry.path, entry.stat())
+            except FileNotFoundError:  # it was removed just now, or leads nowhere
+                if entry.is_symlink() and os.path.lexists(entry.path):
+                    raise
 
     def load(self, path: str) -> bytes:
         """See Files."""

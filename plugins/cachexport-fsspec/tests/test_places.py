@@ -252,3 +252,14 @@ def test_connections_end_with_the_client(sftp: Server) -> None:
     while connections() > before:
         assert time.monotonic() < deadline
         Event().wait(0.05)
+
+
+def test_a_folder_that_leads_nowhere_is_not_empty(tmp_path: Path) -> None:
+    """As of a disk that is not mounted: pruned by such a look, all would go."""
+    (tmp_path / "manifests").symlink_to("gone")
+    (tmp_path / "blobs").mkdir()
+    (tmp_path / "blobs" / "x").symlink_to("gone")
+    with closing(client_of(Server("file://", {}), f"file://{tmp_path}")) as client:
+        for folder in ("manifests/", "blobs/"):
+            with pytest.raises(CachexportError):
+                client.list_page(folder)

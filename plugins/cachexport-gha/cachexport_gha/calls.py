@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 import urllib3
@@ -104,8 +105,19 @@ class Calls:
             raise BackendError(message, op=op) from error
 
     def _heed(self, retry_after: str) -> None:
-        if retry_after.isdecimal():
-            self._bucket.pause(min(float(retry_after), _LONGEST))
+        seconds = _seconds(retry_after)
+        if seconds > 0:
+            self._bucket.pause(min(seconds, _LONGEST))
+
+
+def _seconds(retry_after: str) -> float:
+    """Read a Retry-After, which is seconds or a date; 0 for none."""
+    if retry_after.isdecimal() and len(retry_after) < 10:
+        return float(retry_after)
+    try:
+        return parsedate_to_datetime(retry_after).timestamp() - time.time()
+    except (ValueError, TypeError):
+        return 0.0
 
 
 def _code(raw: bytes) -> str:

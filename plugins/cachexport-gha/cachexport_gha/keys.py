@@ -52,7 +52,8 @@ class GhaKeys(Keys):
 def numbered(key: str) -> tuple[str, int]:
     """Part the key of an index from its number; that is 0 where there is none."""
     base, _, number = key.rpartition("#")
-    return (base, int(number)) if base and number.isdecimal() else (key, 0)
+    is_number = number.isdecimal() and len(number) < 19
+    return (base, int(number)) if base and is_number else (key, 0)
 
 
 def as_key(value: Any) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from cachexport.errors import NotFound
+from cachexport.errors import BackendError, NotFound
 from cachexport_gha.keys import VERSION, as_key
 
 if TYPE_CHECKING:
@@ -45,10 +45,16 @@ class Rest:
         while True:
             query = {"key": prefix, "per_page": _PAGE, "page": page}
             answer = self._calls.ask("GET", f"{self._path}?{urlencode(query)}", "list")
-            items = answer.get("actions_caches") or []
-            yield from (_listed(item) for item in items if item.get("version") == VERSION)
+            try:
+                items = list(answer["actions_caches"])
+                found = [_listed(item) for item in items if item.get("version") == VERSION]
+                total = int(answer["total_count"])
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
+                message = "cannot list: what answers does not speak as GitHub does; check api_url="
+                raise BackendError(message, op="list") from error
+            yield from found
             page, seen = page + 1, seen + len(items)
-            if not items or seen >= int(answer.get("total_count") or 0):
+            if not items or seen >= total:
                 return
 
     def delete(self, key: str, ref: str) -> None:

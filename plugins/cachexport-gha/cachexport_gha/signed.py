@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import secrets
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
+from cachexport.errors import BackendError
 from cachexport.plugin import BLOCK
 from cachexport_gha.errors import from_storage
 
@@ -23,6 +25,9 @@ class Blob:
         from azure.storage.blob import BlobClient
 
         self._where = where
+        if urlsplit(url).scheme not in ("http", "https"):
+            message = f"{where}: the service gave no URL of a storage; is that GitHub's?"
+            raise BackendError(message, op="read")
         self._client: Any = BlobClient.from_blob_url(
             url, max_single_get_size=_CHUNK, max_chunk_get_size=_CHUNK, user_agent="cachexport"
         )

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from email.utils import formatdate
+
 import pytest
 from azure.core import exceptions as azure
-from cachexport_gha.calls import Bucket
+from cachexport_gha.calls import Bucket, _seconds
 from cachexport_gha.errors import CODES, TEMPORARY, WAITING, Expired, from_storage, refusal
+from cachexport_gha.rest import Rest
+from cachexport_gha.signed import Blob
 
 from cachexport.errors import AlreadyExists, Auth, BackendError, NotFound
 
@@ -71,3 +76,25 @@ def test_requests_drop_out_of_the_bucket_steadily() -> None:
     bucket.pause(30)
     bucket.take()
     assert clock[0] == pytest.approx(131.0, abs=0.3)
+
+
+def test_a_pause_may_be_a_date() -> None:
+    then = formatdate(time.time() + 30, usegmt=True)
+    assert 25 < _seconds(then) <= 31
+    assert (_seconds("7"), _seconds(""), _seconds("soon")) == (7.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("url", ["", "file:///etc/passwd", "x"])
+def test_what_is_no_url_of_a_storage(url: str) -> None:
+    with pytest.raises(BackendError, match="gave no URL of a storage"):
+        Blob(url, "gha://x/key")
+
+
+@pytest.mark.parametrize("answer", [None, [], 1, {"actions_caches": "x", "total_count": 1}])
+def test_lists_that_are_none(answer: object) -> None:
+    class Odd:
+        def ask(self, *args: object) -> object:
+            return answer
+
+    with pytest.raises(BackendError, match="does not speak as GitHub does"):
+        list(Rest(Odd(), "a/b").list("x"))  # type: ignore[arg-type]

@@ -107,3 +107,8 @@ def test_no_tokens(lines: list[str]) -> None:
 def test_no_form() -> None:
     with pytest.raises(InvalidInputError, match="no form of caches: 'tar'"):
         read_forms(["x=tar"])
+
+
+def test_a_token_may_have_any_sign_in_it() -> None:
+    [first, second] = read_tokens(["Z#strong read-only # a note", "", "# nothing", "b"])
+    assert (first.secret, first.is_read_only, second.secret) == (b"Z#strong", True, b"b")

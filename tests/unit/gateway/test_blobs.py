@@ -218,3 +218,10 @@ def test_a_stop_waits_for_uploads(gateway: Gateway, tmp_path: Path) -> None:
         assert b" 201 " in raw.recv(4096)
         stopping.join(10)
     assert (tmp_path / "store" / "blobs" / "sha256" / DIGEST.encoded).read_bytes() == RAW
+
+
+def test_what_is_refused_holds_no_place_of_an_upload(gateway: Gateway) -> None:
+    for digest in ("garbage", "", "sha512:0"):
+        refused = gateway.ask("POST", f"/v2/a/blobs/uploads/?digest={digest}", b"x")
+        assert (refused.status, refused.code) == (400, "DIGEST_INVALID")
+    assert b"cachexport_uploads 0.0" in gateway.ask("GET", "/metrics").body

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from support import caches
 
 from cachexport import Digest, copy_cache, load_cache, merge_cache
 from cachexport.envelope.form import Form
+from cachexport.errors import Conflict
 from cachexport.gateway.access import Access
 from cachexport.oci.mediatype import OCI_MANIFEST
 
@@ -137,6 +138,36 @@ def test_an_index_of_what_leads_on_to_nothing_known(gateway: Gateway) -> None:
     child = {"mediaType": "text/plain", "digest": digest, "size": 1}
     raw = json.dumps({"schemaVersion": 2, "manifests": [child]}).encode()
     assert gateway.ask("PUT", "/v2/images/manifests/1", raw).code == "MANIFEST_INVALID"
+
+
+def test_all_that_an_index_leads_to_has_to_be_there(gateway: Gateway) -> None:
+    gone = image_manifest(gateway).replace(Digest.of(b"a layer").encode(), Digest.of(b"?").encode())
+    for child, code in ((gone, "MANIFEST_BLOB_UNKNOWN"), (b"hi", "MANIFEST_INVALID")):
+        # As a blob anything may come; that does not make it a manifest which is whole.
+        digest = gateway.put_blob("images", child)
+        desc = {"mediaType": OCI_MANIFEST, "digest": digest, "size": len(child)}
+        raw = json.dumps({"schemaVersion": 2, "manifests": [desc]}).encode()
+        refused = gateway.ask("PUT", "/v2/images/manifests/1", raw)
+        assert (refused.status, refused.code) == (400, code)
+    assert gateway.ask("GET", "/v2/images/manifests/1").code == "MANIFEST_UNKNOWN"
+
+
+def test_nothing_is_pruned_between_a_look_and_the_naming(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = image_manifest(gateway)
+    kind = type(gateway.shelf.place)
+    assign, said = kind.assign, []
+
+    def pruning(self: Any, *args: Any) -> None:
+        self.patience = 0.0
+        with pytest.raises(Conflict), self.alone():
+            said.append("pruned")
+        assign(self, *args)
+
+    monkeypatch.setattr(kind, "assign", pruning)
+    assert gateway.ask("PUT", "/v2/images/manifests/1", raw).status == 201
+    assert said == []
 
 
 def test_a_manifest_that_is_too_large(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
