@@ -29,7 +29,6 @@ from cachexport.steps.workshop import Workshop
 from cachexport.store import Store
 from cachexport.store.home import home_store
 from cachexport.store.leases import DAY
-from cachexport.transfer.prepare import merge_caches
 from cachexport.transfer.progress import silent, step
 
 if TYPE_CHECKING:
@@ -156,7 +155,7 @@ def _known(stack: ExitStack, cache_from: Sequence[str], progress: Progress) -> C
             try:
                 with step(progress, f"importing cache manifest from {name}"):
                     read = source.load()
-                    merge_caches(read)  # what is no graph leaves nothing in the other one
+                # What is no graph may leave a part of itself, which is as true as the rest.
                 for cache in read:
                     known.merge(cache.config, cache.layers, cache.provider)
             except CachexportError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pathlib
 import stat
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -21,7 +22,6 @@ from cachexport.oci.compression import Compression
 from cachexport.oci.digest import Digest
 
 if TYPE_CHECKING:
-    import pathlib
     from collections.abc import Iterator, Sequence
 
     from cachexport.builder.names import Path
@@ -61,7 +61,7 @@ class Copying:
     def blocks(self, policy: Policy) -> Iterator[bytes]:
         """Give the blocks of the layer's archive. Directories above have no entries in it."""
         with translated("read", self.source):
-            place = self.source.__class__(os.path.realpath(self.source, strict=True))
+            place = pathlib.Path(os.path.realpath(self.source, strict=True))
             found = _without(scan(place), self.exclude)
             check_names(found)
             is_directory = found[()].is_directory
