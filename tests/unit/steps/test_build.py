@@ -2,118 +2,25 @@
 
 from __future__ import annotations
 
-import dataclasses
-import itertools
-import json
 import os
 import tarfile
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from unit.builder.rig import entries, named
+from unit.builder.rig import entries
+from unit.steps.bench import Bench, cached, config, contents, exported, steps
 
 from cachexport import CacheChains, MemoryContent
-from cachexport.builder import Rights, Snapshots
 from cachexport.content.copy import copy_blob
-from cachexport.errors import Conflict, InvalidInputError, NotFound
-from cachexport.image import empty_config, read_config, select_image
+from cachexport.errors import InvalidInputError, NotFound
+from cachexport.image import select_image
 from cachexport.spec import CommonExport
-from cachexport.steps.build import Build
-from cachexport.steps.image import Base, read_base
-from cachexport.steps.workshop import Workshop
+from cachexport.steps.image import read_base
 from cachexport.store import Store
 from cachexport.transfer.prepare import prepare_chains
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-
-    from cachexport.steps.image import Made
-
-SCRATCH = Base(config=empty_config("amd64"))
-
-
-class Bench:
-    """Builds in one store, one after another."""
-
-    def __init__(self, store: Store) -> None:
-        self.store = store
-        self.done: list[str] = []
-        self._clock = itertools.count(1_000_000)
-
-    @contextmanager
-    def build(
-        self, known: CacheChains | None = None, base: Base = SCRATCH, **options: Any
-    ) -> Iterator[Build]:
-        with self.store.leases.held(seconds=60) as lease:
-            rights = Rights.of_process()
-            workshop = Workshop(
-                store=self.store,
-                snapshots=Snapshots.open(self.store, rights=rights),
-                lease=lease,
-                rights=rights,
-                **options,
-            )
-            yield Build(
-                base,
-                known or CacheChains(),
-                workshop,
-                lambda output, made: made.descriptor,
-                clock=lambda: float(next(self._clock)),
-            )
-
-    def make(self, name: str, content: str = "x") -> Any:
-        """Give what makes a file, and notes that it was called."""
-
-        def work(root: Path) -> None:
-            self.done.append(name)
-            (root / name).write_text(content)
-
-        return work
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    with Store.open(tmp_path / "store", clock=lambda: 0.0) as store:
-        yield Bench(store)
-
-
-def exported(build: Build, mode: Any = "max") -> CacheChains:
-    """Give what somebody reads who imports the cache of a build, with blobs of their own."""
-    cache = prepare_chains(build.chains, CommonExport(mode=mode))
-    content = MemoryContent()
-    for layer in cache.layers:
-        copy_blob(cache.provider, content, layer)
-    return CacheChains.parse(cache.config, cache.layers, content)
-
-
-def contents(made: Made) -> list[list[str]]:
-    image = select_image(made.provider, made.descriptor)
-    return [named(made.provider, layer) for layer in image.layers]
-
-
-def config(made: Made) -> Any:
-    return json.loads(read_config(made.provider, select_image(made.provider, made.descriptor)))
-
-
-def cached(build: Build) -> list[bool]:
-    return [step.is_cached for step in build.steps]
-
-
-def steps(build: Build, bench: Bench, source: Path) -> None:
-    build.layer(key="deps v1", make=bench.make("deps"))
-    build.copy(source, "/app")
-    build.layer(key="compile", make=bench.make("compiled"))
-    build.config(entrypoint=["/app/main"])
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    place = tmp_path / "src"
-    place.mkdir()
-    (place / "main").write_text("main")
-    return place
 
 
 def test_each_step_is_a_layer_and_a_line_of_the_history(bench: Bench, source: Path) -> None:
@@ -358,68 +265,3 @@ def test_text_where_a_list_belongs_is_an_error(bench: Bench, source: Path, wrong
             build.copy(source, "/", exclude="*.pyc")
         else:
             build.layer(key="x", make=bench.make("x"), reads="a")
-
-
-def test_what_changes_while_it_is_copied_is_not_recorded(bench: Bench, source: Path) -> None:
-    def change(root: Path) -> None:
-        (source / "main").write_text("MAIN")
-
-    with bench.build() as build:
-        with pytest.raises(Conflict, match="changed while it was read"):
-            build.layer(key="x", make=change, reads=[source])
-        assert len(build.chains) == len(build.steps) == 0
-        build.layer(key="x", make=bench.make("x"), reads=[source])
-        workshop = build._workshop
-        link, copy = workshop.link, workshop.copy
-
-        def changing(*args: Any) -> Any:
-            (source / "main").write_text("a" + (source / "main").read_text())
-            return link(*args) if len(args) == 1 else copy(*args)
-
-        object.__setattr__(build, "_workshop", _Instead(workshop, link=changing, copy=changing))
-        for is_linked in (True, False):
-            with pytest.raises(Conflict, match="changed while it was read"):
-                build.copy(source, "/app", link=is_linked)
-        assert len(build.steps) == 1
-
-
-class _Instead:
-    """Something with other methods."""
-
-    def __init__(self, own: Any, **other: Any) -> None:
-        self.__dict__.update(other)
-        self._own = own
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._own, name)
-
-
-def test_a_file_gets_into_a_directory_that_is_there(bench: Bench, source: Path) -> None:
-    with bench.build() as build:
-        build.layer(key="etc", make=lambda root: (root / "etc").mkdir())
-        build.copy(source / "main", "/etc")
-        assert contents(build.image())[1] == ["etc/main"]
-
-
-def test_a_long_build_holds_what_it_made(tmp_path: Path) -> None:
-    now = [0.0]
-    with Store.open(tmp_path / "store", clock=lambda: now[0]) as store:
-        bench = Bench(store)
-        with bench.build() as build:
-            for number in range(4):
-                build.layer(key=str(number), make=bench.make(str(number)))
-                now[0] += 80_000
-                store.collect_garbage()
-            assert len(contents(build.image())) == 4
-
-
-def test_a_cached_layer_that_no_image_can_have_is_made_again(bench: Bench) -> None:
-    with bench.build() as build:
-        build.layer(key="a", make=bench.make("a"))
-        [desc] = build.layers
-        odd = dataclasses.replace(desc, media_type="application/octet-stream")
-        config, _ = build.chains.marshal()
-        known = CacheChains.parse(config, [odd], bench.store.content)
-    with bench.build(known) as build:
-        build.layer(key="a", make=bench.make("a"))
-        assert cached(build) == [False]
