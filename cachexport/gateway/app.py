@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from cachexport.backends.registry.via import VIA
 from cachexport.gateway import blobs, manifests, receiving
-from cachexport.gateway.call import Call, Threads
+from cachexport.gateway.call import Call
 from cachexport.gateway.record import Record
 from cachexport.gateway.refusal import Refusal, refusal
 from cachexport.gateway.routes import target
+from cachexport.gateway.threads import Threads, threads
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from cachexport.gateway.access import Access
     from cachexport.gateway.metrics import Metrics
     from cachexport.gateway.publishing import Publishing
+    from cachexport.gateway.shelf import Shelf
     from cachexport.gateway.upload import Uploads
 
 _log = logging.getLogger(__name__)
@@ -46,14 +49,6 @@ _ANSWERS: dict[tuple[str, str], Callable[[Call], Awaitable[Any]]] = {
 }
 
 
-def threads() -> Threads:
-    """Give as many as a gateway needs for 64 clients at once."""
-    return Threads(
-        short=ThreadPoolExecutor(32, thread_name_prefix="cachexport-short"),
-        long=ThreadPoolExecutor(64, thread_name_prefix="cachexport-long"),
-    )
-
-
 @dataclass(frozen=True, kw_only=True)
 class Gateway:
     """Answers requests. `told` hears of each when it is over."""
@@ -66,6 +61,8 @@ class Gateway:
     told: Callable[[Record], None]
     patience: float
     threads: Threads = field(default_factory=threads)
+    pseudonym: str = field(default_factory=lambda: f"cachexport-{secrets.token_hex(8)}")
+    """What it calls itself to the registries that it reads from."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
@@ -97,7 +94,7 @@ class Gateway:
 
     async def _prepare(self, request: Request, record: Record) -> ASGIApp:
         if record.path == "/healthz":
-            return Response("ok\n", media_type="text/plain")
+            return self._health()
         if record.path == "/metrics":
             return Response(self.metrics.text(), media_type=self.metrics.media_type)
         visitor = self.access.visitor(request.headers.get("authorization", ""))
@@ -112,7 +109,7 @@ class Gateway:
         call = Call(
             request=request,
             target=found,
-            shelf=publishing.shelf,
+            shelf=self._shelf(publishing.shelf, request.headers.get("via", "")),
             publishing=publishing,
             visitor=visitor,
             uploads=self.uploads,
@@ -122,6 +119,20 @@ class Gateway:
         )
         prepared: ASGIApp = await answer(call)
         return prepared
+
+    def _health(self) -> Response:
+        if self.uploads.is_draining:
+            return Response("stopping\n", status_code=503, media_type="text/plain")
+        return Response("ok\n", media_type="text/plain")
+
+    def _shelf(self, shelf: Shelf, via: str) -> Shelf:
+        """Give what to look in: without upstream if the question comes from here through that."""
+        if self.pseudonym not in via:
+            VIA.set(f"{via}, 1.1 {self.pseudonym}".removeprefix(", "))
+            return shelf
+        if shelf.upstream is None:
+            raise Refusal(508, "UNSUPPORTED", "this gateway asks itself; look at its --store")
+        return shelf.alone
 
 
 @dataclass(slots=True)

@@ -17,14 +17,13 @@ async def get(call: Call) -> Download:
     digest = call.digest(call.target.item)
     call.record.digest = digest
     try:
-        info = await call.soon(call.shelf.content.info, digest)
+        shelf, info = await call.look(lambda shelf: (shelf, shelf.content.info(digest)))
     except NotFound as error:
         raise blob_unknown(digest) from error
     call.record.size = info.size
     part = wanted_part(call.request.headers.get("range"), info.size)
-    return Download(
-        content=call.shelf.content, digest=digest, part=part, executor=call.threads.short
-    )
+    executor = call.executor(shelf)
+    return Download(content=shelf.content, digest=digest, part=part, executor=executor)
 
 
 async def delete(call: Call) -> Download:

@@ -1,57 +1,58 @@
-"""The body of a request, read by a thread while the event loop receives it."""
+"""The body of a request, as the event loop receives it."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from contextlib import aclosing
+from typing import TYPE_CHECKING, TypeVar
 
 from cachexport.content.verify import BLOCK
 from cachexport.gateway.refusal import Refusal
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
-    from concurrent.futures import Future
+    from collections.abc import AsyncGenerator, Coroutine
+    from typing import Any
 
     from starlette.types import Receive
 
+_T = TypeVar("_T")
+
 
 class Body:
-    """A Reader over what a client sends, for a thread that is not the loop's.
+    """What a client sends, in blocks; one is received ahead, and no more.
 
-    One block is received ahead, and no more. A client that takes more than `patience` seconds for
-    a block is refused, and so is one that goes away.
+    A client that takes more than `patience` seconds for a block is refused, and so is one that
+    goes away. Nobody holds a thread while it waits for the client.
     """
 
-    def __init__(self, receive: Receive, loop: AbstractEventLoop, patience: float) -> None:
+    def __init__(self, receive: Receive, patience: float) -> None:
         self._receive = receive
-        self._loop = loop
         self._patience = patience
-        self._left = b""
         self._is_over = False
-        self._ahead: Future[bytes] | None = None
         self.size = 0
-        """Bytes that were read."""
+        """Bytes that were given out."""
 
-    def read(self, size: int, /) -> bytes:
-        """See Reader. Raises Refusal."""
-        left = self._left or self._next()
-        block, self._left = (left, b"") if len(left) <= size else (left[:size], left[size:])
-        self.size += len(block)
-        return block
+    async def blocks(self) -> AsyncGenerator[bytes]:
+        """Give all blocks, once. Raises Refusal. The caller closes."""
+        ahead = asyncio.ensure_future(self._collect())
+        try:
+            while block := await ahead:
+                ahead = asyncio.ensure_future(self._collect())
+                self.size += len(block)
+                yield block
+        finally:
+            ahead.cancel()
 
-    def close(self) -> None:
-        """See Reader."""
-        if self._ahead is not None:
-            self._ahead.cancel()
-
-    def _next(self) -> bytes:
-        ahead = self._ahead or self._begin()
-        block = ahead.result()
-        self._ahead = self._begin() if block else ahead
-        return block
-
-    def _begin(self) -> Future[bytes]:
-        return asyncio.run_coroutine_threadsafe(self._collect(), self._loop)
+    async def read_all(self, limit: int) -> bytes:
+        """Give all of a small body. Raises Refusal when it has more than `limit` bytes."""
+        parts: list[bytes] = []
+        async with aclosing(self.blocks()) as blocks:
+            async for block in blocks:
+                parts.append(block)
+                if self.size > limit:
+                    raise Refusal(413, "SIZE_INVALID", f"a manifest has {limit:,} bytes at most")
+        return b"".join(parts)
 
     async def _collect(self) -> bytes:
         parts: list[bytes] = []
@@ -73,3 +74,28 @@ class Body:
             raise Refusal(400, "BLOB_UPLOAD_INVALID", "the client went away")
         self._is_over = not message.get("more_body", False)
         return bytes(message.get("body", b""))
+
+
+class BodyReader:
+    """A Reader over a body, for a thread that is not the loop's."""
+
+    def __init__(self, body: Body, loop: AbstractEventLoop) -> None:
+        self._blocks = body.blocks()
+        self._loop = loop
+        self._left = b""
+
+    def read(self, size: int, /) -> bytes:
+        """See Reader. Raises Refusal."""
+        left = self._left or self._wait(self._next())
+        block, self._left = left[:size], left[size:]
+        return block
+
+    def close(self) -> None:
+        """See Reader."""
+        self._wait(self._blocks.aclose())
+
+    async def _next(self) -> bytes:
+        return await anext(self._blocks, b"")
+
+    def _wait(self, work: Coroutine[Any, Any, _T]) -> _T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()

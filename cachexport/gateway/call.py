@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from cachexport.content.verify import BLOCK
-from cachexport.errors import InvalidDigest
+from cachexport.errors import InvalidDigest, NotFound
 from cachexport.gateway.body import Body
 from cachexport.gateway.refusal import Refusal
+from cachexport.gateway.threads import do
 from cachexport.oci.digest import Digest
 
 if TYPE_CHECKING:
@@ -24,19 +22,11 @@ if TYPE_CHECKING:
     from cachexport.gateway.record import Record
     from cachexport.gateway.routes import Target
     from cachexport.gateway.shelf import Shelf
+    from cachexport.gateway.threads import Threads
     from cachexport.gateway.upload import Uploads
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Threads:
-    """Where the work of backends is done, which waits."""
-
-    short: Executor
-    long: Executor
-    """For uploads and what is made of them: as many at once as it has threads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,17 +46,28 @@ class Call:
 
     async def soon(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Do something that takes a moment in a thread."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.threads.short, partial(work, *args, **kwargs))
+        return await do(self.threads.short, work, *args, **kwargs)
 
     async def long(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Do something that takes as long as a transfer in a thread."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.threads.long, partial(work, *args, **kwargs))
+        return await do(self.threads.long, work, *args, **kwargs)
+
+    async def look(self, work: Callable[[Shelf], _T]) -> _T:
+        """Look for something in the store, and only if it is not there upstream."""
+        try:
+            return await do(self.threads.short, work, self.shelf.alone)
+        except NotFound:
+            if self.shelf.upstream is None:
+                raise
+            return await do(self.threads.far, work, self.shelf.upstream)
+
+    def executor(self, shelf: Shelf) -> Executor:
+        """Give the threads for what `look` found."""
+        return self.threads.far if shelf is self.shelf.upstream else self.threads.short
 
     def body(self) -> Body:
-        """Give what the client sends, for a thread to read."""
-        return Body(self.request.receive, asyncio.get_running_loop(), self.patience)
+        """Give what the client sends."""
+        return Body(self.request.receive, self.patience)
 
     @property
     def size(self) -> int | None:
@@ -83,13 +84,3 @@ class Call:
         if found.algorithm != "sha256":
             raise Refusal(400, "DIGEST_INVALID", f"only sha256 is stored here, not {text}")
         return found
-
-
-def read_all(body: Body, limit: int) -> bytes:
-    """Read a small body. Raises Refusal when it has more than `limit` bytes."""
-    parts: list[bytes] = []
-    for block in iter(lambda: body.read(BLOCK), b""):
-        parts.append(block)
-        if body.size > limit:
-            raise Refusal(413, "SIZE_INVALID", f"a manifest has {limit:,} bytes at most")
-    return b"".join(parts)

@@ -8,7 +8,6 @@ from urllib.parse import urlencode
 from starlette.responses import JSONResponse, Response
 
 from cachexport.errors import NotFound
-from cachexport.gateway.call import read_all
 from cachexport.gateway.refusal import Refusal, manifest_unknown
 from cachexport.gateway.shelf import MANIFEST_LIMIT
 from cachexport.oci.digest import Digest
@@ -22,9 +21,10 @@ async def get(call: Call) -> Response:
     repository, item = call.target.repository, call.target.item
     try:
         if ":" in item:
-            found = await call.soon(call.shelf.manifest, call.digest(item))
+            wanted = call.digest(item)
+            found = await call.look(lambda shelf: shelf.manifest(wanted))
         else:
-            found = await call.soon(call.shelf.find, repository, item)
+            found = await call.look(lambda shelf: shelf.find(repository, item))
     except NotFound as error:
         raise manifest_unknown(str(error)) from error
     digest = found.descriptor.digest
@@ -59,7 +59,7 @@ async def delete(call: Call) -> Response:
     try:
         tags = [item]
         if is_digest:
-            tags = await call.soon(call.shelf.tagged, repository, call.digest(item))
+            tags = await call.soon(call.shelf.alone.tagged, repository, call.digest(item))
         if not tags:
             raise manifest_unknown(f"no tag of {repository} stands for {item}")
         for tag in tags:
@@ -91,7 +91,6 @@ async def tags(call: Call) -> Response:
 async def _received(call: Call) -> bytes:
     body = call.body()
     try:
-        return await call.long(read_all, body, MANIFEST_LIMIT)
+        return await body.read_all(MANIFEST_LIMIT)
     finally:
         call.record.received = body.size
-        body.close()

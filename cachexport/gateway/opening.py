@@ -60,7 +60,7 @@ def open_shelf(store: Store) -> Shelf:
     if store.merge:
         spec = Spec(spec.type, {**spec.attrs, "merge": "true"})
     places = [hosting(open_place(one)) for one in (spec, *store.upstream)]
-    return Shelf(place=places[0], upstream=places[1:], forms=store.forms or Forms())
+    return Shelf(place=places[0], sources=places, forms=store.forms or Forms())
 
 
 def open_gateway(

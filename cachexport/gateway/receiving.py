@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
 from cachexport.errors import NotFound
+from cachexport.gateway.body import BodyReader
 from cachexport.gateway.refusal import Refusal
 
 if TYPE_CHECKING:
+    from cachexport.gateway.body import Body
     from cachexport.gateway.call import Call
-    from cachexport.gateway.upload import Upload
+    from cachexport.gateway.upload import Direct, Upload
     from cachexport.oci.digest import Digest
 
 _RANGE = re.compile(r"(?:bytes )?(\d+)-(\d+)(?:/.*)?")
@@ -27,7 +30,7 @@ async def begin(call: Call) -> Response:
     if "mount" in query:
         digest = call.digest(query["mount"])
         with suppress(NotFound):
-            info = await call.soon(call.shelf.content.info, digest)
+            info = await call.look(lambda shelf: shelf.content.info(digest))
             call.record.size = info.size
             return _created(call, digest)
     # Before it begins: what is refused holds no place of an upload.
@@ -44,12 +47,7 @@ async def append(call: Call) -> Response:
     call.visitor.check_push(call.target.repository)
     with call.uploads.using(call.target.item, call.target.repository) as upload:
         _check_range(call, upload)
-        body = call.body()
-        try:
-            await call.long(upload.append, body)
-        finally:
-            call.record.received = body.size
-            body.close()
+        await _take(call, upload, call.body())
         return _accepted(upload, 202)
 
 
@@ -79,15 +77,38 @@ async def cancel(call: Call) -> Response:
 
 
 async def _finish(call: Call, upload: Upload, digest: Digest) -> Response:
+    """Take the rest. Where all of a blob comes at once it goes right to the place, if it can."""
     body = call.body()
     try:
-        await call.long(upload.finish, digest, body, call.size)
+        with upload.direct(digest, call.size) as direct:
+            if direct is not None:
+                await _ingest(call, direct, body)
+            else:
+                await _take(call, upload, body)
+                await call.long(upload.commit, digest)
     finally:
-        call.record.received = body.size
-        body.close()
         # What the client says is wrong, or the place is away: it has to begin anew.
         await call.soon(call.uploads.end, upload)
     return _created(call, digest)
+
+
+async def _take(call: Call, upload: Upload, body: Body) -> None:
+    """Add what comes. What came before it raised is kept."""
+    try:
+        async with aclosing(body.blocks()) as blocks:
+            async for block in blocks:
+                await call.long(upload.write, block)
+    finally:
+        call.record.received = body.size
+
+
+async def _ingest(call: Call, direct: Direct, body: Body) -> None:
+    reader = BodyReader(body, asyncio.get_running_loop())
+    try:
+        await call.long(direct.ingest, reader)
+    finally:
+        call.record.received = body.size
+        await call.soon(reader.close)
 
 
 def _created(call: Call, digest: Digest) -> Response:

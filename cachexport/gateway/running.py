@@ -128,7 +128,7 @@ def _end(
         naming = Single(repository=repository, tag=_TAG, target=name)
     forms = Forms(() if form is None else (("*", form),))
     place = hosting(open_place(spec))
-    shelf = Shelf(place=place, naming=naming, forms=forms, upstream=upstream)
+    shelf = Shelf(place=place, sources=(place, *upstream), naming=naming, forms=forms)
     publishing = Publishing(shelf=shelf, limit=limit, only_caches=tool.is_inline)
     return End(spec=spec, repository=repository, is_target=is_target, publishing=publishing)
 

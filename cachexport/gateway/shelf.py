@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -59,34 +59,44 @@ class Served:
 
 @dataclass(frozen=True, kw_only=True)
 class Shelf:
-    """A place behind references. Threads may share it.
-
-    What it lacks is looked for in `upstream`, in order. All methods raise what the place raises.
-    """
+    """A place behind references. Threads may share it. All methods raise what the place raises."""
 
     place: HostingPlace
+    """What is written to."""
+    sources: Sequence[HostingPlace]
+    """What is read, the first that has it: the place, and what stands behind it."""
     naming: Naming = field(default_factory=ByPath)
     forms: Forms = field(default_factory=Forms)
-    upstream: Sequence[HostingPlace] = ()
     recent: Recent = field(default_factory=Recent)
 
     @cached_property
     def content(self) -> Layered:
         """All blobs that can be had."""
-        return Layered(self.recent, [place.content for place in (self.place, *self.upstream)])
+        return Layered(self.recent, [place.content for place in self.sources])
+
+    @cached_property
+    def alone(self) -> Shelf:
+        """The place without what stands behind it."""
+        return replace(self, sources=(self.place,))
+
+    @cached_property
+    def upstream(self) -> Shelf | None:
+        """What stands behind the place, if anything does."""
+        behind = [place for place in self.sources if place is not self.place]
+        return replace(self, sources=behind) if behind else None
 
     def find(self, repository: str, tag: str) -> Served:
         """Give what a tag stands for, in the form that is wanted. Raises NotFound."""
         name = self.naming.name(repository, tag)
         form = self.forms.of(repository, tag)
-        with suppress(NotFound):
-            return self._find(self.place, name, form)
-        for place in self.upstream:
+        for place in self.sources:
             try:
                 return self._find(place, name, form)
             except NotFound:
                 continue
             except CachexportError as error:
+                if place is self.place:
+                    raise
                 # A build can do without a cache: what another place lacks is no reason to fail.
                 _log.warning("passing over %s: %s", place.title, error)
         raise NotFound(f"there is no {repository}:{tag}")
@@ -136,7 +146,7 @@ class Shelf:
 
     def close(self) -> None:
         """Free what is held; twice is fine."""
-        for place in (self.place, *self.upstream):
+        for place in self.sources:
             place.close()
 
     def _find(self, place: HostingPlace, name: str, form: Form | None) -> Served:

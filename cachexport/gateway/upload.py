@@ -8,10 +8,11 @@ import secrets
 import threading
 import time
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cachexport.content.protocols import Stager
-from cachexport.content.verify import BLOCK, VerifyingReader
+from cachexport.content.verify import VerifyingReader
 from cachexport.errors import Integrity
 from cachexport.gateway.refusal import Refusal, later
 from cachexport.gateway.spool import Spooled
@@ -25,7 +26,19 @@ if TYPE_CHECKING:
     from cachexport.gateway.shelf import HostingPlace
     from cachexport.gateway.spool import Spool
 
-OCTETS = "application/octet-stream"
+_OCTETS = "application/octet-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class Direct:
+    """The way of a blob right into a place."""
+
+    ingester: Ingester
+    desc: Descriptor
+
+    def ingest(self, reader: Reader) -> None:
+        """Store what comes. Raises Integrity when it is not what it should be."""
+        self.ingester.ingest(self.desc, VerifyingReader(reader, self.desc))
 
 
 class Upload:
@@ -42,42 +55,38 @@ class Upload:
         self._staged: Staged | None = None
         self._hasher = hashlib.sha256()
 
-    def append(self, reader: Reader) -> None:
-        """Add all that `reader` gives. What came before it raised is kept."""
-        staged = self._stage()
-        for block in iter(lambda: reader.read(BLOCK), b""):
-            staged.write(block)
-            self._hasher.update(block)
-            self.offset += len(block)
+    def write(self, block: bytes) -> None:
+        """Add a block at the end."""
+        self._stage().write(block)
+        self._hasher.update(block)
+        self.offset += len(block)
 
-    def finish(self, digest: Digest, reader: Reader, size: int | None) -> None:
-        """Add the rest, of `size` bytes if that is known, and store the whole under a digest.
-
-        Raises Integrity when it is not what the digest says. Where all of a blob comes at once
-        it goes right to the place, if few others do. What came is gone afterwards.
-        """
-        if size is not None and self._goes_directly():
-            try:
-                desc = Descriptor(media_type=OCTETS, digest=digest, size=size)
-                self._ingester.ingest(desc, VerifyingReader(reader, desc))
-            finally:
-                self._spool.direct.release()
-            return
-        self.append(reader)
+    def commit(self, digest: Digest) -> None:
+        """Store what came under a digest. Raises Integrity when it is not what that says."""
         found = Digest.from_hasher(self._hasher)
         if found != digest:
             raise Integrity(f"what came has the digest {found}, not {digest}")
-        desc = Descriptor(media_type=OCTETS, digest=digest, size=self.offset)
-        self._stage().commit(desc)
+        self._stage().commit(Descriptor(media_type=_OCTETS, digest=digest, size=self.offset))
+
+    @contextmanager
+    def direct(self, digest: Digest, size: int | None) -> Iterator[Direct | None]:
+        """Give what takes a blob of which all is still to come.
+
+        None where it comes in parts, where nobody knows its size, or where many others do so.
+        """
+        can = self._staged is None and not isinstance(self._ingester, Stager)
+        if size is None or not can or not self._spool.direct.acquire(blocking=False):
+            yield None
+            return
+        try:
+            desc = Descriptor(media_type=_OCTETS, digest=digest, size=size)
+            yield Direct(self._ingester, desc)
+        finally:
+            self._spool.direct.release()
 
     def close(self) -> None:
         """Forget what came; twice is fine."""
         self._stack.close()
-
-    def _goes_directly(self) -> bool:
-        """Say whether nothing came before and the place can take it now."""
-        can = self._staged is None and not isinstance(self._ingester, Stager)
-        return can and self._spool.direct.acquire(blocking=False)
 
     def _stage(self) -> Staged:
         if self._staged is None:
@@ -109,6 +118,7 @@ class Uploads:
         self._idle: dict[str, tuple[Upload, float]] = {}
         self._busy: set[str] = set()
         self._begun = 0
+        self.is_draining = False
 
     def __len__(self) -> int:
         with self._guard:
@@ -117,6 +127,8 @@ class Uploads:
     def begin(self, repository: str, place: HostingPlace) -> Upload:
         """Begin one, which is in use until `release`. Raises Refusal when there are too many."""
         with self._guard:
+            if self.is_draining:
+                raise later(503, "UNAVAILABLE", "this gateway is about to stop")
             if self._begun >= self._most:
                 message = f"{self._most} uploads are under way; try again"
                 raise later(429, "TOOMANYREQUESTS", message)
@@ -155,6 +167,15 @@ class Uploads:
             self._idle.pop(upload.id, None)
             self._begun -= was_there
         upload.close()
+
+    def drain(self, rest: float) -> None:
+        """Begin none any more, and let those that come in part rest for so many seconds at most."""
+        with self._guard:
+            self.is_draining = True
+            self._expiry = min(self._expiry, rest)
+            latest = self._monotonic() + self._expiry
+            for number, (upload, until) in self._idle.items():
+                self._idle[number] = upload, min(until, latest)
 
     def expire(self) -> int:
         """End those that waited for too long, and say how many."""

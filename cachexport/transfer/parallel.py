@@ -10,6 +10,7 @@ from concurrent.futures import (
     ThreadPoolExecutor,
     wait,
 )
+from contextvars import copy_context
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ DEFAULT_THREADS = 4
 def map_parallel(
     work: Callable[[_In], _Out], items: Iterable[_In], threads: int = DEFAULT_THREADS
 ) -> list[_Out]:
-    """Give `work(item)` for every item, in the order of the items.
+    """Give `work(item)` for every item, in the order of the items; all see the caller's context.
 
     When one fails no other is begun, those under way are waited for, and the first error is
     raised with a note of each other that has another cause.
@@ -44,7 +45,7 @@ def map_parallel(
             raise
 
     with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="cachexport") as pool:
-        futures = [pool.submit(attempt, item) for item in items]
+        futures = [pool.submit(copy_context().run, attempt, item) for item in items]
         try:
             wait(futures, return_when=FIRST_EXCEPTION)
         finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -60,9 +59,7 @@ def push_max(gateway: Served) -> None:
     for path in (layout / "blobs" / "sha256").iterdir():
         place = f"/v2/team/app/blobs/uploads/?digest=sha256:{path.name}"
         gateway.ask("POST", place, path.read_bytes())
-    [entry] = json.loads((layout / "index.json").read_text())["manifests"]
-    raw = (layout / "blobs" / entry["digest"].replace(":", "/")).read_bytes()
-    gateway.ask("PUT", "/v2/team/app/manifests/main", raw)
+    gateway.ask("PUT", "/v2/team/app/manifests/main", caches.raw_manifest("max"))
 
 
 def names(store: str) -> list[str]:

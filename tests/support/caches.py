@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,6 +33,13 @@ def files(folder: Path) -> dict[str, bytes]:
         for path in _walk(folder)
         if path.is_file() and "ingest" not in path.relative_to(folder).parts
     }
+
+
+def raw_manifest(name: str) -> bytes:
+    """Give the one manifest of a layout."""
+    layout = FOLDER / name
+    [entry] = json.loads((layout / "index.json").read_text())["manifests"]
+    return (layout / "blobs" / entry["digest"].replace(":", "/")).read_bytes()
 
 
 def _walk(folder: Path) -> Iterator[Path]:

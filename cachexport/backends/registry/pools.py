@@ -10,6 +10,7 @@ import urllib3
 from urllib3.util.ssl_ import create_urllib3_context
 
 from cachexport.backends.registry.hosts import origin
+from cachexport.backends.registry.via import VIA
 
 if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
@@ -38,7 +39,8 @@ class Pools:
         Raises urllib3's errors. The `settings` are those of urllib3.
         """
         settings = {"preload_content": False, "redirect": False, **settings}
-        sent = {"User-Agent": "cachexport", **headers}
+        via = {"Via": VIA.get()} if VIA.get() else {}
+        sent = {"User-Agent": "cachexport", **via, **headers}
         return self._manager(url).request(method, url, headers=sent, **settings)
 
     def close(self) -> None:

@@ -45,10 +45,12 @@ def begin(those: Uploads, place: Place) -> Any:
 def test_what_comes_in_parts_is_spooled(tmp_path: Path) -> None:
     those, place = uploads(tmp_path), Place()
     upload = begin(those, place)
-    upload.append(io.BytesIO(RAW[:300_000]))
-    upload.append(io.BytesIO(RAW[300_000:]))
+    upload.write(RAW[:300_000])
+    upload.write(RAW[300_000:])
     assert not list(tmp_path.iterdir())  # a file without a name
-    upload.finish(DIGEST, io.BytesIO(b""), 0)
+    with upload.direct(DIGEST, 0) as direct:
+        assert direct is None
+    upload.commit(DIGEST)
     those.end(upload)
     assert place.content.info(DIGEST).size == len(RAW)
 
@@ -56,11 +58,13 @@ def test_what_comes_in_parts_is_spooled(tmp_path: Path) -> None:
 def test_what_comes_at_once_is_not(tmp_path: Path) -> None:
     those, place = uploads(tmp_path, most=0), Place()
     upload = begin(those, place)
-    upload.finish(DIGEST, io.BytesIO(RAW), len(RAW))
+    with upload.direct(DIGEST, len(RAW)) as direct:
+        direct.ingest(io.BytesIO(RAW))
     assert place.content.info(DIGEST).size == len(RAW)
     for lie in (RAW[:-1], RAW + b"x", RAW[::-1]):
-        with pytest.raises(Integrity):
-            begin(those, place).finish(Digest.of(b"other"), io.BytesIO(lie), len(RAW))
+        upload = begin(those, place)
+        with pytest.raises(Integrity), upload.direct(Digest.of(b"other"), len(RAW)) as direct:
+            direct.ingest(io.BytesIO(lie))
         those.close()
         those = uploads(tmp_path, most=0)
 
@@ -71,7 +75,10 @@ def test_what_comes_at_once_is_spooled_while_many_others_go_directly(tmp_path: P
     while spool.direct.acquire(blocking=False):
         pass
     upload = begin(those, place)
-    upload.finish(DIGEST, io.BytesIO(RAW), len(RAW))
+    with upload.direct(DIGEST, len(RAW)) as direct:
+        assert direct is None
+    upload.write(RAW)
+    upload.commit(DIGEST)
     those.end(upload)
     assert place.content.info(DIGEST).size == len(RAW)
 
@@ -79,14 +86,14 @@ def test_what_comes_at_once_is_spooled_while_many_others_go_directly(tmp_path: P
 def test_a_spool_that_is_full(tmp_path: Path) -> None:
     those, place = uploads(tmp_path, most=1_500_000), Place()
     first, second = begin(those, place), begin(those, place)
-    first.append(io.BytesIO(RAW))
+    first.write(RAW)
     with pytest.raises(Refusal) as refused:
-        second.append(io.BytesIO(RAW))
+        second.write(RAW)
     assert (refused.value.status, "Retry-After" in refused.value.headers) == (503, True)
     those.end(first)
     those.end(second)
     third = begin(those, place)
-    third.append(io.BytesIO(RAW))
+    third.write(RAW)
     those.end(third)
 
 

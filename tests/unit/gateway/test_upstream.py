@@ -1,0 +1,79 @@
+"""What a gateway reads from other places when its store lacks it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from support import caches
+
+from cachexport import copy_cache, load_cache
+from cachexport.testing.services.ports import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from unit.gateway.conftest import Gateway
+
+MAX = f"type=local,src={caches.FOLDER / 'max'}"
+
+
+def test_what_the_store_lacks_is_read_upstream(
+    start: Callable[..., Gateway], tmp_path: Path
+) -> None:
+    for name, source in (("first", "max"), ("second", "multi-amd64")):
+        copy_cache(
+            [f"type=local,src={caches.FOLDER / source}"],
+            [f"type=local,dest={tmp_path / name},tag=team/app/main"],
+        )
+    copy_cache([MAX], [f"type=local,dest={tmp_path / 'second'},tag=team/app/only"])
+    upstream = ("nowhere", "first", "second")
+    gateway = start(upstream=tuple(f"type=local,src={tmp_path / name}" for name in upstream))
+    for tag in ("main", "only"):
+        [cache] = load_cache(f"type=registry,ref={gateway.host}/team/app:{tag}")
+        assert cache.config == load_cache(MAX)[0].config
+    for layer in {layer.digest for layer in cache.layers}:
+        assert gateway.ask("GET", f"/v2/team/app/blobs/{layer}").status == 200
+    # Nothing is sent that upstream has, and yet all of what is named is in the store.
+    raw = caches.raw_manifest("max")
+    assert gateway.ask("PUT", "/v2/team/app/manifests/own", raw).status == 201
+    [own] = load_cache(f"type=local,src={tmp_path / 'store'},tag=team/app/own")
+    gone = Path(tmp_path / "store" / "blobs" / "sha256")
+    assert {layer.digest.encoded for layer in own.layers} <= {each.name for each in gone.iterdir()}
+
+
+def ask_at_once(gateway: Gateway, paths: list[str]) -> set[int]:
+    with ThreadPoolExecutor(len(paths)) as pool:
+        return set(pool.map(lambda path: gateway.ask("GET", path).status, paths))
+
+
+def test_one_that_is_its_own_upstream_lacks_what_it_lacks(start: Callable[..., Gateway]) -> None:
+    port = free_port()
+    upstream = f"type=registry,ref=127.0.0.1:{port}/cache"
+    gateway = start(upstream=(upstream,), port=port)
+    missing = [f"/v2/cache/manifests/lost{number}" for number in range(100)]
+    missing += [f"/v2/cache/blobs/sha256:{number:064x}" for number in range(100)]
+    assert ask_at_once(gateway, missing) == {404}
+
+
+def test_a_store_that_is_the_gateway_itself(start: Callable[..., Gateway]) -> None:
+    port = free_port()
+    gateway = start(f"type=registry,ref=127.0.0.1:{port}/cache,retries=1", port=port)
+    assert gateway.ask("GET", "/v2/cache/manifests/main").status in (503, 508)
+    assert any(told.status == 508 and "asks itself" in told.error for told in gateway.told)
+
+
+def test_two_that_are_each_others_upstream(start: Callable[..., Gateway], tmp_path: Path) -> None:
+    ports = free_port(), free_port()
+    both = []
+    for number, port in enumerate(ports):
+        there = f"type=registry,ref=127.0.0.1:{ports[1 - number]}/cache"
+        here = f"type=local,dest={tmp_path / str(number)}"
+        copy_cache([MAX], [f"{here},tag=only{number}"])
+        both.append(start(here, upstream=(there,), port=port))
+    for number, gateway in enumerate(both):
+        [cache] = load_cache(f"type=registry,ref={gateway.host}/cache:only{1 - number}")
+        assert cache.config == load_cache(MAX)[0].config
+    missing = [f"/v2/cache/manifests/lost{number}" for number in range(100)]
+    assert ask_at_once(both[0], missing) == {404}
