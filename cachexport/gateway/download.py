@@ -7,13 +7,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cachexport.content.verify import BLOCK
-from cachexport.errors import BackendError
+from cachexport.content.verify import BLOCK, VerifyingReader
+from cachexport.errors import BackendError, Integrity
 from cachexport.gateway.refusal import Refusal
+from cachexport.gateway.threads import do
 from cachexport.oci.descriptor import Descriptor
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
     from concurrent.futures import Executor
 
     from starlette.types import Message, Receive, Scope, Send
@@ -65,18 +65,26 @@ class Download:
     executor: Executor
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it all. A blob that ends early breaks the connection: nobody takes it for all."""
-        opened = await self._call(self._open) if scope["method"] != "HEAD" else None
-        await send({"type": "http.response.start", "status": self._status, "headers": self._head()})
-        if opened is None:
+        """Send it all.
+
+        What is whole is checked on the way. A blob that ends early, or that is not what it should
+        be, breaks the connection before its last block: nobody takes that for all.
+        """
+        head = {"type": "http.response.start", "status": self._status, "headers": self._head()}
+        if scope["method"] == "HEAD":
+            await send(head)
             await send({"type": "http.response.body", "body": b""})
             return
+        opened = await do(self.executor, self._open)
         gone = asyncio.ensure_future(receive())
         try:
-            await self._stream(opened, send, gone)
+            # Read before anything is said, for what is small or away can still be refused.
+            first = await do(self.executor, self._read, opened, self._length)
+            await send(head)
+            await self._stream(opened, first, send, gone)
         finally:
             gone.cancel()
-            await self._call(opened.close)
+            await do(self.executor, opened.close)
 
     @property
     def _status(self) -> int:
@@ -86,7 +94,7 @@ class Download:
         part = self.part
         head = {
             "content-type": "application/octet-stream",
-            "content-length": str(part.end - part.start),
+            "content-length": str(self._length),
             "accept-ranges": "bytes",
             "docker-content-digest": str(self.digest),
             "etag": f'"{self.digest}"',
@@ -95,34 +103,38 @@ class Download:
             head["content-range"] = f"bytes {part.start}-{part.end - 1}/{part.size}"
         return [(key.encode(), value.encode()) for key, value in head.items()]
 
+    @property
+    def _length(self) -> int:
+        return self.part.end - self.part.start
+
     def _open(self) -> Reader:
         desc = Descriptor(digest=self.digest, size=self.part.size)
-        return self.content.open_from(desc, self.part.start)
+        reader = self.content.open_from(desc, self.part.start)
+        return VerifyingReader(reader, desc) if self.part.is_whole else reader
 
-    async def _stream(self, reader: Reader, send: Send, gone: asyncio.Future[Message]) -> None:
-        left = self.part.end - self.part.start
-        ahead = self._ahead(reader, left)
+    def _read(self, reader: Reader, left: int) -> bytes:
+        try:
+            block = reader.read(min(BLOCK, left))
+        except Integrity as error:
+            raise Refusal(404, "BLOB_UNKNOWN", f"it is not served, for {error}") from error
+        if not block and left:
+            raise BackendError(f"blob {self.digest} ended early", op="read", temporary=True)
+        return block
+
+    async def _stream(
+        self, reader: Reader, block: bytes, send: Send, gone: asyncio.Future[Message]
+    ) -> None:
+        left = self._length - len(block)
         while left:
+            ahead = asyncio.ensure_future(do(self.executor, self._read, reader, left))
+            try:
+                await send({"type": "http.response.body", "body": block, "more_body": True})
+            except BaseException:
+                await asyncio.wait([ahead])  # nobody may read what is closed
+                raise
             block = await ahead
             # What is sent to nobody raises nothing.
             if gone.done() and gone.result()["type"] == "http.disconnect":
                 return
             left -= len(block)
-            if not block:
-                raise BackendError(f"blob {self.digest} ended early", op="read", temporary=True)
-            if left:
-                ahead = self._ahead(reader, left)
-            try:
-                await send({"type": "http.response.body", "body": block, "more_body": left > 0})
-            except BaseException:
-                await asyncio.wait([ahead])  # nobody may read what is closed
-                raise
-        if self.part.start == self.part.end:
-            await send({"type": "http.response.body", "body": b""})
-
-    def _ahead(self, reader: Reader, left: int) -> asyncio.Future[bytes]:
-        loop = asyncio.get_running_loop()
-        return loop.run_in_executor(self.executor, reader.read, min(BLOCK, left))
-
-    def _call(self, work: Callable[[], Reader | None]) -> Awaitable[Reader | None]:
-        return asyncio.get_running_loop().run_in_executor(self.executor, work)
+        await send({"type": "http.response.body", "body": block})

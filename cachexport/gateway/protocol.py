@@ -1,52 +1,101 @@
-"""HTTP as uvicorn reads it, without patience for clients that never say what they want."""
+"""HTTP as uvicorn reads it, without patience for clients that neither speak nor listen."""
 
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import TYPE_CHECKING
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 if TYPE_CHECKING:
     from asyncio import Transport
+    from collections.abc import Callable
     from typing import Any
 
-PATIENCE = 30.0
+ASKING = 30.0
 """Seconds for which a connection may be open before a request's head has come."""
+TAKING = 60.0
+"""Seconds that a client may take for some 300 KB of what it is sent, or for the rest of it."""
+_UNSENT = 256 << 10
+"""Bytes that the kernel holds to be sent; MiBs of its own choice hide that a client reads."""
 
 
 class Protocol(HttpToolsProtocol):
-    """Closes a connection whose first request does not come, or comes letter by letter."""
+    """Closes a connection whose first request does not come, or comes letter by letter.
+
+    Breaks one whose client does not take the answer: closing waits for it, without an end.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._waiting: asyncio.TimerHandle | None = None
+        self._asking = _Timer()
+        self._taking = _Timer()
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
         super().connection_made(transport)
-        self._wait(transport)
+        bound = transport.get_extra_info("socket")
+        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
+        self._asking.start(ASKING, self._close)
 
     def on_message_begin(self) -> None:
         """Wait for the rest of a request's head."""
         super().on_message_begin()
-        self._wait(self.transport)
+        self._asking.start(ASKING, self._close)
 
     def on_headers_complete(self) -> None:
-        """Wait no longer."""
-        self._stop()
+        """Wait for a request no longer."""
+        self._asking.stop()
         super().on_headers_complete()
 
+    def pause_writing(self) -> None:
+        """Wait for the client to take what it is sent."""
+        super().pause_writing()
+        self._taking.start(TAKING, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Wait for the client no longer, unless all is said."""
+        self._taking.stop()
+        super().resume_writing()
+        self._limit_closing()
+
+    def on_response_complete(self) -> None:
+        """Wait for the client to take the end, if it is the last."""
+        super().on_response_complete()
+        self._limit_closing()
+
+    def shutdown(self) -> None:
+        """Close when what is under way is over."""
+        super().shutdown()
+        self._limit_closing()
+
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait no longer."""
-        self._stop()
+        """Wait for nothing."""
+        self._asking.stop()
+        self._taking.stop()
         super().connection_lost(exc)
 
-    def _wait(self, transport: Transport) -> None:
-        self._stop()
-        self._waiting = asyncio.get_running_loop().call_later(PATIENCE, transport.close)
+    def _close(self) -> None:
+        self.transport.close()
+        self._limit_closing()
 
-    def _stop(self) -> None:
-        if self._waiting is not None:
-            self._waiting.cancel()
-            self._waiting = None
+    def _limit_closing(self) -> None:
+        if self.transport.is_closing():
+            self._taking.start(TAKING, self.transport.abort)
+
+
+class _Timer:
+    """Calls something after a while, unless it is stopped; starting it again begins anew."""
+
+    def __init__(self) -> None:
+        self._handle: asyncio.TimerHandle | None = None
+
+    def start(self, seconds: float, then: Callable[[], None]) -> None:
+        self.stop()
+        self._handle = asyncio.get_running_loop().call_later(seconds, then)
+
+    def stop(self) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None

@@ -18,9 +18,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cachexport.gateway.app import Gateway
+    from cachexport.gateway.upload import Uploads
 
 _EXPIRING = 5.0
 """Seconds between two looks for uploads that wait for too long."""
+_RESTING = 10.0
+"""Seconds that an upload may rest when the gateway is about to stop; clients need a blink."""
 _BACKLOG = 256
 _LAST_PORT = 65_535
 
@@ -52,39 +55,60 @@ def address(bound: socket.socket) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+class _Draining(uvicorn.Server):
+    """Stops when the uploads are over that were under way when it was told to."""
+
+    def __init__(self, config: uvicorn.Config, uploads: Uploads) -> None:
+        super().__init__(config)
+        self._uploads = uploads
+
+    async def on_tick(self, counter: int) -> bool:
+        """Say whether to close all connections now; uvicorn asks every 0.1 s."""
+        if not await super().on_tick(counter):
+            return False
+        if not self._uploads.is_draining:
+            self._uploads.drain(_RESTING)
+        self._uploads.expire()
+        return self.force_exit or not len(self._uploads)
+
+
 class Server:
     """Serves a gateway on a socket that is bound."""
 
     def __init__(self, gateway: Gateway, bound: socket.socket, tls: Tls | None = None) -> None:
         self._gateway = gateway
         self._bound = bound
-        self._server = uvicorn.Server(
-            uvicorn.Config(
-                gateway,
-                http=Protocol,
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                backlog=_BACKLOG,
-                timeout_keep_alive=75,
-                ssl_certfile=str(tls.certificate) if tls else None,
-                ssl_keyfile=str(tls.key) if tls and tls.key else None,
-            )
+        config = uvicorn.Config(
+            gateway,
+            http=Protocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            backlog=_BACKLOG,
+            timeout_keep_alive=75,
+            ssl_certfile=str(tls.certificate) if tls else None,
+            ssl_keyfile=str(tls.key) if tls and tls.key else None,
         )
+        self._server = _Draining(config, gateway.uploads)
 
     def run(self, ready: Callable[[], None] = lambda: None) -> None:
-        """Serve until `stop`, or a signal when this is the main thread; finish what is under way.
+        """Serve until `stop` or `drain`, which a signal does when this is the main thread.
 
         `ready` is called when requests are answered.
         """
         with closing(self._bound):
             asyncio.run(self._serve(ready))
 
-    def stop(self) -> None:
-        """Take no more requests, and let `run` return when those under way are answered."""
+    def drain(self) -> None:
+        """Begin no more uploads, and let `run` return when those are over that were begun."""
         self._server.should_exit = True
+
+    def stop(self) -> None:
+        """Let `run` return when the requests under way are answered; uploads that rest are lost."""
+        self._gateway.uploads.drain(0.0)
+        self.drain()
 
     async def _serve(self, ready: Callable[[], None]) -> None:
         beside = [asyncio.create_task(self._expire()), asyncio.create_task(self._tell(ready))]
@@ -94,8 +118,7 @@ class Server:
             for task in beside:
                 task.cancel()
             self._gateway.uploads.close()
-            self._gateway.threads.short.shutdown()
-            self._gateway.threads.long.shutdown()
+            self._gateway.threads.shutdown()
 
     async def _tell(self, ready: Callable[[], None]) -> None:
         while not self._server.started:

@@ -47,6 +47,9 @@ class Gateway:
     host: str
     shelf: Shelf
     stop: Callable[[], None]
+    drain: Callable[[], None]
+    """Do what a signal does."""
+    thread: threading.Thread
     told: list[Record] = field(default_factory=list)
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Answered:
@@ -81,6 +84,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Gateway]]:
             forms: tuple[str, ...] = (),
             upstream: tuple[str, ...] = (),
             merge: bool = False,
+            port: int = 0,
             **limits: Any,
         ) -> Gateway:
             given = Limits(spool=tmp_path / "spool", **limits)
@@ -94,13 +98,13 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Gateway]]:
                 limits=given,
                 told=told.append,
             )
-            return _running(stack, app, shelf, told)
+            return _running(stack, app, shelf, told, port)
 
         yield started
 
 
-def _running(stack: ExitStack, app: Any, shelf: Shelf, told: list[Record]) -> Gateway:
-    bound = bind("127.0.0.1:0")
+def _running(stack: ExitStack, app: Any, shelf: Shelf, told: list[Record], port: int) -> Gateway:
+    bound = bind(f"127.0.0.1:{port}")
     host, server, ready = address(bound), Server(app, bound), threading.Event()
     thread = threading.Thread(target=server.run, args=(ready.set,))
     thread.start()
@@ -111,7 +115,7 @@ def _running(stack: ExitStack, app: Any, shelf: Shelf, told: list[Record]) -> Ga
 
     stack.callback(stop)
     assert ready.wait(10)
-    return Gateway(host, shelf, stop, told)
+    return Gateway(host, shelf, stop, server.drain, thread, told)
 
 
 @pytest.fixture

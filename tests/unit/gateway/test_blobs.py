@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import socket
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING
+
+import pytest
 
 from cachexport import Digest
 
@@ -14,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    import pytest
     from unit.gateway.conftest import Gateway
 
 RAW = os.urandom(700_000)
@@ -160,25 +162,6 @@ def test_a_client_that_breaks_off_can_go_on(gateway: Gateway) -> None:
     assert gateway.ask("PUT", f"{place}?digest={DIGEST}").status == 201
 
 
-def test_a_client_that_sends_next_to_nothing(start: Callable[..., Gateway]) -> None:
-    gateway = start(patience=0.2)
-    place = begin(gateway)
-    host, _, port = gateway.host.partition(":")
-    with closing(socket.create_connection((host, int(port)), timeout=10)) as raw:
-        raw.sendall(f"PATCH {place} HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\nx".encode())
-        assert b" 408 " in raw.recv(4096)
-    assert gateway.ask("DELETE", place).status == 204
-
-
-def test_a_head_that_never_ends(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cachexport.gateway.protocol.PATIENCE", 0.2)
-    host, _, port = gateway.host.partition(":")
-    for sent in (b"", b"GET /v2/ HTTP/1.1\r\nHost: x\r\n"):
-        with closing(socket.create_connection((host, int(port)), timeout=10)) as raw:
-            raw.sendall(sent)
-            assert raw.recv(4096) == b""
-
-
 def test_a_full_disk(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     import errno
 
@@ -200,28 +183,21 @@ def test_blobs_are_not_deleted(gateway: Gateway) -> None:
     assert (refused.status, refused.code) == (405, "UNSUPPORTED")
 
 
-def test_a_stop_waits_for_uploads(gateway: Gateway, tmp_path: Path) -> None:
-    import threading
-
-    place = begin(gateway)
-    host, _, port = gateway.host.partition(":")
-    with closing(socket.create_connection((host, int(port)), timeout=10)) as raw:
-        head = f"PUT {place}?digest={DIGEST} HTTP/1.1\r\nHost: x\r\n"
-        raw.sendall(f"{head}Content-Length: {len(RAW)}\r\n\r\n".encode() + RAW[:300_000])
-        while not list((tmp_path / "store" / "ingest").rglob("*.tmp")):
-            time.sleep(0.01)
-        stopping = threading.Thread(target=gateway.stop)
-        stopping.start()
-        stopping.join(0.3)
-        assert stopping.is_alive()
-        raw.sendall(RAW[300_000:])
-        assert b" 201 " in raw.recv(4096)
-        stopping.join(10)
-    assert (tmp_path / "store" / "blobs" / "sha256" / DIGEST.encoded).read_bytes() == RAW
-
-
 def test_what_is_refused_holds_no_place_of_an_upload(gateway: Gateway) -> None:
     for digest in ("garbage", "", "sha512:0"):
         refused = gateway.ask("POST", f"/v2/a/blobs/uploads/?digest={digest}", b"x")
         assert (refused.status, refused.code) == (400, "DIGEST_INVALID")
     assert b"cachexport_uploads 0.0" in gateway.ask("GET", "/metrics").body
+
+
+def test_a_blob_that_is_corrupt_is_not_served_for_it(gateway: Gateway, tmp_path: Path) -> None:
+    gateway.put_blob("team/app", RAW)
+    path = tmp_path / "store" / "blobs" / "sha256" / DIGEST.encoded
+    for wrong in (b"", RAW[:-1], RAW[:600_000], b"x" + RAW[1:]):
+        path.write_bytes(wrong)
+        if len(wrong) > 256 << 10:  # it has begun when it is noticed
+            with pytest.raises(http.client.IncompleteRead):
+                gateway.ask("GET", f"/v2/team/app/blobs/{DIGEST}")
+        else:
+            assert gateway.ask("GET", f"/v2/team/app/blobs/{DIGEST}").code == "BLOB_UNKNOWN"
+        assert "is corrupt" in gateway.told[-1].error
