@@ -173,10 +173,12 @@ def test_a_signal_ends_it_well(tmp_path: Path) -> None:
         while not list((tmp_path / "place").rglob("*.tmp")):
             time.sleep(0.01)
         os.kill(gateway.pid, signal.SIGTERM)
-        while answers(int(gateway.host.partition(":")[2])):
+        while gateway.ask("GET", "/healthz").status == 200:
             time.sleep(0.01)
         connection.sendall(RAW[2_000_000:])
         assert b" 201 " in connection.recv(4096)
+        while answers(int(gateway.host.partition(":")[2])):
+            time.sleep(0.01)
     told = gateway.log.read_text()
     assert f"serving {tmp_path / 'place'} at http://{gateway.host}" in told
     assert "Traceback" not in told
