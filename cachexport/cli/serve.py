@@ -83,6 +83,7 @@ _LOOPBACK = ("127.", "localhost:", "[::1]:")
     help="A place to read what is not in the store; the first that has it counts.",
 )
 @click.option("--merge", is_flag=True, help="Merge what is pushed with what has the name.")
+@click.option("--verify", is_flag=True, help="Check blobs on their way out, too.")
 @click.option("--read-only", is_flag=True, help="Let nobody push.")
 @click.option(
     "--allow-push",
@@ -154,6 +155,7 @@ def command(
     listen: str,
     upstream: tuple[str, ...],
     merge: bool,
+    verify: bool,
     read_only: bool,
     patterns: tuple[str, ...],
     allow_delete: bool,
@@ -200,7 +202,11 @@ def command(
     with hinting_at_paths([store, *upstream]), closing(open_shelf(given)) as shelf:
         publishing = Publishing(shelf=shelf, limit=limits.config)
         gateway = open_gateway(
-            lambda repository: publishing, access=access, limits=limits, told=_TELLING[log]
+            lambda repository: publishing,
+            access=access,
+            limits=limits,
+            told=_TELLING[log],
+            verify=verify,
         )
         from cachexport.gateway.server import Server, Tls, address, bind
 

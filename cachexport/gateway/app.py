@@ -60,6 +60,7 @@ class Gateway:
     metrics: Metrics
     told: Callable[[Record], None]
     patience: float
+    verify: bool = False
     threads: Threads = field(default_factory=threads)
     pseudonym: str = field(default_factory=lambda: f"cachexport-{secrets.token_hex(8)}")
     """What it calls itself to the registries that it reads from."""
@@ -116,6 +117,7 @@ class Gateway:
             threads=self.threads,
             record=record,
             patience=self.patience,
+            verify=self.verify,
         )
         prepared: ASGIApp = await answer(call)
         return prepared

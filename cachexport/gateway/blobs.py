@@ -22,8 +22,13 @@ async def get(call: Call) -> Download:
         raise blob_unknown(digest) from error
     call.record.size = info.size
     part = wanted_part(call.request.headers.get("range"), info.size)
-    executor = call.executor(shelf)
-    return Download(content=shelf.content, digest=digest, part=part, executor=executor)
+    return Download(
+        content=shelf.content,
+        digest=digest,
+        part=part,
+        executor=call.executor(shelf),
+        verify=call.verify,
+    )
 
 
 async def delete(call: Call) -> Download:

@@ -43,6 +43,8 @@ class Call:
     record: Record
     patience: float
     """Seconds for which a client may take to send a block."""
+    verify: bool
+    """Whether blobs are checked on their way out, too."""
 
     async def soon(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Do something that takes a moment in a thread."""

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cachexport.content.verify import BLOCK, VerifyingReader
+from cachexport.content.verify import VerifyingReader
 from cachexport.errors import BackendError, Integrity
 from cachexport.gateway.refusal import Refusal
 from cachexport.gateway.threads import do
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from cachexport.gateway.content import Layered
     from cachexport.oci.digest import Digest
 
+_BLOCK = 512 << 10
+"""Bytes that are sent at a time: each takes a turn of the loop and one of a thread."""
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
@@ -63,12 +65,14 @@ class Download:
     digest: Digest
     part: Part
     executor: Executor
+    verify: bool
+    """Whether what is sent as a whole is checked on the way."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it all.
 
-        What is whole is checked on the way. A blob that ends early, or that is not what it should
-        be, breaks the connection before its last block: nobody takes that for all.
+        A blob that ends early, or that is not what it should be, breaks the connection before its
+        last block: nobody takes that for all.
         """
         head = {"type": "http.response.start", "status": self._status, "headers": self._head()}
         if scope["method"] == "HEAD":
@@ -110,11 +114,11 @@ class Download:
     def _open(self) -> Reader:
         desc = Descriptor(digest=self.digest, size=self.part.size)
         reader = self.content.open_from(desc, self.part.start)
-        return VerifyingReader(reader, desc) if self.part.is_whole else reader
+        return VerifyingReader(reader, desc) if self.verify and self.part.is_whole else reader
 
     def _read(self, reader: Reader, left: int) -> bytes:
         try:
-            block = reader.read(min(BLOCK, left))
+            block = reader.read(min(_BLOCK, left))
         except Integrity as error:
             raise Refusal(404, "BLOB_UNKNOWN", f"it is not served, for {error}") from error
         if not block and left:

@@ -69,9 +69,11 @@ def open_gateway(
     access: Access,
     limits: Limits,
     told: Callable[[Record], None],
+    verify: bool = False,
 ) -> Gateway:
     """Give the application that serves what `find` gives for a repository.
 
+    With `verify` blobs are checked on their way out, too.
     Raises MissingExtra where the extra `serve` is not installed.
     """
     try:
@@ -94,4 +96,5 @@ def open_gateway(
         metrics=Metrics(uploads.__len__),
         told=told,
         patience=limits.patience,
+        verify=verify,
     )

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 ASKING = 30.0
 """Seconds for which a connection may be open before a request's head has come."""
 TAKING = 60.0
-"""Seconds that a client may take for some 300 KB of what it is sent, or for the rest of it."""
-_UNSENT = 256 << 10
+"""Seconds that a client may take for some 500 KB of what it is sent, or for the rest of it."""
+_UNSENT = 512 << 10
 """Bytes that the kernel holds to be sent; MiBs of its own choice hide that a client reads."""
 
 

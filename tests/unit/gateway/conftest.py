@@ -85,6 +85,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Gateway]]:
             upstream: tuple[str, ...] = (),
             merge: bool = False,
             port: int = 0,
+            verify: bool = False,
             **limits: Any,
         ) -> Gateway:
             given = Limits(spool=tmp_path / "spool", **limits)
@@ -97,6 +98,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Gateway]]:
                 access=access or Access(),
                 limits=given,
                 told=told.append,
+                verify=verify,
             )
             return _running(stack, app, shelf, told, port)
 

@@ -190,12 +190,15 @@ def test_what_is_refused_holds_no_place_of_an_upload(gateway: Gateway) -> None:
     assert b"cachexport_uploads 0.0" in gateway.ask("GET", "/metrics").body
 
 
-def test_a_blob_that_is_corrupt_is_not_served_for_it(gateway: Gateway, tmp_path: Path) -> None:
+def test_a_blob_that_is_corrupt_is_not_served_for_it(
+    start: Callable[..., Gateway], tmp_path: Path
+) -> None:
+    gateway = start(verify=True)
     gateway.put_blob("team/app", RAW)
     path = tmp_path / "store" / "blobs" / "sha256" / DIGEST.encoded
     for wrong in (b"", RAW[:-1], RAW[:600_000], b"x" + RAW[1:]):
         path.write_bytes(wrong)
-        if len(wrong) > 256 << 10:  # it has begun when it is noticed
+        if len(wrong) > 512 << 10:  # it has begun when it is noticed
             with pytest.raises(http.client.IncompleteRead):
                 gateway.ask("GET", f"/v2/team/app/blobs/{DIGEST}")
         else:
