@@ -30,7 +30,7 @@ RETRY_AFTER = 5
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
-@dataclass
+@dataclass(eq=False)
 class Refusal(Exception):
     """An answer that is an error."""
 
@@ -67,28 +67,30 @@ def refusal(error: Exception) -> Refusal:
         return error
     if _is_full(error):
         return Refusal(507, "UNAVAILABLE", f"no space is left: {error}")
+    if isinstance(error, BackendError) and not error.temporary:
+        return Refusal(502, "UNAVAILABLE", str(error))
     for kind, status, code in _TABLE:
         if isinstance(error, kind):
-            refuse = later if status >= _OURS else Refusal
+            refuse = later if status == _AWAY else Refusal
             return refuse(status, code, str(error))
     return Refusal(500, "UNKNOWN", f"{type(error).__name__}: {error}")
 
 
-_OURS = 500
+_AWAY = 503
 _TABLE: tuple[tuple[type[Exception], int, str], ...] = (
     (WireFormat, 400, "MANIFEST_INVALID"),
     (InvalidDigest, 400, "DIGEST_INVALID"),
     (InvalidInputError, 400, "NAME_INVALID"),
     (Integrity, 400, "DIGEST_INVALID"),
     (AlreadyExists, 409, "DENIED"),
-    (Conflict, 503, "UNAVAILABLE"),
-    (Unavailable, 503, "UNAVAILABLE"),
+    (Conflict, _AWAY, "UNAVAILABLE"),
+    (Unavailable, _AWAY, "UNAVAILABLE"),
     (FailedPrecondition, 409, "DENIED"),
     (NotFound, 404, "NAME_UNKNOWN"),
-    (ContentError, 503, "UNAVAILABLE"),
-    (BackendError, 503, "UNAVAILABLE"),
-    (TransferError, 503, "UNAVAILABLE"),
-    (OSError, 503, "UNAVAILABLE"),
+    (ContentError, _AWAY, "UNAVAILABLE"),
+    (BackendError, _AWAY, "UNAVAILABLE"),
+    (TransferError, _AWAY, "UNAVAILABLE"),
+    (OSError, _AWAY, "UNAVAILABLE"),
 )
 
 
