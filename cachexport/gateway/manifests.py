@@ -39,12 +39,13 @@ async def put(call: Call) -> Response:
     is_digest = ":" in item
     call.visitor.check_push(repository, None if is_digest else item)
     raw = await _received(call)
+    stated = call.request.headers.get("content-type", "").partition(";")[0].strip()
     if is_digest:
         if Digest.of(raw) != call.digest(item):
             raise Refusal(400, "DIGEST_INVALID", f"what came has the digest {Digest.of(raw)}")
-        desc = await call.long(call.publishing.store, raw)
+        desc = await call.long(call.publishing.store, raw, stated)
     else:
-        desc = await call.long(call.publishing.publish, repository, item, raw)
+        desc = await call.long(call.publishing.publish, repository, item, raw, stated)
     call.record.digest = desc.digest
     location = f"/v2/{repository}/manifests/{desc.digest}"
     headers = {"Location": location, "Docker-Content-Digest": str(desc.digest)}

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from cachexport.api.ends import open_targets
 from cachexport.content.copy import ingest_bytes
 from cachexport.content.verify import read_blob
-from cachexport.envelope.manifest import decode_manifest
 from cachexport.envelope.read import METADATA_LIMIT, read_caches
 from cachexport.errors import CachexportError, Integrity, NotFound, WireFormat
+from cachexport.gateway.reading import check_stated, read_manifest
 from cachexport.gateway.refusal import Refusal
 from cachexport.oci import mediatype
 from cachexport.oci.descriptor import Descriptor
@@ -43,37 +43,39 @@ class Publishing:
     only_caches: bool = False
     """Whether of an image its inline cache alone gets the name."""
 
-    def store(self, raw: bytes) -> Descriptor:
+    def store(self, raw: bytes, stated: str = "") -> Descriptor:
         """Store a manifest under its digest, of which all that it names is there.
 
-        Raises WireFormat for what is none, Refusal when a blob of it is not there.
+        `stated` is its media type as the client has it. Raises WireFormat for what is none, Refusal
+        when a blob of it is not there.
         """
+        manifest = _read(raw, stated)
         with self.shelf.place.ingesting() as ingester:
-            return self._stored(raw, ingester)
+            return self._stored(manifest, ingester)
 
-    def publish(self, repository: str, tag: str, raw: bytes) -> Descriptor:
+    def publish(self, repository: str, tag: str, raw: bytes, stated: str = "") -> Descriptor:
         """Store a manifest and give it a name; a cache becomes what the place calls one.
 
         An image with inline caches is stored as it is; where caches are kept apart, they become
         one of the same name. Raises as `store` does.
         """
         name = self.shelf.naming.name(repository, tag)
+        manifest = _read(raw, stated)
         # Held until it has its name: a prune in between would take what nothing needs yet.
         with self.shelf.place.ingesting() as ingester:
-            desc = self._stored(raw, ingester)
-            self._name(name, desc, raw)
+            desc = self._stored(manifest, ingester)
+            self._name(name, desc, manifest)
         return desc
 
-    def _stored(self, raw: bytes, ingester: Ingester) -> Descriptor:
-        manifest = decode_manifest(raw)
-        desc = Descriptor.of(raw, manifest.media_type)
+    def _stored(self, manifest: Manifest, ingester: Ingester) -> Descriptor:
+        desc = Descriptor.of(manifest.raw, manifest.media_type)
         self._complete(manifest, ingester)
-        ingest_bytes(ingester, desc, raw)
+        ingest_bytes(ingester, desc, manifest.raw)
         return desc
 
-    def _name(self, name: str, desc: Descriptor, raw: bytes) -> None:
+    def _name(self, name: str, desc: Descriptor, manifest: Manifest) -> None:
         place = self.shelf.place
-        if decode_manifest(raw).cache_config is not None:
+        if manifest.cache_config is not None:
             self._write(name, read_caches(self.shelf.content, desc))
             place.unassign(name)
             return
@@ -104,7 +106,8 @@ class Publishing:
     def _child(self, desc: Descriptor) -> Manifest:
         """Read a manifest that an index names. Raises Refusal for what is none, or not there."""
         try:
-            return decode_manifest(read_blob(self.shelf.content, desc, limit=METADATA_LIMIT))
+            raw = read_blob(self.shelf.content, desc, limit=METADATA_LIMIT)
+            return read_manifest(raw, desc.media_type)
         except (NotFound, Integrity) as error:
             message = f"there is no manifest {desc.digest} of {desc.size} bytes"
             detail = [{"digest": desc.digest}]
@@ -139,6 +142,12 @@ class Publishing:
             self._write(name, caches)
         except CachexportError as error:
             _log.warning("the inline cache of %s did not become a cache: %s", name, error)
+
+
+def _read(raw: bytes, stated: str) -> Manifest:
+    manifest = read_manifest(raw, stated)
+    check_stated(manifest, stated)
+    return manifest
 
 
 def _is_elsewhere(desc: Descriptor) -> bool:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from cachexport.content.verify import read_blob
 from cachexport.envelope.cache import WrappedCache
-from cachexport.envelope.manifest import decode_manifest
 from cachexport.envelope.read import read_caches
 from cachexport.errors import CachexportError, NotFound, PluginError, WireFormat
 from cachexport.gateway.content import Layered
 from cachexport.gateway.forms import Forms
 from cachexport.gateway.names import ByPath
+from cachexport.gateway.reading import read_manifest
 from cachexport.gateway.recent import Recent
 from cachexport.oci.descriptor import Descriptor
 from cachexport.transfer.place import Entry, Hosting, Place
@@ -108,7 +108,7 @@ class Shelf:
             raise NotFound(f"{digest} is no manifest")
         raw = read_blob(self.content, desc)
         try:
-            media_type = decode_manifest(raw).media_type
+            media_type = read_manifest(raw).media_type
         except WireFormat as error:
             raise NotFound(f"{digest} is no manifest") from error
         return Served(Descriptor.of(raw, media_type), raw, self.place.title)
@@ -155,7 +155,7 @@ class Shelf:
         except NotFound:
             return self._cache(place, name, form)
         raw = read_blob(place.content, desc, limit=MANIFEST_LIMIT)
-        manifest = decode_manifest(raw)
+        manifest = read_manifest(raw, desc.media_type)
         if manifest.cache_config is None or form in (None, manifest.form):
             return Served(Descriptor.of(raw, manifest.media_type), raw, place.title)
         [cache] = read_caches(place.content, desc)

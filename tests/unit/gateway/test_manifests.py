@@ -12,7 +12,7 @@ from cachexport import Digest, copy_cache, load_cache, merge_cache
 from cachexport.envelope.form import Form
 from cachexport.errors import Conflict
 from cachexport.gateway.access import Access
-from cachexport.oci.mediatype import OCI_MANIFEST
+from cachexport.oci.mediatype import DOCKER_MANIFEST, OCI_MANIFEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,10 +115,40 @@ def test_what_is_incomplete_gets_no_name(gateway: Gateway) -> None:
     assert gateway.ask("GET", "/v2/team/app/tags/list").code == "NAME_UNKNOWN"
 
 
+NO_MANIFESTS = (
+    *(b"", b"{", b"[]", b"{}", b'{"schemaVersion":1}', b'{"mediaType":"application/x"}'),
+    *(b'{"manifests":[],"layers":[]}', b'{"layers":1}', b'{"layers":[]}', b'{"config":{}}'),
+    b'{"mediaType":"application/x","manifests":[]}',
+)
+
+
 def test_no_manifest(gateway: Gateway) -> None:
-    for raw in (b"", b"{", b"[]", b'{"manifests":[],"layers":[]}', b'{"layers":1}'):
+    for raw in NO_MANIFESTS:
         refused = gateway.ask("PUT", "/v2/team/app/manifests/main", raw)
         assert (refused.status, refused.code) == (400, "MANIFEST_INVALID")
+        digest = gateway.put_blob("team/app", raw)
+        assert gateway.ask("GET", f"/v2/team/app/manifests/{digest}").code == "MANIFEST_UNKNOWN"
+
+
+@pytest.mark.parametrize("header", ["", OCI_MANIFEST])
+def test_a_manifest_that_leaves_its_type_out(gateway: Gateway, header: str) -> None:
+    whole = json.loads(image_manifest(gateway))
+    del whole["mediaType"]
+    raw = json.dumps(whole).encode()
+    put = gateway.ask("PUT", "/v2/images/manifests/1", raw, Content_Type=header)
+    assert put.status == 201
+    for item in ("1", Digest.of(raw)):
+        found = gateway.ask("GET", f"/v2/images/manifests/{item}")
+        assert (found.body, found.headers["Content-Type"]) == (raw, OCI_MANIFEST)
+
+
+def test_a_header_that_says_something_else(gateway: Gateway) -> None:
+    raw = image_manifest(gateway)
+    place = "/v2/images/manifests/1"
+    refused = gateway.ask("PUT", place, raw, Content_Type=DOCKER_MANIFEST)
+    assert (refused.status, refused.code) == (400, "MANIFEST_INVALID")
+    typed = f"{OCI_MANIFEST}; charset=utf-8"
+    assert gateway.ask("PUT", place, raw, Content_Type=typed).status == 201
 
 
 def test_a_manifest_with_another_digest(gateway: Gateway) -> None:
