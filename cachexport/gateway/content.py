@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from cachexport.content.protocols import Info, RangedProvider
 from cachexport.content.verify import BLOCK
-from cachexport.errors import NotFound
+from cachexport.gateway.source import first
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cachexport.content.protocols import Reader
     from cachexport.gateway.recent import Recent
+    from cachexport.gateway.source import Source
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
     from cachexport.transfer.place import Content
@@ -22,22 +23,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Layered:
-    """A Content, and a RangedProvider, over what was made here and then over places, in order."""
+    """A Content, and a RangedProvider, over what was made here and then over sources, in order."""
 
     recent: Recent
-    places: Sequence[Content]
+    sources: Sequence[Source]
 
     def info(self, digest: Digest, /) -> Info:
         """See InfoProvider."""
         made = self.recent.get(digest)
         if made is not None:
             return Info(digest, len(made))
-        for place in self.places:
-            try:
-                return place.info(digest)
-            except NotFound:
-                continue
-        raise NotFound(f"there is no blob {digest}")
+        return first(self.sources, lambda place: place.content.info(digest), f"blob {digest}")
 
     def open(self, desc: Descriptor, /) -> Reader:
         """See Provider."""
@@ -48,12 +44,8 @@ class Layered:
         made = self.recent.get(desc.digest)
         if made is not None:
             return io.BytesIO(made[start:])
-        for place in self.places:
-            try:
-                return _opened(place, desc, start)
-            except NotFound:
-                continue
-        raise NotFound(f"there is no blob {desc.digest}")
+        what = f"blob {desc.digest}"
+        return first(self.sources, lambda place: _opened(place.content, desc, start), what)
 
 
 def _opened(place: Content, desc: Descriptor, start: int) -> Reader:

@@ -54,13 +54,14 @@ class Store:
 def open_shelf(store: Store) -> Shelf:
     """Open a place and those that are read where it lacks something. The caller closes it."""
     from cachexport.gateway.forms import Forms
-    from cachexport.gateway.shelf import Shelf, hosting
+    from cachexport.gateway.shelf import Shelf
+    from cachexport.gateway.source import hosting, sources
 
     spec = parse_spec(store.store)
     if store.merge:
         spec = Spec(spec.type, {**spec.attrs, "merge": "true"})
-    places = [hosting(open_place(one)) for one in (spec, *store.upstream)]
-    return Shelf(place=places[0], sources=places, forms=store.forms or Forms())
+    place, *upstream = [hosting(open_place(one)) for one in (spec, *store.upstream)]
+    return Shelf(place=place, sources=sources(place, upstream), forms=store.forms or Forms())
 
 
 def open_gateway(

@@ -20,7 +20,8 @@ from cachexport.gateway.opening import Limits, open_gateway
 from cachexport.gateway.publishing import Publishing
 from cachexport.gateway.refusal import Refusal
 from cachexport.gateway.registries import with_insecure
-from cachexport.gateway.shelf import Shelf, hosting
+from cachexport.gateway.shelf import Shelf
+from cachexport.gateway.source import hosting, sources
 from cachexport.gateway.tools import Cached, recognise
 from cachexport.maintenance.places import expand, name_of, open_place
 from cachexport.spec import Spec, parse_spec
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from cachexport.gateway.record import Record
-    from cachexport.gateway.shelf import HostingPlace
+    from cachexport.gateway.source import HostingPlace
     from cachexport.gateway.tools import Adapted, Tool
 
 _TAG = "cache"
@@ -128,7 +129,7 @@ def _end(
         naming = Single(repository=repository, tag=_TAG, target=name)
     forms = Forms(() if form is None else (("*", form),))
     place = hosting(open_place(spec))
-    shelf = Shelf(place=place, sources=(place, *upstream), naming=naming, forms=forms)
+    shelf = Shelf(place=place, sources=sources(place, upstream), naming=naming, forms=forms)
     publishing = Publishing(shelf=shelf, limit=limit, only_caches=tool.is_inline)
     return End(spec=spec, repository=repository, is_target=is_target, publishing=publishing)
 

@@ -2,49 +2,34 @@
 
 from __future__ import annotations
 
-import logging
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING
 
 from cachexport.content.verify import read_blob
 from cachexport.envelope.cache import WrappedCache
 from cachexport.envelope.read import read_caches
-from cachexport.errors import CachexportError, NotFound, PluginError, WireFormat
+from cachexport.errors import NotFound, WireFormat
 from cachexport.gateway.content import Layered
 from cachexport.gateway.forms import Forms
 from cachexport.gateway.names import ByPath
 from cachexport.gateway.reading import read_manifest
 from cachexport.gateway.recent import Recent
+from cachexport.gateway.source import first
 from cachexport.oci.descriptor import Descriptor
-from cachexport.transfer.place import Entry, Hosting, Place
+from cachexport.oci.digest import Digest
+from cachexport.transfer.place import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from cachexport.envelope.form import Form
     from cachexport.gateway.names import Naming
-    from cachexport.oci.digest import Digest
+    from cachexport.gateway.source import HostingPlace, Source
 
 MANIFEST_LIMIT = 32 << 20
 """Bytes of a manifest that is taken or served."""
-
-_log = logging.getLogger(__name__)
-
-
-class HostingPlace(Hosting, Place, Protocol):
-    """A Place that is Hosting, for type checkers."""
-
-
-def hosting(place: Place) -> HostingPlace:
-    """Give the place as one that can be served. Raises PluginError."""
-    if not isinstance(place, Hosting):
-        raise PluginError(
-            f"{place.title} takes no blobs before they have a name, so it cannot be served; ask "
-            "the authors of its backend for what docs/plugins.md calls Hosting"
-        )
-    return cast("HostingPlace", place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +48,7 @@ class Shelf:
 
     place: HostingPlace
     """What is written to."""
-    sources: Sequence[HostingPlace]
+    sources: Sequence[Source]
     """What is read, the first that has it: the place, and what stands behind it."""
     naming: Naming = field(default_factory=ByPath)
     forms: Forms = field(default_factory=Forms)
@@ -72,46 +57,32 @@ class Shelf:
     @cached_property
     def content(self) -> Layered:
         """All blobs that can be had."""
-        return Layered(self.recent, [place.content for place in self.sources])
+        return Layered(self.recent, self.sources)
 
     @cached_property
     def alone(self) -> Shelf:
         """The place without what stands behind it."""
-        return replace(self, sources=(self.place,))
+        return replace(self, sources=[source for source in self.sources if source.is_store])
 
     @cached_property
     def upstream(self) -> Shelf | None:
         """What stands behind the place, if anything does."""
-        behind = [place for place in self.sources if place is not self.place]
+        behind = [source for source in self.sources if not source.is_store]
         return replace(self, sources=behind) if behind else None
 
     def find(self, repository: str, tag: str) -> Served:
         """Give what a tag stands for, in the form that is wanted. Raises NotFound."""
         name = self.naming.name(repository, tag)
         form = self.forms.of(repository, tag)
-        for place in self.sources:
-            try:
-                return self._find(place, name, form)
-            except NotFound:
-                continue
-            except CachexportError as error:
-                if place is self.place:
-                    raise
-                # A build can do without a cache: what another place lacks is no reason to fail.
-                _log.warning("passing over %s: %s", place.title, error)
-        raise NotFound(f"there is no {repository}:{tag}")
+        what = f"{repository}:{tag}"
+        return first(self.sources, lambda place: self._find(place, name, form), what)
 
     def manifest(self, digest: Digest) -> Served:
         """Give a manifest by its digest. Raises NotFound."""
-        desc = Descriptor(digest=digest, size=self.content.info(digest).size)
-        if desc.size > MANIFEST_LIMIT:
-            raise NotFound(f"{digest} is no manifest")
-        raw = read_blob(self.content, desc)
-        try:
-            media_type = read_manifest(raw).media_type
-        except WireFormat as error:
-            raise NotFound(f"{digest} is no manifest") from error
-        return Served(Descriptor.of(raw, media_type), raw, self.place.title)
+        made = self.recent.get(digest)
+        if made is not None:
+            return _as_manifest(made, self.place.title)
+        return first(self.sources, lambda place: _read_manifest(place, digest), digest)
 
     def tags(self, repository: str) -> list[str]:
         """List the tags of a repository, sorted. Raises NotFound when there is none."""
@@ -146,8 +117,8 @@ class Shelf:
 
     def close(self) -> None:
         """Free what is held; twice is fine."""
-        for place in self.sources:
-            place.close()
+        for source in self.sources:
+            source.place.close()
 
     def _find(self, place: HostingPlace, name: str, form: Form | None) -> Served:
         try:
@@ -191,3 +162,18 @@ class Shelf:
             reference = self.naming.reference(name)
             if reference is not None:
                 yield reference
+
+
+def _read_manifest(place: HostingPlace, digest: Digest) -> Served:
+    desc = Descriptor(digest=digest, size=place.content.info(digest).size)
+    if desc.size > MANIFEST_LIMIT:
+        raise NotFound(f"{digest} is no manifest")
+    return _as_manifest(read_blob(place.content, desc), place.title)
+
+
+def _as_manifest(raw: bytes, origin: str) -> Served:
+    try:
+        media_type = read_manifest(raw).media_type
+    except WireFormat as error:
+        raise NotFound(f"{Digest.of(raw)} is no manifest") from error
+    return Served(Descriptor.of(raw, media_type), raw, origin)

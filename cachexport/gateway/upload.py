@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from cachexport.content.protocols import Ingester, Reader, Staged
-    from cachexport.gateway.shelf import HostingPlace
+    from cachexport.gateway.source import HostingPlace
     from cachexport.gateway.spool import Spool
 
 _OCTETS = "application/octet-stream"

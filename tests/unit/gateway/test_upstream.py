@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import pytest
 from support import caches
 
-from cachexport import copy_cache, load_cache
+from cachexport import Digest, copy_cache, load_cache
+from cachexport.errors import BackendError, NotFound, WireFormat
+from cachexport.gateway.source import Source
 from cachexport.testing.services.ports import free_port
 
 if TYPE_CHECKING:
@@ -77,3 +80,62 @@ def test_two_that_are_each_others_upstream(start: Callable[..., Gateway], tmp_pa
         assert cache.config == load_cache(MAX)[0].config
     missing = [f"/v2/cache/manifests/lost{number}" for number in range(100)]
     assert ask_at_once(both[0], missing) == {404}
+
+
+def test_one_that_is_away_is_passed_over(start: Callable[..., Gateway]) -> None:
+    away = f"type=registry,ref=127.0.0.1:{free_port()}/cache,retries=1"
+    gateway = start(upstream=(away,))
+    raw, digest = b"a blob", Digest.of(b"a blob")
+    assert gateway.ask("HEAD", f"/v2/team/app/blobs/{digest}").status == 404
+    assert gateway.ask("GET", f"/v2/team/app/manifests/{digest}").status == 404
+    mount = f"/v2/team/app/blobs/uploads/?mount={digest}&from=other"
+    assert gateway.ask("POST", mount).status == 202
+    assert gateway.put_blob("team/app", raw) == digest
+    assert gateway.ask("GET", f"/v2/team/app/blobs/{digest}").body == raw
+
+
+class Away:
+    """As much of a place as a Source needs, which counts the questions."""
+
+    title = "somewhere"
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+        self.asked = 0
+
+    def question(self, place: object) -> int:
+        self.asked += 1
+        raise self.error
+
+
+def test_one_that_is_away_is_not_asked_for_a_while() -> None:
+    now = [0.0]
+    place: Any = Away(BackendError("no route", op="read", temporary=True))
+    source = Source(place, monotonic=lambda: now[0])
+    for _ in range(3):
+        with pytest.raises(NotFound):
+            source.ask(place.question)
+    assert place.asked == 1
+    now[0] = 31.0
+    with pytest.raises(NotFound):
+        source.ask(place.question)
+    assert place.asked == 2
+
+
+@pytest.mark.parametrize("error", [NotFound("no"), WireFormat("no cache")])
+def test_one_that_answers_is_asked_again(error: Exception) -> None:
+    place: Any = Away(error)
+    source = Source(place)
+    for _ in range(3):
+        with pytest.raises(NotFound):
+            source.ask(place.question)
+    assert place.asked == 3
+
+
+def test_what_the_store_raises_counts() -> None:
+    place: Any = Away(BackendError("no route", op="read", temporary=True))
+    source = Source(place, is_store=True)
+    for _ in range(3):
+        with pytest.raises(BackendError):
+            source.ask(place.question)
+    assert place.asked == 3
