@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from cachexport.errors import BackendError, InvalidInputError
+from cachexport.gateway.numbers import number
 from cachexport.gateway.protocol import Protocol
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Tls:
 def bind(listen: str) -> socket.socket:
     """Listen at `host:port`; the port 0 is any that is free. Raises BackendError."""
     host, colon, port = listen.rpartition(":")
-    if not colon or not port.isdecimal() or int(port) > _LAST_PORT:
+    if not colon or not port.isdecimal() or number(port) > _LAST_PORT:
         raise InvalidInputError(f"not host:port to listen at: {listen!r}")
     host = host.strip("[]")
     try:
