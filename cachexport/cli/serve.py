@@ -21,7 +21,7 @@ from cachexport.errors import CachexportError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cachexport.gateway.access import Access, Token
+    from cachexport.gateway.access import Access
     from cachexport.gateway.record import Record
     from cachexport.gateway.shelf import Shelf
 
@@ -175,14 +175,18 @@ def command(
     a SIGTERM or SIGINT, after which it finishes what is under way.
     """
     from cachexport.gateway.access import Access
+    from cachexport.gateway.certificate import check_certificate
     from cachexport.gateway.forms import read_forms
     from cachexport.gateway.opening import Limits, Store, open_gateway, open_shelf
     from cachexport.gateway.publishing import Publishing
+    from cachexport.gateway.tokens import read_token_file
 
     if read_only and patterns:
         raise click.UsageError("--read-only and --allow-push contradict each other")
     if tls_key and not tls_cert:
         raise click.UsageError("--tls-key wants the certificate too: --tls-cert")
+    if tls_cert:
+        check_certificate(tls_cert, tls_key)
     limits = Limits(
         spool=spool or _temporary(),
         spool_size=spool_bytes,
@@ -191,7 +195,7 @@ def command(
         config=max_config_bytes,
     )
     access = Access(
-        tokens=_tokens(token_file),
+        tokens=read_token_file(token_file) if token_file else None,
         is_read_only=read_only,
         patterns=patterns or ("*",),
         may_delete=allow_delete,
@@ -214,12 +218,6 @@ def command(
         Server(gateway, bound, tls).run(
             lambda: click.echo(f"serving {shelf.place.title} at {scheme}://{place}")
         )
-
-
-def _tokens(file: Path | None) -> tuple[Token, ...] | None:
-    from cachexport.gateway.access import read_tokens
-
-    return None if file is None else read_tokens(file.read_text().splitlines())
 
 
 def _temporary() -> Path:

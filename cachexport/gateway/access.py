@@ -5,27 +5,16 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-import itertools
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from cachexport.errors import InvalidInputError
 from cachexport.gateway.refusal import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from cachexport.gateway.tokens import Token
 
-READ_ONLY = "read-only"
 _CHALLENGE = {"WWW-Authenticate": 'Basic realm="cachexport"'}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Token:
-    """What a client shows: as the password of whatever user, or as a bearer."""
-
-    secret: bytes
-    is_read_only: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,29 +68,6 @@ def _matches(pattern: str, repository: str, tag: str | None) -> bool:
     if not fnmatchcase(repository, wanted):
         return False
     return tag is None or not colon or fnmatchcase(tag, tags)
-
-
-def read_tokens(lines: Iterable[str]) -> tuple[Token, ...]:
-    """Read a token a line, with `read-only` behind those that may not push. Raises for none.
-
-    A word that begins with `#` begins a comment.
-    """
-    parted = (itertools.takewhile(_is_no_comment, line.split()) for line in lines)
-    found = tuple(_token(words) for each in parted if (words := list(each)))
-    if not found:
-        raise InvalidInputError("the file of tokens has none: write one a line")
-    return found
-
-
-def _is_no_comment(word: str) -> bool:
-    return not word.startswith("#")
-
-
-def _token(words: list[str]) -> Token:
-    secret, *rest = words
-    if rest not in ([], [READ_ONLY]):
-        raise InvalidInputError(f"behind a token stands {READ_ONLY} or nothing")
-    return Token(secret=secret.encode(), is_read_only=bool(rest))
 
 
 def _secret(authorization: str) -> bytes:
