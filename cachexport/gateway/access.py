@@ -30,13 +30,13 @@ class Access:
     def visitor(self, authorization: str) -> Visitor:
         """Let a client in that shows this header. Raises Refusal."""
         if self.tokens is None:
-            return Visitor(self, may_push=not self.is_read_only)
+            return Visitor(self)
         shown = _secret(authorization)
         # All are compared, each in constant time: how long it takes tells nothing.
         found = [token for token in self.tokens if hmac.compare_digest(token.secret, shown)]
         if not found:
             raise Refusal(401, "UNAUTHORIZED", "log in with a token of this gateway", _CHALLENGE)
-        return Visitor(self, may_push=not (self.is_read_only or found[0].is_read_only))
+        return Visitor(self, is_read_only=found[0].is_read_only)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +44,16 @@ class Visitor:
     """A client that was let in."""
 
     access: Access
-    may_push: bool
+    is_read_only: bool = False
+    """Whether its token is."""
 
     def check_push(self, repository: str, tag: str | None = None) -> None:
         """Raise Refusal unless this may be pushed; without a tag, unless any tag may."""
         patterns = self.access.patterns
-        if not self.may_push:
-            raise Refusal(403, "DENIED", "this gateway only lets you pull")
+        if self.access.is_read_only:
+            raise Refusal(403, "DENIED", "this gateway is read-only: it only lets you pull")
+        if self.is_read_only:
+            raise Refusal(403, "DENIED", "your token is read-only: it only lets you pull")
         if not any(_matches(pattern, repository, tag) for pattern in patterns):
             target = repository if tag is None else f"{repository}:{tag}"
             allowed = ", ".join(patterns)
