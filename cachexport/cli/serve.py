@@ -14,6 +14,7 @@ import click
 
 from cachexport.cli import console
 from cachexport.cli.amounts import amount, span
+from cachexport.cli.interrupts import stopping
 from cachexport.cli.layout import verbatim
 from cachexport.cli.specs import complete_spec, hinting_at_paths
 from cachexport.errors import CachexportError
@@ -172,7 +173,8 @@ def command(
 
     Whatever speaks to a registry (docker, buildx, buildctl, buildah, kaniko, skopeo) can then
     read and write any place of cachexport's. It says where it listens on stdout, and runs until
-    a SIGTERM or SIGINT, after which it finishes what is under way.
+    a SIGTERM or SIGINT, after which it finishes what is under way; the exit code is then 0. A
+    second one ends it at once.
     """
     from cachexport.gateway.access import Access
     from cachexport.gateway.certificate import check_certificate
@@ -215,9 +217,9 @@ def command(
         threading.Thread(target=_tell_unserved, args=(shelf,), daemon=True).start()
         tls = Tls(certificate=tls_cert, key=tls_key) if tls_cert else None
         scheme = "https" if tls else "http"
-        Server(gateway, bound, tls).run(
-            lambda: click.echo(f"serving {shelf.place.title} at {scheme}://{place}")
-        )
+        server = Server(gateway, bound, tls)
+        with stopping(server.drain):
+            server.run(lambda: click.echo(f"serving {shelf.place.title} at {scheme}://{place}"))
 
 
 def _temporary() -> Path:
