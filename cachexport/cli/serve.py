@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from contextlib import closing
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +23,8 @@ if TYPE_CHECKING:
     from cachexport.gateway.access import Access
     from cachexport.gateway.record import Record
     from cachexport.gateway.shelf import Shelf
+
+    Say = Callable[[str, str], None]
 
 _PATH = click.Path(path_type=Path, dir_okay=False, exists=True)
 _LOOPBACK = ("127.", "localhost:", "[::1]:")
@@ -49,6 +49,8 @@ _LOOPBACK = ("127.", "localhost:", "[::1]:")
         Fields of the log, a JSON object a line on stderr:
           time, method, path, status, client, agent, kind, repository, item,
           digest, origin, received, sent, seconds, error
+          What is no HTTP has no method. What is about no request has time,
+          level (warning, note) and message.
 
         Beside /v2/ there are /healthz and /metrics (Prometheus), for everybody.
 
@@ -196,14 +198,19 @@ def command(
         upload_expiry=upload_expiry,
         config=max_config_bytes,
     )
-    access = Access(
-        tokens=read_token_file(token_file) if token_file else None,
-        is_read_only=read_only,
-        patterns=patterns or ("*",),
-        may_delete=allow_delete,
-    )
+    say = _say_json if log == "json" else console.say
     given = Store(store=store, upstream=upstream, merge=merge, forms=read_forms(forms))
-    with hinting_at_paths([store, *upstream]), closing(open_shelf(given)) as shelf:
+    with (
+        console.logging_to(say),
+        hinting_at_paths([store, *upstream]),
+        closing(open_shelf(given)) as shelf,
+    ):
+        access = Access(
+            tokens=read_token_file(token_file) if token_file else None,
+            is_read_only=read_only,
+            patterns=patterns or ("*",),
+            may_delete=allow_delete,
+        )
         publishing = Publishing(shelf=shelf, limit=limits.config)
         gateway = open_gateway(
             lambda repository: publishing, access=access, limits=limits, told=_TELLING[log]
@@ -212,9 +219,9 @@ def command(
 
         bound = bind(listen)
         place = address(bound)
-        _warn(place, access)
+        _warn(place, access, say)
         # A listing of many names takes a while, and what is wrong there is no reason not to begin.
-        threading.Thread(target=_tell_unserved, args=(shelf,), daemon=True).start()
+        threading.Thread(target=_tell_unserved, args=(shelf, say), daemon=True).start()
         tls = Tls(certificate=tls_cert, key=tls_key) if tls_cert else None
         scheme = "https" if tls else "http"
         server = Server(gateway, bound, tls)
@@ -229,30 +236,37 @@ def _temporary() -> Path:
     return Path(tempfile.gettempdir()) / f"cachexport-gateway-{os.getuid()}"
 
 
-def _warn(place: str, access: Access) -> None:
+def _warn(place: str, access: Access, say: Say) -> None:
     if not place.startswith(_LOOPBACK):
         who = "with a token" if access.tokens else "WITHOUT ANY LOGIN"
         what = "read" if access.is_read_only else "read and write"
-        console.say("warning", f"listening at {place}: others can {what} these caches {who}")
+        say("warning", f"listening at {place}: others can {what} these caches {who}")
 
 
-def _tell_unserved(shelf: Shelf) -> None:
+def _tell_unserved(shelf: Shelf, say: Say) -> None:
     try:
         for name in shelf.unserved():
-            console.say("note", f"{name!r} is no reference, so it is not served")
+            say("note", f"{name!r} is no reference, so it is not served")
     except CachexportError as error:
-        console.say("warning", str(error))
+        say("warning", str(error))
+
+
+def _say_json(kind: str, message: str) -> None:
+    from cachexport.cli.views.requests import message_document
+
+    click.echo(message_document(kind, message, time.time()), err=True)
 
 
 def _tell_json(record: Record) -> None:
-    told = {"time": round(time.time(), 3), **asdict(record), "seconds": round(record.seconds, 4)}
-    click.echo(json.dumps(told), err=True)
+    from cachexport.cli.views.requests import document
+
+    click.echo(document(record, time.time()), err=True)
 
 
 def _tell_plain(record: Record) -> None:
-    line = f"{record.method} {record.path} {record.status} {record.seconds:.3f}s"
-    moved = f" {record.received:,} in, {record.sent:,} out" if record.received + record.sent else ""
-    click.echo(console.in_line(f"{line}{moved} {record.error}".rstrip()), err=True)
+    from cachexport.cli.views.requests import line
+
+    click.echo(line(record), err=True)
 
 
 def _tell_nothing(record: Record) -> None:

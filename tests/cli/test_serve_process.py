@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import signal
 import socket
 import subprocess
@@ -63,3 +65,42 @@ def test_a_second_signal_ends_it_at_once(tmp_path: Path, number: signal.Signals,
             process.wait(0.5)
         process.send_signal(number)
         assert process.wait(20) == -number
+
+
+def lines_after(folder: Path, sent: bytes, *args: str) -> list[str]:
+    """Give what is told on stderr when a client sends this and goes."""
+    with serving(folder, *args) as (process, address):
+        with closing(socket.create_connection(address, timeout=20)) as client:
+            client.sendall(sent)
+            assert b" 400 " in client.recv(4096)
+        process.terminate()
+        assert process.stderr is not None
+        return process.stderr.read().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        (b"\x16\x03\x01\x02\x00\x01\x00", "speaks TLS, and this is plain HTTP"),
+        (b"\x00\x01garbage", "sent what is no HTTP"),
+        (b"GET /v2/ HTTP/1.1\r\n\x16 : \r\n\r\n", "sent what is no HTTP"),
+    ],
+)
+def test_a_client_that_speaks_no_http(tmp_path: Path, sent: bytes, said: str) -> None:
+    [told] = map(json.loads, lines_after(tmp_path, sent, "--log", "json"))
+    assert (told["method"], told["status"], told["client"]) == ("", 400, "127.0.0.1")
+    assert re.fullmatch(rf"the client at 127\.0\.0\.1:\d+ {said}", told["error"])
+    [line] = lines_after(tmp_path, sent)
+    assert re.fullmatch(rf"no request 400 0\.000s the client at 127\.0\.0\.1:\d+ {said}", line)
+    assert lines_after(tmp_path, sent, "--log", "none") == []
+
+
+def test_all_that_is_told_in_json(tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text("sesame")
+    tokens.chmod(0o644)
+    args = ("--log", "json", "--listen", "0.0.0.0:0", "--token-file", str(tokens))
+    first, second, third = map(json.loads, lines_after(tmp_path, b"\0", *args))
+    assert (first["level"], str(tokens) in first["message"]) == ("warning", True)
+    assert (second["level"], "with a token" in second["message"]) == ("warning", True)
+    assert third["status"] == 400
