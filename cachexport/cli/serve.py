@@ -14,6 +14,7 @@ from cachexport.cli import console
 from cachexport.cli.amounts import amount, span
 from cachexport.cli.interrupts import stopping
 from cachexport.cli.layout import verbatim
+from cachexport.cli.output import abandon_stdout
 from cachexport.cli.specs import complete_spec, hinting_at_paths
 from cachexport.errors import CachexportError
 
@@ -226,7 +227,14 @@ def command(
         scheme = "https" if tls else "http"
         server = Server(gateway, bound, tls)
         with stopping(server.drain):
-            server.run(lambda: click.echo(f"serving {shelf.place.title} at {scheme}://{place}"))
+            server.run(lambda: _tell_place(f"serving {shelf.place.title} at {scheme}://{place}"))
+
+
+def _tell_place(text: str) -> None:
+    try:
+        click.echo(text)
+    except OSError:  # nobody wants to know, and clients are served all the same
+        abandon_stdout()
 
 
 def _temporary() -> Path:
