@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import logging
 import subprocess
-import tempfile
 import threading
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cachexport.envelope.form import Form
 from cachexport.errors import InvalidInputError
+from cachexport.files.temporary import temporary_folder
 from cachexport.gateway.access import Access
 from cachexport.gateway.forms import Forms
 from cachexport.gateway.names import Below, Single
@@ -27,6 +26,7 @@ from cachexport.spec import Spec, parse_spec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from cachexport.gateway.record import Record
     from cachexport.gateway.shelf import HostingPlace
@@ -220,7 +220,7 @@ def run(
         told(record)
 
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cachexport-run-")))
+        folder = stack.enter_context(temporary_folder("cachexport-run-"))
         host = stack.enter_context(_serving(prepared, listen, folder, hear))
         command = prepared.adapted(host)
         environment = {**command.env, **env}
