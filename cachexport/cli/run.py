@@ -103,8 +103,9 @@ def command(
     """Run a build tool with caches in any place.
 
     A gateway serves the caches while the command runs, as `cachexport serve` does, and the command
-    is told of them. Its output is its own; the exit code is the command's. What was read and
-    written is told on stderr when it has ended.
+    is told of them. Its output is its own; the exit code is the command's, or as in a shell 127
+    when it is not there and 126 when it cannot be executed. What was read and written is told on
+    stderr when it has ended.
     """
     from cachexport.envelope.form import Form
     from cachexport.gateway.running import plan, run

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cachexport.envelope.form import Form
-from cachexport.errors import InvalidInputError
+from cachexport.errors import CachexportError, InvalidInputError
 from cachexport.files.temporary import temporary_folder
 from cachexport.gateway.access import Access
 from cachexport.gateway.forms import Forms
@@ -36,6 +36,18 @@ _TAG = "cache"
 _PASSED = ("mode", "ignore-error")
 """Attributes that BuildKit's exporter acts on too."""
 _log = logging.getLogger(__name__)
+
+
+class CannotRun(CachexportError):
+    """The command cannot be executed; shells end with the same code."""
+
+    exit_code = 126
+
+
+class CommandNotFound(CannotRun):
+    """The command is not there; shells end with the same code."""
+
+    exit_code = 127
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,7 +221,7 @@ def run(
     """Run the command with its output untouched, and wait until what it pushed is written.
 
     Its exit code counts, whatever becomes of the caches. `began` hears of its process, `told` of
-    each request.
+    each request. Raises CannotRun.
     """
     summary = Summary()
     guard = threading.Lock()
@@ -260,11 +272,14 @@ def _serving(
 
 
 def _started(words: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Begin what the user asked for."""
+    """Begin what the user asked for. Raises CannotRun."""
     try:
         return subprocess.Popen(words, env=env)  # noqa: S603
+    except FileNotFoundError as error:
+        where = "there is no such file" if "/" in words[0] else "it is in no directory of PATH"
+        raise CommandNotFound(f"cannot run {words[0]}: {where}") from error
     except OSError as error:
-        raise InvalidInputError(f"cannot run {words[0]}: {error.strerror}") from error
+        raise CannotRun(f"cannot run {words[0]}: {error.strerror}") from error
 
 
 def _run_after(words: Sequence[str], env: Mapping[str, str]) -> None:
