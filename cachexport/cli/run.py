@@ -39,6 +39,10 @@ _SHOWN = "127.0.0.1:PORT"
           docker build: it writes no caches itself, so it makes an inline cache
           and a further tag, and the image is pushed to the gateway afterwards.
 
+        The login is of this run. The command finds it, beside those that you have,
+        in a temporary DOCKER_CONFIG or REGISTRY_AUTH_FILE. kaniko gets none, nor
+        does any with --no-login: the cache then has a name that nobody guesses.
+
         The gateway listens on loopback: a builder in a container of its own has to
         share the network of the host (buildx: --driver-opt network=host).
 
@@ -87,6 +91,12 @@ _SHOWN = "127.0.0.1:PORT"
     metavar="SIZE",
     help="Compact caches with a larger config or manifest.",
 )
+@click.option(
+    "--login/--no-login",
+    default=True,
+    show_default=True,
+    help="Let only the command in: it is handed a login that nobody else has.",
+)
 @click.option("--print", "only_print", is_flag=True, help="Show the command instead.")
 @click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND...")
 @click.pass_context
@@ -97,6 +107,7 @@ def command(
     form: str | None,
     listen: str,
     max_config_bytes: int,
+    login: bool,
     only_print: bool,
     words: tuple[str, ...],
 ) -> None:
@@ -112,7 +123,7 @@ def command(
 
     wanted = Form(form) if form else None
     with hinting_at_paths([*sources, *targets]):
-        prepared = plan(words, sources, targets, form=wanted, limit=max_config_bytes)
+        prepared = plan(words, sources, targets, form=wanted, limit=max_config_bytes, login=login)
         if only_print:
             with closing(prepared):
                 answer(_lines(prepared))
