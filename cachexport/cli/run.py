@@ -139,19 +139,29 @@ def command(
 def _signals_for_the_command() -> Iterator[Callable[[Popen[bytes]], None]]:
     """Leave signals to the command, which decides what ends; give what is told of its process.
 
-    A terminal sends it an interrupt too, so that is not passed on.
+    A terminal sends it an interrupt too, so that is not passed on. What comes before the process
+    is known is passed on then.
     """
     processes: list[Popen[bytes]] = []
+    early: list[int] = []
 
     def passed_on(number: int, frame: FrameType | None) -> None:
-        if number != signal.SIGINT:
-            for process in processes:
-                process.send_signal(number)
+        if number == signal.SIGINT:
+            return
+        for process in processes:
+            process.send_signal(number)
+        if not processes:
+            early.append(number)
+
+    def began(process: Popen[bytes]) -> None:
+        processes.append(process)
+        for number in early:
+            process.send_signal(number)
 
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = [(number, signal.signal(number, passed_on)) for number in numbers]
     try:
-        yield processes.append
+        yield began
     finally:
         for number, handler in before:
             signal.signal(number, handler)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 from cli.commands import process
+
+from cachexport.cli.run import _signals_for_the_command
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,3 +83,13 @@ def test_logins_that_cannot_be_read(tmp_path: Path) -> None:
     done = process("run", "--cache-to", to, "--", "docker", "build", DOCKER_CONFIG=str(tmp_path))
     assert done.code == 2
     assert f"cannot read the logins in {tmp_path / 'config.json'}" in done.err
+
+
+def test_a_signal_that_comes_before_the_process_is_known() -> None:
+    with (
+        _signals_for_the_command() as began,
+        subprocess.Popen(["sleep", "60"]) as process,
+    ):
+        signal.raise_signal(signal.SIGTERM)
+        began(process)
+        assert process.wait(30) == -signal.SIGTERM
