@@ -66,10 +66,15 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _open_missing_streams() -> None:
-    # A process may be started with a stream closed (`2>&-`); Python then has None for it.
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+    """Give the process the streams that it was started without (`>&-`): Python has None for them.
+
+    An answer that cannot be written is an error, so what is written to such a stdout fails as it
+    does where a stream is closed. What is said on stderr does not matter as much.
+    """
+    if sys.stdout is None:
+        sys.stdout = open(os.open(os.devnull, os.O_RDONLY), "w", encoding="utf-8")  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
 
 
 def _run(words: list[str]) -> int:

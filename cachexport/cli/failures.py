@@ -9,7 +9,7 @@ import click
 
 from cachexport.cli import console
 from cachexport.cli.interrupts import Interrupted
-from cachexport.cli.output import abandon_stdout
+from cachexport.cli.output import abandon_stdout, lost_answer
 from cachexport.errors import CachexportError
 
 if TYPE_CHECKING:
@@ -43,6 +43,9 @@ def guard(command: Callable[[], int], *, debug: bool = False) -> int:
         return BROKEN_PIPE
     except click.ClickException as error:
         return _misused(error)
+    except OSError as error:
+        # Such as of --help: what click itself writes tells of no place.
+        return _failed(lost_answer() or error, debug)
     except Exception as error:
         return _failed(error, debug)
 

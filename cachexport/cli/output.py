@@ -8,6 +8,7 @@ import secrets
 import shutil
 import sys
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cachexport.cli import console
@@ -29,6 +30,57 @@ def answer(lines: Iterable[str]) -> None:
     with _told("stdout"):
         for line in lines:
             console.echo(line)
+
+
+@dataclass(slots=True)
+class Stdout:
+    """Stdout for bytes, which keeps the error that it met: a library has its own words for it."""
+
+    failed: OSError | None = None
+
+    def write(self, data: bytes, /) -> int:
+        """Write, as a file does."""
+        with self._kept():
+            return sys.stdout.buffer.write(data)
+
+    def flush(self) -> None:
+        """Have all written that is still to be."""
+        with self._kept():
+            sys.stdout.flush()
+
+    @contextmanager
+    def _kept(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.failed = error
+            raise
+
+
+@contextmanager
+def streaming() -> Iterator[Stdout]:
+    """Give stdout to write an archive to in the block. Raises as `answer` does."""
+    stdout = Stdout()
+    try:
+        yield stdout
+        stdout.flush()
+    except (CachexportError, OSError) as error:
+        if stdout.failed is None:
+            raise
+        with _told("stdout"):
+            raise OSError(stdout.failed.errno, stdout.failed.strerror) from error
+
+
+def lost_answer() -> CannotWrite | None:
+    """Give what hinders stdout from taking what was written to it; None when nothing does."""
+    try:
+        with _told("stdout"):
+            sys.stdout.flush()
+    except CannotWrite as error:
+        return error
+    except BrokenPipeError:
+        abandon_stdout()
+    return None
 
 
 def line_width() -> int | None:

@@ -39,6 +39,10 @@ _SHOWN = "127.0.0.1:PORT"
           docker build: it writes no caches itself, so it makes an inline cache
           and a further tag, and the image is pushed to the gateway afterwards.
 
+        The login is of this run. The command finds it, beside those that you have,
+        in a temporary DOCKER_CONFIG or REGISTRY_AUTH_FILE. kaniko gets none, nor
+        does any with --no-login: the cache then has a name that nobody guesses.
+
         The gateway listens on loopback: a builder in a container of its own has to
         share the network of the host (buildx: --driver-opt network=host).
 
@@ -87,6 +91,12 @@ _SHOWN = "127.0.0.1:PORT"
     metavar="SIZE",
     help="Compact caches with a larger config or manifest.",
 )
+@click.option(
+    "--login/--no-login",
+    default=True,
+    show_default=True,
+    help="Let only the command in: it is handed a login that nobody else has.",
+)
 @click.option("--print", "only_print", is_flag=True, help="Show the command instead.")
 @click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND...")
 @click.pass_context
@@ -97,21 +107,23 @@ def command(
     form: str | None,
     listen: str,
     max_config_bytes: int,
+    login: bool,
     only_print: bool,
     words: tuple[str, ...],
 ) -> None:
     """Run a build tool with caches in any place.
 
     A gateway serves the caches while the command runs, as `cachexport serve` does, and the command
-    is told of them. Its output is its own; the exit code is the command's. What was read and
-    written is told on stderr when it has ended.
+    is told of them. Its output is its own; the exit code is the command's, or as in a shell 127
+    when it is not there and 126 when it cannot be executed. What was read and written is told on
+    stderr when it has ended.
     """
     from cachexport.envelope.form import Form
     from cachexport.gateway.running import plan, run
 
     wanted = Form(form) if form else None
     with hinting_at_paths([*sources, *targets]):
-        prepared = plan(words, sources, targets, form=wanted, limit=max_config_bytes)
+        prepared = plan(words, sources, targets, form=wanted, limit=max_config_bytes, login=login)
         if only_print:
             with closing(prepared):
                 answer(_lines(prepared))
@@ -127,19 +139,29 @@ def command(
 def _signals_for_the_command() -> Iterator[Callable[[Popen[bytes]], None]]:
     """Leave signals to the command, which decides what ends; give what is told of its process.
 
-    A terminal sends it an interrupt too, so that is not passed on.
+    A terminal sends it an interrupt too, so that is not passed on. What comes before the process
+    is known is passed on then.
     """
     processes: list[Popen[bytes]] = []
+    early: list[int] = []
 
     def passed_on(number: int, frame: FrameType | None) -> None:
-        if number != signal.SIGINT:
-            for process in processes:
-                process.send_signal(number)
+        if number == signal.SIGINT:
+            return
+        for process in processes:
+            process.send_signal(number)
+        if not processes:
+            early.append(number)
+
+    def began(process: Popen[bytes]) -> None:
+        processes.append(process)
+        for number in early:
+            process.send_signal(number)
 
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = [(number, signal.signal(number, passed_on)) for number in numbers]
     try:
-        yield processes.append
+        yield began
     finally:
         for number, handler in before:
             signal.signal(number, handler)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from contextlib import closing
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,16 +12,20 @@ import click
 
 from cachexport.cli import console
 from cachexport.cli.amounts import amount, span
+from cachexport.cli.interrupts import stopping
 from cachexport.cli.layout import verbatim
+from cachexport.cli.output import abandon_stdout
 from cachexport.cli.specs import complete_spec, hinting_at_paths
 from cachexport.errors import CachexportError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cachexport.gateway.access import Access, Token
+    from cachexport.gateway.access import Access
     from cachexport.gateway.record import Record
     from cachexport.gateway.shelf import Shelf
+
+    Say = Callable[[str, str], None]
 
 _PATH = click.Path(path_type=Path, dir_okay=False, exists=True)
 _LOOPBACK = ("127.", "localhost:", "[::1]:")
@@ -48,6 +50,8 @@ _LOOPBACK = ("127.", "localhost:", "[::1]:")
         Fields of the log, a JSON object a line on stderr:
           time, method, path, status, client, agent, kind, repository, item,
           digest, origin, received, sent, seconds, error
+          What is no HTTP has no method. What is about no request has time,
+          level (warning, note) and message.
 
         Beside /v2/ there are /healthz and /metrics (Prometheus), for everybody.
 
@@ -174,17 +178,22 @@ def command(
 
     Whatever speaks to a registry (docker, buildx, buildctl, buildah, kaniko, skopeo) can then
     read and write any place of cachexport's. It says where it listens on stdout, and runs until
-    a SIGTERM or SIGINT, after which it finishes what is under way.
+    a SIGTERM or SIGINT, after which it finishes what is under way; the exit code is then 0. A
+    second one ends it at once.
     """
     from cachexport.gateway.access import Access
+    from cachexport.gateway.certificate import check_certificate
     from cachexport.gateway.forms import read_forms
     from cachexport.gateway.opening import Limits, Store, open_gateway, open_shelf
     from cachexport.gateway.publishing import Publishing
+    from cachexport.gateway.tokens import read_token_file
 
     if read_only and patterns:
         raise click.UsageError("--read-only and --allow-push contradict each other")
     if tls_key and not tls_cert:
         raise click.UsageError("--tls-key wants the certificate too: --tls-cert")
+    if tls_cert:
+        check_certificate(tls_cert, tls_key)
     limits = Limits(
         spool=spool or _temporary(),
         spool_size=spool_bytes,
@@ -192,14 +201,19 @@ def command(
         upload_expiry=upload_expiry,
         config=max_config_bytes,
     )
-    access = Access(
-        tokens=_tokens(token_file),
-        is_read_only=read_only,
-        patterns=patterns or ("*",),
-        may_delete=allow_delete,
-    )
+    say = _say_json if log == "json" else console.say
     given = Store(store=store, upstream=upstream, merge=merge, forms=read_forms(forms))
-    with hinting_at_paths([store, *upstream]), closing(open_shelf(given)) as shelf:
+    with (
+        console.logging_to(say),
+        hinting_at_paths([store, *upstream]),
+        closing(open_shelf(given)) as shelf,
+    ):
+        access = Access(
+            tokens=read_token_file(token_file) if token_file else None,
+            is_read_only=read_only,
+            patterns=patterns or ("*",),
+            may_delete=allow_delete,
+        )
         publishing = Publishing(shelf=shelf, limit=limits.config)
         gateway = open_gateway(
             lambda repository: publishing,
@@ -212,20 +226,21 @@ def command(
 
         bound = bind(listen)
         place = address(bound)
-        _warn(place, access)
+        _warn(place, access, say)
         # A listing of many names takes a while, and what is wrong there is no reason not to begin.
-        threading.Thread(target=_tell_unserved, args=(shelf,), daemon=True).start()
+        threading.Thread(target=_tell_unserved, args=(shelf, say), daemon=True).start()
         tls = Tls(certificate=tls_cert, key=tls_key) if tls_cert else None
         scheme = "https" if tls else "http"
-        Server(gateway, bound, tls).run(
-            lambda: click.echo(f"serving {shelf.place.title} at {scheme}://{place}")
-        )
+        server = Server(gateway, bound, tls)
+        with stopping(server.drain):
+            server.run(lambda: _tell_place(f"serving {shelf.place.title} at {scheme}://{place}"))
 
 
-def _tokens(file: Path | None) -> tuple[Token, ...] | None:
-    from cachexport.gateway.access import read_tokens
-
-    return None if file is None else read_tokens(file.read_text().splitlines())
+def _tell_place(text: str) -> None:
+    try:
+        click.echo(text)
+    except OSError:  # nobody wants to know, and clients are served all the same
+        abandon_stdout()
 
 
 def _temporary() -> Path:
@@ -235,30 +250,37 @@ def _temporary() -> Path:
     return Path(tempfile.gettempdir()) / f"cachexport-gateway-{os.getuid()}"
 
 
-def _warn(place: str, access: Access) -> None:
+def _warn(place: str, access: Access, say: Say) -> None:
     if not place.startswith(_LOOPBACK):
         who = "with a token" if access.tokens else "WITHOUT ANY LOGIN"
         what = "read" if access.is_read_only else "read and write"
-        console.say("warning", f"listening at {place}: others can {what} these caches {who}")
+        say("warning", f"listening at {place}: others can {what} these caches {who}")
 
 
-def _tell_unserved(shelf: Shelf) -> None:
+def _tell_unserved(shelf: Shelf, say: Say) -> None:
     try:
         for name in shelf.unserved():
-            console.say("note", f"{name!r} is no reference, so it is not served")
+            say("note", f"{name!r} is no reference, so it is not served")
     except CachexportError as error:
-        console.say("warning", str(error))
+        say("warning", str(error))
+
+
+def _say_json(kind: str, message: str) -> None:
+    from cachexport.cli.views.requests import message_document
+
+    click.echo(message_document(kind, message, time.time()), err=True)
 
 
 def _tell_json(record: Record) -> None:
-    told = {"time": round(time.time(), 3), **asdict(record), "seconds": round(record.seconds, 4)}
-    click.echo(json.dumps(told), err=True)
+    from cachexport.cli.views.requests import document
+
+    click.echo(document(record, time.time()), err=True)
 
 
 def _tell_plain(record: Record) -> None:
-    line = f"{record.method} {record.path} {record.status} {record.seconds:.3f}s"
-    moved = f" {record.received:,} in, {record.sent:,} out" if record.received + record.sent else ""
-    click.echo(console.in_line(f"{line}{moved} {record.error}".rstrip()), err=True)
+    from cachexport.cli.views.requests import line
+
+    click.echo(line(record), err=True)
 
 
 def _tell_nothing(record: Record) -> None:

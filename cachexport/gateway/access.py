@@ -5,27 +5,16 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-import itertools
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from cachexport.errors import InvalidInputError
 from cachexport.gateway.refusal import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from cachexport.gateway.tokens import Token
 
-READ_ONLY = "read-only"
 _CHALLENGE = {"WWW-Authenticate": 'Basic realm="cachexport"'}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Token:
-    """What a client shows: as the password of whatever user, or as a bearer."""
-
-    secret: bytes
-    is_read_only: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,13 +30,13 @@ class Access:
     def visitor(self, authorization: str) -> Visitor:
         """Let a client in that shows this header. Raises Refusal."""
         if self.tokens is None:
-            return Visitor(self, may_push=not self.is_read_only)
+            return Visitor(self)
         shown = _secret(authorization)
         # All are compared, each in constant time: how long it takes tells nothing.
         found = [token for token in self.tokens if hmac.compare_digest(token.secret, shown)]
         if not found:
             raise Refusal(401, "UNAUTHORIZED", "log in with a token of this gateway", _CHALLENGE)
-        return Visitor(self, may_push=not (self.is_read_only or found[0].is_read_only))
+        return Visitor(self, is_read_only=found[0].is_read_only)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +44,16 @@ class Visitor:
     """A client that was let in."""
 
     access: Access
-    may_push: bool
+    is_read_only: bool = False
+    """Whether its token is."""
 
     def check_push(self, repository: str, tag: str | None = None) -> None:
         """Raise Refusal unless this may be pushed; without a tag, unless any tag may."""
         patterns = self.access.patterns
-        if not self.may_push:
-            raise Refusal(403, "DENIED", "this gateway only lets you pull")
+        if self.access.is_read_only:
+            raise Refusal(403, "DENIED", "this gateway is read-only: it only lets you pull")
+        if self.is_read_only:
+            raise Refusal(403, "DENIED", "your token is read-only: it only lets you pull")
         if not any(_matches(pattern, repository, tag) for pattern in patterns):
             target = repository if tag is None else f"{repository}:{tag}"
             allowed = ", ".join(patterns)
@@ -79,29 +71,6 @@ def _matches(pattern: str, repository: str, tag: str | None) -> bool:
     if not fnmatchcase(repository, wanted):
         return False
     return tag is None or not colon or fnmatchcase(tag, tags)
-
-
-def read_tokens(lines: Iterable[str]) -> tuple[Token, ...]:
-    """Read a token a line, with `read-only` behind those that may not push. Raises for none.
-
-    A word that begins with `#` begins a comment.
-    """
-    parted = (itertools.takewhile(_is_no_comment, line.split()) for line in lines)
-    found = tuple(_token(words) for each in parted if (words := list(each)))
-    if not found:
-        raise InvalidInputError("the file of tokens has none: write one a line")
-    return found
-
-
-def _is_no_comment(word: str) -> bool:
-    return not word.startswith("#")
-
-
-def _token(words: list[str]) -> Token:
-    secret, *rest = words
-    if rest not in ([], [READ_ONLY]):
-        raise InvalidInputError(f"behind a token stands {READ_ONLY} or nothing")
-    return Token(secret=secret.encode(), is_read_only=bool(rest))
 
 
 def _secret(authorization: str) -> bytes:

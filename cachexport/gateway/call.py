@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from cachexport.errors import InvalidDigest, NotFound
 from cachexport.gateway.body import Body
+from cachexport.gateway.numbers import number
 from cachexport.gateway.refusal import Refusal
 from cachexport.gateway.threads import do
 from cachexport.oci.digest import Digest
@@ -75,7 +76,7 @@ class Call:
     def size(self) -> int | None:
         """How many bytes the client says it sends."""
         text = self.request.headers.get("content-length", "")
-        return int(text) if text.isdigit() else None
+        return number(text) if text.isdecimal() else None
 
     def digest(self, text: str) -> Digest:
         """Read a digest. Raises Refusal for what is none, or of an algorithm that is not used."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from cachexport.content.verify import VerifyingReader
 from cachexport.errors import BackendError, Integrity
+from cachexport.gateway.numbers import number
 from cachexport.gateway.refusal import Refusal
 from cachexport.gateway.threads import do
 from cachexport.oci.descriptor import Descriptor
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 _BLOCK = 512 << 10
 """Bytes that are sent at a time: each takes a turn of the loop and one of a thread."""
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(r"bytes=([0-9]*)-([0-9]*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +48,10 @@ def wanted_part(header: str | None, size: int) -> Part:
     if found is None or not (found[1] or found[2]):
         return Part(0, size, size)
     if found[1]:
-        start = int(found[1])
-        end = min(int(found[2]) + 1, size) if found[2] else size
+        start = number(found[1])
+        end = min(number(found[2]) + 1, size) if found[2] else size
     else:
-        start, end = max(0, size - int(found[2])), size
+        start, end = max(0, size - number(found[2])), size
     if start >= end:
         headers = {"Content-Range": f"bytes */{size}"}
         raise Refusal(416, "RANGE_INVALID", f"there are {size} bytes, not {header}", headers)

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from starlette.responses import JSONResponse, Response
 
 from cachexport.errors import NotFound
+from cachexport.gateway.numbers import number
 from cachexport.gateway.refusal import Refusal, manifest_unknown
 from cachexport.gateway.shelf import MANIFEST_LIMIT
 from cachexport.oci.digest import Digest
@@ -77,11 +78,11 @@ async def tags(call: Call) -> Response:
     repository = call.target.repository
     query = call.request.query_params
     most = query.get("n", "")
-    if most and not most.isdecimal():
+    if most and not (most.isascii() and most.isdecimal()):
         raise Refusal(400, "PAGINATION_NUMBER_INVALID", f"n={most} is no number")
     found = await call.soon(call.shelf.tags, repository)
     found = [tag for tag in found if tag > query.get("last", "")]
-    page = found[: int(most)] if most else found
+    page = found[: number(most)] if most else found
     headers = {}
     if page and len(page) < len(found):
         following = urlencode({"n": most, "last": page[-1]})

@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from cachexport.gateway.record import stranger
+
 if TYPE_CHECKING:
     from asyncio import Transport
     from collections.abc import Callable
     from typing import Any
+
+    from cachexport.gateway.app import Gateway
 
 ASKING = 30.0
 """Seconds for which a connection may be open before a request's head has come."""
@@ -31,6 +35,7 @@ class Protocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._asking = _Timer()
         self._taking = _Timer()
+        self._begin = b""
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
@@ -38,6 +43,17 @@ class Protocol(HttpToolsProtocol):
         bound = transport.get_extra_info("socket")
         bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
         self._asking.start(ASKING, self._close)
+
+    def data_received(self, data: bytes) -> None:
+        """Keep the first byte, which tells of TLS."""
+        self._begin = self._begin or data[:1]
+        super().data_received(data)
+
+    def send_400_response(self, msg: str) -> None:
+        """Tell of what is no HTTP as of a request."""
+        gateway: Gateway = self.config.app  # type: ignore[assignment]
+        gateway.told(stranger(self.client, self._begin))
+        super().send_400_response(msg)
 
     def on_message_begin(self) -> None:
         """Wait for the rest of a request's head."""

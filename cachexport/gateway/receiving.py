@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from cachexport.errors import NotFound
 from cachexport.gateway.body import BodyReader
+from cachexport.gateway.numbers import number
 from cachexport.gateway.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from cachexport.gateway.upload import Direct, Upload
     from cachexport.oci.digest import Digest
 
-_RANGE = re.compile(r"(?:bytes )?(\d+)-(\d+)(?:/.*)?")
+_RANGE = re.compile(r"(?:bytes )?([0-9]+)-([0-9]+)(?:/.*)?")
 
 
 async def begin(call: Call) -> Response:
@@ -136,7 +137,7 @@ def _check_range(call: Call, upload: Upload) -> None:
     if text is None:
         return
     found = _RANGE.fullmatch(text.strip())
-    start, end = (int(found[1]), int(found[2])) if found else (-1, -1)
+    start, end = (number(found[1]), number(found[2])) if found else (-1, -1)
     is_right = start == upload.offset and call.size in (None, end - start + 1)
     if not is_right:
         message = f"{upload.offset} bytes came so far; {text!r} does not follow"

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+_TLS = b"\x16"
+"""What TLS begins with."""
+
 
 @dataclass(slots=True, kw_only=True)
 class Record:
-    """A request and its answer."""
+    """A request and its answer; without a method, what was no request."""
 
     method: str
     path: str
@@ -31,3 +34,11 @@ class Record:
     """Bytes of the body that went."""
     seconds: float = 0.0
     error: str = ""
+
+
+def stranger(client: tuple[str, int] | None, begin: bytes) -> Record:
+    """Tell of a client, by address and port, that sent no HTTP but what begins so."""
+    host, port = client or ("", 0)
+    what = "speaks TLS, and this is plain HTTP" if begin == _TLS else "sent what is no HTTP"
+    error = f"the client at {host}:{port} {what}"
+    return Record(method="", path="", client=host, agent="", status=400, error=error)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import subprocess
-import tempfile
 import threading
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from cachexport.envelope.form import Form
-from cachexport.errors import InvalidInputError
+from cachexport.errors import CachexportError, InvalidInputError
+from cachexport.files.temporary import temporary_folder
 from cachexport.gateway.access import Access
 from cachexport.gateway.forms import Forms
+from cachexport.gateway.logins import Login, for_containers, for_docker
 from cachexport.gateway.names import Below, Single
 from cachexport.gateway.opening import Limits, open_gateway
 from cachexport.gateway.publishing import Publishing
@@ -22,12 +23,14 @@ from cachexport.gateway.refusal import Refusal
 from cachexport.gateway.registries import with_insecure
 from cachexport.gateway.shelf import Shelf
 from cachexport.gateway.source import hosting, sources
+from cachexport.gateway.tokens import Token
 from cachexport.gateway.tools import Cached, recognise
 from cachexport.maintenance.places import expand, name_of, open_place
 from cachexport.spec import Spec, parse_spec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from cachexport.gateway.record import Record
     from cachexport.gateway.source import HostingPlace
@@ -36,7 +39,20 @@ if TYPE_CHECKING:
 _TAG = "cache"
 _PASSED = ("mode", "ignore-error")
 """Attributes that BuildKit's exporter acts on too."""
+_UNAUTHORIZED = 401
 _log = logging.getLogger(__name__)
+
+
+class CannotRun(CachexportError):
+    """The command cannot be executed; shells end with the same code."""
+
+    exit_code = 126
+
+
+class CommandNotFound(CannotRun):
+    """The command is not there; shells end with the same code."""
+
+    exit_code = 127
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +72,8 @@ class Plan:
     tool: Tool
     ends: tuple[End, ...]
     words: tuple[str, ...]
+    token: str | None
+    """What lets the command in; without one its repositories have names that nobody guesses."""
 
     def adapted(self, host: str) -> Adapted:
         """Give the command as it is run when the gateway listens at `host`."""
@@ -73,9 +91,24 @@ class Plan:
 
     @property
     def access(self) -> Access:
-        """Targets may be pushed to, sources may not."""
+        """Targets may be pushed to, sources may not, and by nobody else."""
         targets = tuple(end.repository for end in self.ends if end.is_target)
-        return Access(is_read_only=not targets, patterns=targets)
+        tokens = (Token(secret=self.token.encode()),) if self.token else None
+        return Access(tokens=tokens, is_read_only=not targets, patterns=targets)
+
+    def logged_in(
+        self, host: str, env: Mapping[str, str], folder: Path
+    ) -> tuple[Plan, dict[str, str]]:
+        """Write the login at `host` into `folder`; give the command that finds it there, and how.
+
+        Raises InvalidInputError where the user's own logins cannot be read.
+        """
+        if self.token is None:
+            return self, {}
+        write = for_containers if self.tool.reads_registries_conf else for_docker
+        login = Login(host=host, token=self.token)
+        words, named = write(login, self.words, env, folder)
+        return replace(self, words=words), named
 
     def close(self) -> None:
         """Free what is held."""
@@ -90,10 +123,13 @@ def plan(
     *,
     form: Form | None = None,
     limit: int,
+    login: bool = True,
 ) -> Plan:
     """Prepare a command; nothing is run yet. Raises InvalidInputError. The caller closes it.
 
     `form` is the one that caches are served in, by default theirs, or what plain Docker reads.
+    Without `login` the command is handed none, as kaniko never is: what it finds in the file
+    system may get into an image.
     """
     tool, _ = recognise(words)
     if form is None and tool.is_inline:
@@ -102,14 +138,16 @@ def plan(
     tos = [parse_spec(text) for text in targets]
     if not froms and not tos:
         raise InvalidInputError("give a --cache-from or a --cache-to")
+    token = secrets.token_urlsafe(24) if login and not tool.single else None
+    root = "" if token else f"{secrets.token_hex(16)}/"
     if tool.single:
-        ends = _single_end(tool, froms, tos, limit)
+        ends = _single_end(tool, f"{root}cache", froms, tos, limit)
     else:
-        ends = [_end(tool, spec, f"from{n}", limit, form) for n, spec in enumerate(froms, 1)]
+        ends = [_end(tool, spec, f"{root}from{n}", limit, form) for n, spec in enumerate(froms, 1)]
         for n, spec in enumerate(tos, 1):
             merged = Spec(spec.type, {**spec.attrs, **({"merge": "true"} if tool.merges else {})})
-            ends.append(_end(tool, merged, f"to{n}", limit, form, is_target=True))
-    return Plan(tool=tool, ends=tuple(ends), words=tuple(words))
+            ends.append(_end(tool, merged, f"{root}to{n}", limit, form, is_target=True))
+    return Plan(tool=tool, ends=tuple(ends), words=tuple(words), token=token)
 
 
 def _end(
@@ -134,13 +172,15 @@ def _end(
     return End(spec=spec, repository=repository, is_target=is_target, publishing=publishing)
 
 
-def _single_end(tool: Tool, froms: Sequence[Spec], tos: Sequence[Spec], limit: int) -> list[End]:
+def _single_end(
+    tool: Tool, repository: str, froms: Sequence[Spec], tos: Sequence[Spec], limit: int
+) -> list[End]:
     """Give the one repository of a tool that has no more: it reads the others through it."""
     if len(tos) > 1:
         raise InvalidInputError("kaniko writes one cache; give one --cache-to")
     [first, *others] = [*tos, *froms]
     upstream = [hosting(open_place(spec)) for spec in others]
-    return [_end(tool, first, "cache", limit, is_target=bool(tos), upstream=upstream)]
+    return [_end(tool, first, repository, limit, is_target=bool(tos), upstream=upstream)]
 
 
 def _cached(end: End, host: str, tool: Tool) -> Cached:
@@ -181,7 +221,8 @@ class Summary:
             self._hear_upload(record)
         elif done == ("HEAD", "blobs", 200):
             self.spared.setdefault(record.digest, record.size)
-        if record.error and record.method in ("PUT", "POST", "PATCH"):
+        is_asked_for_login = record.status == _UNAUTHORIZED
+        if record.error and record.method in ("PUT", "POST", "PATCH") and not is_asked_for_login:
             self.failed.append(record.error)
 
     def _hear_upload(self, record: Record) -> None:
@@ -210,7 +251,7 @@ def run(
     """Run the command with its output untouched, and wait until what it pushed is written.
 
     Its exit code counts, whatever becomes of the caches. `began` hears of its process, `told` of
-    each request.
+    each request. Raises CannotRun.
     """
     summary = Summary()
     guard = threading.Lock()
@@ -221,10 +262,11 @@ def run(
         told(record)
 
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cachexport-run-")))
+        folder = stack.enter_context(temporary_folder("cachexport-run-"))
         host = stack.enter_context(_serving(prepared, listen, folder, hear))
-        command = prepared.adapted(host)
-        environment = {**command.env, **env}
+        told_how, login = prepared.logged_in(host, env, folder)
+        command = told_how.adapted(host)
+        environment = {**command.env, **env, **login}
         if prepared.tool.reads_registries_conf:
             environment |= with_insecure(host, env, folder)
         with _started(command.words, environment) as process:
@@ -261,11 +303,14 @@ def _serving(
 
 
 def _started(words: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Begin what the user asked for."""
+    """Begin what the user asked for. Raises CannotRun."""
     try:
         return subprocess.Popen(words, env=env)  # noqa: S603
+    except FileNotFoundError as error:
+        where = "there is no such file" if "/" in words[0] else "it is in no directory of PATH"
+        raise CommandNotFound(f"cannot run {words[0]}: {where}") from error
     except OSError as error:
-        raise InvalidInputError(f"cannot run {words[0]}: {error.strerror}") from error
+        raise CannotRun(f"cannot run {words[0]}: {error.strerror}") from error
 
 
 def _run_after(words: Sequence[str], env: Mapping[str, str]) -> None:

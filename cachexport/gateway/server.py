@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import uvicorn
 
 from cachexport.errors import BackendError, InvalidInputError
+from cachexport.gateway.numbers import number
 from cachexport.gateway.protocol import Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from cachexport.gateway.app import Gateway
@@ -39,7 +40,7 @@ class Tls:
 def bind(listen: str) -> socket.socket:
     """Listen at `host:port`; the port 0 is any that is free. Raises BackendError."""
     host, colon, port = listen.rpartition(":")
-    if not colon or not port.isdecimal() or int(port) > _LAST_PORT:
+    if not colon or not port.isdecimal() or number(port) > _LAST_PORT:
         raise InvalidInputError(f"not host:port to listen at: {listen!r}")
     host = host.strip("[]")
     try:
@@ -69,7 +70,12 @@ class _Draining(uvicorn.Server):
         if not self._uploads.is_draining:
             self._uploads.drain(_RESTING)
         self._uploads.expire()
-        return self.force_exit or not len(self._uploads)
+        return not len(self._uploads)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to the command: uvicorn would end the process with the one that came."""
+        yield
 
 
 class Server:
@@ -94,7 +100,7 @@ class Server:
         self._server = _Draining(config, gateway.uploads)
 
     def run(self, ready: Callable[[], None] = lambda: None) -> None:
-        """Serve until `stop` or `drain`, which a signal does when this is the main thread.
+        """Serve until `stop` or `drain`.
 
         `ready` is called when requests are answered.
         """
@@ -102,7 +108,10 @@ class Server:
             asyncio.run(self._serve(ready))
 
     def drain(self) -> None:
-        """Begin no more uploads, and let `run` return when those are over that were begun."""
+        """Begin no more uploads, and let `run` return when those are over that were begun.
+
+        A signal's handler may call it.
+        """
         self._server.should_exit = True
 
     def stop(self) -> None:

@@ -202,12 +202,32 @@ def test_signals_end_the_process(number: signal.Signals, code: int) -> None:
         assert child.stdout.read() == ""
 
 
-@pytest.mark.parametrize("closed", ["2>&-", ">&-", ">&- 2>&-"])
-def test_a_closed_stream_does_not_stop_an_export(tmp_path: Path, closed: str) -> None:
+def shell(command: str) -> subprocess.CompletedProcess[str]:
+    """Run `cachexport …` with a shell's redirections."""
+    argv = ["sh", "-c", f"{sys.executable} -m cachexport {command}"]
+    return subprocess.run(
+        argv, env=environment(), stderr=subprocess.PIPE, text=True, check=False, timeout=60
+    )
+
+
+@pytest.mark.parametrize(("closed", "code"), [("2>&-", 0), (">&-", 74), (">&- 2>&-", 74)])
+def test_a_closed_stream_does_not_stop_an_export(tmp_path: Path, closed: str, code: int) -> None:
     to = local(tmp_path / "out", "dest")
-    command = f"{sys.executable} -m cachexport export --cache-from {MAX} --cache-to {to} {closed}"
-    subprocess.run(["sh", "-c", command], env=environment(), check=False, timeout=60)
+    done = shell(f"export --cache-from {MAX} --cache-to {to} {closed}")
     assert (tmp_path / "out" / "index.json").exists()
+    assert done.returncode == code
+
+
+@pytest.mark.parametrize("command", ["--help", "inspect --help", "--version", f"inspect {MAX}"])
+@pytest.mark.parametrize(
+    ("to", "said"), [(">&-", "Bad file descriptor"), (">/dev/full", "No space left on device")]
+)
+def test_an_answer_that_cannot_be_written(command: str, to: str, said: str) -> None:
+    done = shell(f"{command} {to}")
+    assert (done.returncode, done.stderr) == (
+        74,
+        f"cachexport: error: cannot write stdout: {said}\n",
+    )
 
 
 @pytest.mark.parametrize("form", ["table", "json"])

@@ -167,6 +167,32 @@ def test_archives_go_through_pipes(image: Callable[..., str], folder: Path) -> N
     assert "app:1" in image("ls", "--store", "other")
 
 
+TO_STDOUT = ("save app:1", "append --base app:1 --output type=oci,dest=-")
+
+
+@pytest.mark.parametrize(
+    ("to", "said"), [(">&-", "Bad file descriptor"), (">/dev/full", "No space left on device")]
+)
+def test_an_archive_that_cannot_be_written(image: Callable[..., str], to: str, said: str) -> None:
+    image("load", archive("app.tar", "app:1"))
+    for words in TO_STDOUT:
+        command = f"{sys.executable} -m cachexport image {words} --progress quiet {to}"
+        done = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True)
+        error = f"cachexport: error: cannot write stdout: {said}\n"
+        assert (done.returncode, done.stderr) == (74, error)
+
+
+def test_an_archive_that_nobody_reads(image: Callable[..., str]) -> None:
+    image("load", archive("app.tar", "app:1"))
+    for words in TO_STDOUT:
+        argv = [sys.executable, "-m", "cachexport", "image", *words.split(), "--progress=quiet"]
+        reading, writing = os.pipe()
+        os.close(reading)
+        done = subprocess.run(argv, stdout=writing, stderr=subprocess.PIPE, text=True)
+        os.close(writing)
+        assert (done.returncode, done.stderr) == (141, "")
+
+
 def test_an_archive_is_not_written_to_a_terminal(
     image: Callable[..., str], run: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:

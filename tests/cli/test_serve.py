@@ -64,6 +64,30 @@ def test_a_command_that_is_no_build(run: Callable[..., Any], tmp_path: Path) -> 
     assert (done.code, "no build tool" in done.err) == (2, True)
 
 
+@pytest.mark.parametrize("program", ["/nowhere/buildctl", "nowhere/buildctl", "kaniko"])
+def test_a_command_that_is_not_there(
+    run: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    done = run("run", "--cache-to", f"type=local,dest={tmp_path}", "--", program, "build")
+    where = "there is no such file" if "/" in program else "it is in no directory of PATH"
+    assert (done.code, done.errors) == (
+        127,
+        [f"cachexport: error: cannot run {program}: {where}"],
+    )
+
+
+def test_a_command_that_cannot_be_executed(run: Callable[..., Any], tmp_path: Path) -> None:
+    program = tmp_path / "buildctl"
+    program.write_text("no program")
+    for mode, said in ((0o644, "Permission denied"), (0o755, "Exec format error")):
+        program.chmod(mode)
+        cache = f"type=local,dest={tmp_path / 'x'}"
+        done = run("run", "--cache-to", cache, "--", str(program), "build")
+        assert done.code == 126
+        assert done.errors == [f"cachexport: error: cannot run {program}: {said}"]
+
+
 def test_an_address() -> None:
     with bind("127.0.0.1:0") as bound:
         assert address(bound).startswith("127.0.0.1:")

@@ -38,6 +38,10 @@ if TYPE_CHECKING:
 # docker-registry answers 404 to `*/*`: the exact types have to be named.
 _MANIFEST_TYPES = ", ".join(sorted(mediatype.MANIFESTS | mediatype.INDEXES))
 _IS_MANIFEST = mediatype.MANIFESTS | mediatype.INDEXES
+HOW_TO_DELETE = (
+    "allow deletion in the registry (docker-registry: storage.delete.enabled; cachexport serve: "
+    "--allow-delete), or remove old caches in the registry's own way"
+)
 _NOT_ALLOWED = 405
 _NEXT = re.compile(r'<([^>]+)>\s*;\s*rel="?next"?')
 
@@ -176,10 +180,7 @@ class Repository:
         except RegistryError as error:
             if error.status != _NOT_ALLOWED:
                 raise
-            raise FailedPrecondition(
-                f"{error}; allow deletion in the registry (docker-registry: "
-                "storage.delete.enabled), or remove old caches in the registry's own way"
-            ) from error
+            raise FailedPrecondition(f"{error}; {HOW_TO_DELETE}") from error
 
     def tags(self) -> list[str]:
         """List the tags, each once. Raises NotFound when there is no such repository."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,7 @@ from cachexport.cli.image.options import (
 )
 from cachexport.cli.layout import verbatim
 from cachexport.cli.options import progress_option, reporting
-from cachexport.cli.output import answer
+from cachexport.cli.output import answer, streaming
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,6 +114,7 @@ def command(
     parsed = parse_output(output, names)
     check_stdout(parsed)
     with (
+        streaming() as stdout,
         reporting(mode, ()) as progress,
         opened_store(directory) as store,
         ExitStack() as stack,
@@ -130,9 +130,8 @@ def command(
             platform=platform,
             created=source_date_epoch(),
             store=store,
-            stdout=sys.stdout.buffer,
+            stdout=stdout,
             progress=progress,
         )
     if not to_stdout(parsed):
         answer([made.digest])
-    sys.stdout.flush()

@@ -10,6 +10,7 @@ import click
 from cachexport.cli.image.options import opened_store, platform_option, store_option
 from cachexport.cli.layout import verbatim
 from cachexport.cli.options import progress_option, reporting
+from cachexport.cli.output import streaming
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,7 +60,11 @@ def command(
     from cachexport.api.stored import open_same
     from cachexport.transfer.images.output import parse_output
 
-    with reporting(mode, ()) as progress, opened_store(directory) as store:
+    with (
+        streaming() as stdout,
+        reporting(mode, ()) as progress,
+        opened_store(directory) as store,
+    ):
         image, known = open_same(store, names)
         parsed = parse_output(output, known)
         check_stdout(parsed)
@@ -69,10 +74,9 @@ def command(
                 image,
                 platform=platform,
                 store=store,
-                stdout=sys.stdout.buffer,
+                stdout=stdout,
                 progress=progress,
             )
-    sys.stdout.flush()
 
 
 def check_stdout(output: Output) -> None:

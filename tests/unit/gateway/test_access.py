@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cachexport.errors import InvalidInputError
-from cachexport.gateway.access import Access, read_tokens
+from cachexport.gateway.access import Access
 from cachexport.gateway.forms import read_forms
+from cachexport.gateway.tokens import read_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +55,9 @@ def test_a_token_lets_in(guarded: Gateway) -> None:
         assert guarded.ask("POST", "/v2/a/blobs/uploads/", Authorization=shown).status == 202
 
 
-def check_only_reads(gateway: Gateway, repository: str = "a", **headers: str) -> None:
+def check_only_reads(
+    gateway: Gateway, repository: str = "a", said: str = "", **headers: str
+) -> None:
     upload = f"/v2/{repository}/blobs/uploads/"
     for method, path in (
         ("POST", upload),
@@ -70,16 +73,19 @@ def check_only_reads(gateway: Gateway, repository: str = "a", **headers: str) ->
     ):
         refused = gateway.ask(method, path, b"", **headers)
         assert (refused.status, refused.code) == (403, "DENIED"), (method, path)
+        assert said in refused.json["errors"][0]["message"]
     assert gateway.ask("GET", f"/v2/{repository}/manifests/x", **headers).status == 404
 
 
 def test_a_token_that_only_reads(guarded: Gateway) -> None:
-    check_only_reads(guarded, Authorization="Bearer looker")
+    check_only_reads(guarded, said="your token is read-only", Authorization="Bearer looker")
 
 
 def test_a_gateway_that_is_only_read(start: Callable[..., Gateway]) -> None:
     rules = Access(is_read_only=True, may_delete=True, tokens=read_tokens(TOKENS))
-    check_only_reads(start(access=rules), Authorization="Bearer secret")
+    gateway = start(access=rules)
+    for token in ("secret", "looker"):
+        check_only_reads(gateway, said="this gateway is", Authorization=f"Bearer {token}")
 
 
 def test_what_may_be_pushed_to(start: Callable[..., Gateway]) -> None:

@@ -9,7 +9,13 @@ from cachexport.content.verify import read_blob
 from cachexport.envelope.cache import WrappedCache
 from cachexport.envelope.read import read_caches
 from cachexport.envelope.size import size_note
-from cachexport.errors import AlreadyExists, Auth, Integrity, NotFound
+from cachexport.errors import (
+    AlreadyExists,
+    Auth,
+    ContentError,
+    Integrity,
+    NotFound,
+)
 from cachexport.transfer.probe import failed, note, ok, warning
 
 if TYPE_CHECKING:
@@ -47,20 +53,46 @@ class Reading:
 
     def read_back(self) -> Finding:
         """See whether what was written comes back the same, and also in parts."""
-        cache, expected = self._writing.cache, self._writing.tagged
+        expected = self._writing.tagged
         repository = self._desk.repository(Role.READER)
+        text = "digests are equal"
         if expected is not None:
             found = repository.resolve(self._desk.tag)
             if found.digest != expected:
-                return failed(Integrity(f"the tag names {found.digest}, written was {expected}"))
+                text = self._what_is_made_of_it()
+                if not text:
+                    text = f"the tag names {found.digest}, written was {expected}"
+                    return failed(Integrity(text))
+                found = repository.resolve(self._desk.tag)
             read_caches(repository, found)
-        read_blob(repository, cache.layer_descriptor)
+        read_blob(repository, self._writing.cache.layer_descriptor)
         if self._gives_parts():
-            return ok("digests are equal, ranges are honoured", ranges=True)
+            return ok(f"{text}, ranges are honoured", ranges=True)
         return note(
-            "digests are equal, ranges are not honoured: a download that breaks off starts over",
+            f"{text}, ranges are not honoured: a download that breaks off starts over",
             ranges=False,
         )
+
+    def _what_is_made_of_it(self) -> str:
+        """Say why the tag names no manifest that was written; empty if that is wrong.
+
+        A registry may merge what is pushed with what is there, or serve it in another form. Both
+        have what was written last in them.
+        """
+        first, last = self._writing.cache.record, self._writing.write_other().record
+        repository = self._desk.repository(Role.READER)
+        try:
+            found = repository.resolve(self._desk.tag)
+            [cache] = read_caches(repository, found)
+        except (ContentError, ValueError):
+            return ""
+        records = {record.digest for record in cache.config.records}
+        if found.digest in self._desk.manifests or last not in records:
+            return ""
+        self._desk.manifests.append(found.digest)
+        if first in records:
+            return "what is pushed is merged with what the tag names"
+        return "what is pushed is served in another form"
 
     def _gives_parts(self) -> bool:
         cache = self._writing.cache

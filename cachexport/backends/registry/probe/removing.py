@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from cachexport.backends.registry.probe.desk import Role
+from cachexport.backends.registry.repository import HOW_TO_DELETE
 from cachexport.errors import Auth, CachexportError, NotFound
 from cachexport.transfer.probe import note, ok, skipped, warning
 
@@ -69,10 +70,7 @@ class Removing:
     def _advice(self, status: int) -> str:
         if status in (401, 403):
             return f"docker login {self._desk.reference.host} as somebody who may delete"
-        return (
-            "allow deletion in the registry (docker-registry: storage.delete.enabled), or remove "
-            "old caches in the registry's own way"
-        )
+        return HOW_TO_DELETE
 
     def _remove(self) -> str:
         """Delete all that can be, and give the tag if it is still there."""

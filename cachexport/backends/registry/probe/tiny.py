@@ -9,6 +9,7 @@ import tarfile
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from cachexport.cacheconfig import decode
 from cachexport.chains import CacheChains, CacheResult, Remote
 from cachexport.content.memory import MemoryContent
 from cachexport.envelope.manifest import encode_manifest
@@ -47,6 +48,17 @@ class TinyCache:
         one, two = (len(self.manifest(form, times=times)) for times in (1, 2))
         return self.manifest(form, times=1 + (limit - one) // (two - one))
 
+    @property
+    def record(self) -> str:
+        """What was done."""
+        [record] = decode(self.config).records
+        return record.digest
+
+    def other(self) -> TinyCache:
+        """Give a cache of another record with the same layer."""
+        config = _config(Digest.of(self.config), self.layer, self.layer_descriptor)
+        return replace(self, config=config)
+
 
 def make_tiny_cache() -> TinyCache:
     """Make one that differs from all others."""
@@ -58,11 +70,16 @@ def make_tiny_cache() -> TinyCache:
         DESCRIPTION: "cachexport doctor: may be deleted at any time",
     }
     desc = replace(Descriptor.of(layer, OCI_LAYER_GZIP), annotations=annotations)
+    config = _config(Digest.of(tar), layer, desc)
+    return TinyCache(layer=layer, layer_descriptor=desc, config=config)
+
+
+def _config(record: Digest, layer: bytes, desc: Descriptor) -> bytes:
     chains = CacheChains()
     remote = Remote([desc], MemoryContent([layer]))
-    chains.add(Digest.of(tar), results=[CacheResult(_TIME, remote)])
+    chains.add(record, results=[CacheResult(_TIME, remote)])
     config, _ = chains.marshal()
-    return TinyCache(layer=layer, layer_descriptor=desc, config=config.encode())
+    return config.encode()
 
 
 def _tar(content: bytes) -> bytes:

@@ -18,6 +18,7 @@ from cachexport.transfer.probe import failed, note, ok, skipped, warning
 
 if TYPE_CHECKING:
     from cachexport.backends.registry.probe.desk import Desk, Reply
+    from cachexport.backends.registry.probe.tiny import TinyCache
     from cachexport.oci.descriptor import Descriptor
     from cachexport.transfer.probe import Fact, Finding
 
@@ -96,6 +97,14 @@ class Writing:
             "a tag of its own",
             status=reply.status,
         )
+
+    def write_other(self) -> TinyCache:
+        """Give the tag to a cache of another record, which the registry has to take."""
+        form, other = self._taken(), self.cache.other()
+        if form is not None:
+            self._ingest(other.config_descriptor, other.config)
+            self._put_tag(form, other.manifest(form))
+        return other
 
     def missing_blobs(self) -> Finding:
         """See whether a manifest is taken that names a blob which is not there."""

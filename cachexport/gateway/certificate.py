@@ -1,0 +1,61 @@
+"""Looking at a certificate and its key before a server needs them."""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING, NoReturn
+
+from cachexport.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_STRANGERS = frozenset({"KEY_VALUES_MISMATCH", "NO_CERTIFICATE_ASSIGNED"})
+"""What OpenSSL says of a key that is not the certificate's; the second if its kind is another."""
+
+
+def check_certificate(certificate: Path, key: Path | None) -> None:
+    """Raise InvalidInputError unless a server can be had from these files in PEM.
+
+    Without `key` it is in the file of the certificate.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_verify_locations(certificate)
+    except (OSError, ValueError) as error:
+        raise InvalidInputError(
+            f"{certificate} has no certificate in PEM that can be read ({_reason(error)}); "
+            "give the server's own first, then those that it was signed with"
+        ) from error
+    kept = key or certificate
+    try:
+        context.load_cert_chain(certificate, key, password=lambda: _refuse(kept))
+    except InvalidInputError:
+        raise
+    except (OSError, ValueError) as error:
+        raise InvalidInputError(_problem(certificate, kept, error)) from error
+
+
+def _problem(certificate: Path, key: Path, error: Exception) -> str:
+    reason = getattr(error, "reason", None)
+    if reason in _STRANGERS:
+        return (
+            f"the key in {key} does not belong to the certificate in {certificate}; the server's "
+            "own certificate has to be the first there"
+        )
+    if reason is None:
+        return f"{key} has no private key in PEM that can be read ({_reason(error)})"
+    return f"{certificate} and {key} are no good for a server ({_reason(error)})"
+
+
+def _refuse(key: Path) -> NoReturn:
+    raise InvalidInputError(
+        f"the key in {key} needs a password; write it without one into a file that only this user "
+        f"reads: (umask 077; openssl pkey -in {key} -out FILE)"
+    )
+
+
+def _reason(error: Exception) -> str:
+    """Say what OpenSSL, or the system, has to say."""
+    reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
+    return reason.partition(" (_ssl.c")[0].lower().replace("_", " ")
