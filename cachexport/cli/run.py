@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from subprocess import Popen
     from types import FrameType
 
-    from cachexport.gateway.running import Plan, Ran
+    from cachexport.gateway.running import Plan
+    from cachexport.gateway.summary import Summary
 
 _FORMS = ("image-manifest", "oci-index", "docker-list")
 _SIGNALLED = 128
@@ -118,7 +119,7 @@ def command(
             return
         with _signals_for_the_command() as began:
             ran = run(prepared, env=os.environ, listen=listen, began=began)
-    _tell(prepared, ran)
+    _tell(prepared, ran.summary)
     code = ran.exit_code
     ctx.exit(_SIGNALLED - code if code < 0 else code)
 
@@ -153,22 +154,10 @@ def _lines(prepared: Plan) -> Iterator[str]:
         yield shlex.join(words)
 
 
-def _tell(prepared: Plan, ran: Ran) -> None:
-    from cachexport.spec.sizes import readable
+def _tell(prepared: Plan, summary: Summary) -> None:
+    from cachexport.cli.views.ran import lines
 
-    summary = ran.summary
-    for end in prepared.ends:
-        found = summary.written if end.is_target else summary.found
-        state = found.get(end.repository)
-        verb = "wrote" if end.is_target else "read"
-        text = f"{verb} {end.spec}: {state}" if state else f"{verb} nothing: {end.spec}"
-        console.say("note", text)
-    for verb, blobs in (
-        ("pulled", summary.pulled),
-        ("pushed", summary.pushed),
-        ("there already", summary.spared),
-    ):
-        if blobs:
-            console.say("note", f"{verb}: {len(blobs)} blobs, {readable(sum(blobs.values()))}")
+    for line in lines(prepared, summary):
+        console.say("note", line)
     for error in dict.fromkeys(summary.failed):
         console.say("warning", error)

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cachexport.errors import InvalidInputError
-from cachexport.gateway.record import Record
 from cachexport.gateway.registries import with_insecure
-from cachexport.gateway.running import Summary, plan
+from cachexport.gateway.running import plan
 from cachexport.gateway.tools import recognise
 
 if TYPE_CHECKING:
@@ -107,26 +106,3 @@ def test_one_registry_has_no_tls_and_the_others_stay(tmp_path: Path) -> None:
         found = tomllib.load(file)
     assert found["unqualified-search-registries"] == ["registry.example"]
     assert found["registry"] == [{"location": HOST, "insecure": True}]
-
-
-def test_a_summary() -> None:
-    summary = Summary()
-
-    def hear(method: str, kind: str, status: int, **more: object) -> None:
-        known = {"method": method, "path": "", "client": "", "agent": ""}
-        summary.hear(Record(**known, kind=kind, status=status, **more))  # type: ignore[arg-type]
-
-    hear("HEAD", "manifests", 404, repository="from1", error="there is none")
-    hear("GET", "manifests", 200, repository="from2", digest="sha256:1")
-    hear("GET", "blobs", 206, digest="sha256:2", size=20)
-    hear("HEAD", "blobs", 200, digest="sha256:3", size=30)
-    hear("POST", "uploads", 201, digest="sha256:4", size=40)
-    hear("PUT", "uploads", 201, digest="sha256:5", received=50)
-    hear("PUT", "manifests", 201, repository="to1", digest="sha256:6")
-    hear("PUT", "manifests", 503, repository="to2", error="away")
-    assert summary.found == {"from2": "sha256:1"}
-    assert summary.written == {"to1": "sha256:6"}
-    assert summary.pulled == {"sha256:2": 20}
-    assert summary.spared == {"sha256:3": 30, "sha256:4": 40}
-    assert summary.pushed == {"sha256:5": 50}
-    assert summary.failed == ["away"]
