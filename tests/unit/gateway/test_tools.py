@@ -36,6 +36,11 @@ INLINE = "--build-arg=BUILDKIT_INLINE_CACHE=1"
             f"/usr/bin/docker buildx bake '--set=*.cache-from={READ}' "
             f"'--set=*.cache-to={WRITE}' app",
         ),
+        ("docker-buildx b .", f"docker-buildx b --cache-from={READ} --cache-to={WRITE} ."),
+        (
+            "buildx --builder b f",
+            f"buildx --builder b f '--set=*.cache-from={READ}' '--set=*.cache-to={WRITE}'",
+        ),
         (
             "buildctl --addr unix:///x build --frontend y",
             f"buildctl --addr unix:///x build --import-cache={READ} --export-cache={WRITE} "
@@ -85,11 +90,28 @@ def test_what_docker_builds_is_pushed_afterwards(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", ["", "make", "docker run x", "docker", "docker buildx", "buildctl"]
+    "words",
+    [
+        "",
+        "make",
+        "docker run x",
+        "docker",
+        "docker buildx",
+        "docker-buildx",
+        "buildctl",
+        "buildx x",
+    ],
 )
 def test_no_build_tool(words: str) -> None:
     with pytest.raises(InvalidInputError):
         recognise(words.split())
+
+
+def test_kaniko_pushes_nothing_where_nothing_is_to_be_written(tmp_path: Path) -> None:
+    prepared = plan(["executor", "--no-push"], [f"type=local,src={tmp_path}"], [], limit=1)
+    wanted = f"executor --cache=true --cache-repo={HOST}/cache --insecure-registry={HOST}"
+    assert shlex.join(prepared.adapted(HOST).words) == f"{wanted} --no-push-cache --no-push"
+    prepared.close()
 
 
 def test_a_command_without_caches() -> None:
