@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _FORMS = ("image-manifest", "oci-index", "docker-list")
 _SIGNALLED = 128
-_SHOWN = "127.0.0.1:PORT"
+_ANY_PORT = ":0"
 
 
 @click.command(
@@ -115,7 +115,7 @@ def command(
         prepared = plan(words, sources, targets, form=wanted, limit=max_config_bytes)
         if only_print:
             with closing(prepared):
-                answer(_lines(prepared))
+                answer(_lines(prepared, listen))
             return
         with _signals_for_the_command() as began:
             ran = run(prepared, env=os.environ, listen=listen, began=began)
@@ -146,8 +146,13 @@ def _signals_for_the_command() -> Iterator[Callable[[Popen[bytes]], None]]:
             signal.signal(number, handler)
 
 
-def _lines(prepared: Plan) -> Iterator[str]:
-    adapted = prepared.adapted(_SHOWN)
+def _lines(prepared: Plan, listen: str) -> Iterator[str]:
+    from cachexport.gateway.registries import as_script
+
+    host = f"{listen.removesuffix(_ANY_PORT)}:PORT" if listen.endswith(_ANY_PORT) else listen
+    adapted = prepared.adapted(host)
+    if prepared.tool.reads_registries_conf:
+        yield from as_script(host, os.environ)
     assignments = [f"{name}={shlex.quote(value)}" for name, value in adapted.env.items()]
     yield " ".join([*assignments, shlex.join(adapted.words)])
     for words in adapted.after:

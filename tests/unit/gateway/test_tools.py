@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import subprocess
 import tomllib
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from cachexport.errors import InvalidInputError
-from cachexport.gateway.registries import with_insecure
+from cachexport.gateway.registries import VARIABLE, as_script, with_insecure
 from cachexport.gateway.running import plan
 from cachexport.gateway.tools import recognise
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 HOST = "127.0.0.1:5000"
 FROM, TO = f"{HOST}/from1:cache", f"{HOST}/to1:cache"
@@ -128,3 +127,18 @@ def test_one_registry_has_no_tls_and_the_others_stay(tmp_path: Path) -> None:
         found = tomllib.load(file)
     assert found["unqualified-search-registries"] == ["registry.example"]
     assert found["registry"] == [{"location": HOST, "insecure": True}]
+
+
+@pytest.mark.parametrize("own", ['short-name-mode = "enforcing"', "", None])
+def test_a_shell_can_do_the_same(tmp_path: Path, own: str | None) -> None:
+    home = tmp_path / "a home"
+    home.mkdir()
+    env = {"HOME": str(home), "TMPDIR": str(tmp_path), "PATH": os.environ["PATH"]}
+    path = tmp_path / "own.conf"
+    if own is not None:
+        path.write_text(own)
+        env[VARIABLE] = str(path)
+    [written] = with_insecure(HOST, env, tmp_path).values()
+    script = "\n".join([*as_script(HOST, env), f'cat "${VARIABLE}"'])
+    done = subprocess.run(["sh", "-c", script], env=env, check=True, capture_output=True, text=True)
+    assert done.stdout == Path(written).read_text()
