@@ -160,9 +160,9 @@ def _lines(prepared: Plan, listen: str) -> Iterator[str]:
 
 
 def _tell(prepared: Plan, summary: Summary) -> None:
-    from cachexport.cli.views.ran import lines
+    from cachexport.cli.views.ran import lines, problems
 
     for line in lines(prepared, summary):
         console.say("note", line)
-    for error in dict.fromkeys(summary.failed):
-        console.say("warning", error)
+    for problem in problems(summary):
+        console.say("warning", problem)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from cachexport.gateway.running import End, Plan
     from cachexport.gateway.summary import Summary
 
+_MOST = 3
+
 
 def lines(prepared: Plan, summary: Summary) -> Iterator[str]:
     """Give what was read and written of each cache, and the bytes of all."""
@@ -25,6 +27,14 @@ def lines(prepared: Plan, summary: Summary) -> Iterator[str]:
     yield from _blobs("pulled", summary.pulled)
     yield from _blobs("pushed", summary.pushed)
     yield from _blobs("there already", there)
+
+
+def problems(summary: Summary) -> Iterator[str]:
+    """Give what went wrong, once each; of a place that is away every blob would be told of."""
+    found = list(dict.fromkeys(summary.failed))
+    yield from found[:_MOST]
+    if found[_MOST:]:
+        yield f"and {len(found) - _MOST} more requests failed"
 
 
 def _cache(end: End, summary: Summary) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cachexport import Digest
-from cachexport.cli.views.ran import lines
+from cachexport.cli.views.ran import lines, problems
 from cachexport.gateway.record import Record
 from cachexport.gateway.running import plan
 from cachexport.gateway.summary import Summary
@@ -80,6 +80,13 @@ def test_a_blob_that_was_pushed_was_not_there_already() -> None:
 @pytest.mark.parametrize("method", ["HEAD", "GET", "PUT"])
 def test_a_place_that_is_away_is_told_of(method: str) -> None:
     assert summary((method, "blobs", 503, {"error": "it is away"})).failed == ["it is away"]
+
+
+def test_not_every_blob_is_told_of() -> None:
+    away = [("HEAD", "blobs", 503, {"error": f"{n} is away"}) for n in (1, 1, 2, 3, 4, 5)]
+    wanted = ["1 is away", "2 is away", "3 is away", "and 2 more requests failed"]
+    assert list(problems(summary(*away))) == wanted
+    assert list(problems(summary(*away[:4]))) == wanted[:3]
 
 
 def test_one_tag(tmp_path: Path) -> None:
