@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from subprocess import Popen
     from types import FrameType
 
-    from cachexport.gateway.running import Plan, Ran
+    from cachexport.gateway.running import Plan
+    from cachexport.gateway.summary import Summary
 
 _FORMS = ("image-manifest", "oci-index", "docker-list")
 _SIGNALLED = 128
-_SHOWN = "127.0.0.1:PORT"
+_ANY_PORT = ":0"
 
 
 @click.command(
@@ -126,11 +127,11 @@ def command(
         prepared = plan(words, sources, targets, form=wanted, limit=max_config_bytes, login=login)
         if only_print:
             with closing(prepared):
-                answer(_lines(prepared))
+                answer(_lines(prepared, listen))
             return
         with _signals_for_the_command() as began:
             ran = run(prepared, env=os.environ, listen=listen, began=began)
-    _tell(prepared, ran)
+    _tell(prepared, ran.summary)
     code = ran.exit_code
     ctx.exit(_SIGNALLED - code if code < 0 else code)
 
@@ -167,30 +168,23 @@ def _signals_for_the_command() -> Iterator[Callable[[Popen[bytes]], None]]:
             signal.signal(number, handler)
 
 
-def _lines(prepared: Plan) -> Iterator[str]:
-    adapted = prepared.adapted(_SHOWN)
+def _lines(prepared: Plan, listen: str) -> Iterator[str]:
+    from cachexport.gateway.registries import as_script
+
+    host = f"{listen.removesuffix(_ANY_PORT)}:PORT" if listen.endswith(_ANY_PORT) else listen
+    adapted = prepared.adapted(host)
+    if prepared.tool.reads_registries_conf:
+        yield from as_script(host, os.environ)
     assignments = [f"{name}={shlex.quote(value)}" for name, value in adapted.env.items()]
     yield " ".join([*assignments, shlex.join(adapted.words)])
     for words in adapted.after:
         yield shlex.join(words)
 
 
-def _tell(prepared: Plan, ran: Ran) -> None:
-    from cachexport.spec.sizes import readable
+def _tell(prepared: Plan, summary: Summary) -> None:
+    from cachexport.cli.views.ran import lines, problems
 
-    summary = ran.summary
-    for end in prepared.ends:
-        found = summary.written if end.is_target else summary.found
-        state = found.get(end.repository)
-        verb = "wrote" if end.is_target else "read"
-        text = f"{verb} {end.spec}: {state}" if state else f"{verb} nothing: {end.spec}"
-        console.say("note", text)
-    for verb, blobs in (
-        ("pulled", summary.pulled),
-        ("pushed", summary.pushed),
-        ("there already", summary.spared),
-    ):
-        if blobs:
-            console.say("note", f"{verb}: {len(blobs)} blobs, {readable(sum(blobs.values()))}")
-    for error in dict.fromkeys(summary.failed):
-        console.say("warning", error)
+    for line in lines(prepared, summary):
+        console.say("note", line)
+    for problem in problems(summary):
+        console.say("warning", problem)

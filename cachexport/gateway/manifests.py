@@ -41,15 +41,16 @@ async def put(call: Call) -> Response:
     call.visitor.check_push(repository, None if is_digest else item)
     raw = await _received(call)
     stated = call.request.headers.get("content-type", "").partition(";")[0].strip()
+    pushed = Digest.of(raw)
     if is_digest:
-        if Digest.of(raw) != call.digest(item):
-            raise Refusal(400, "DIGEST_INVALID", f"what came has the digest {Digest.of(raw)}")
+        if pushed != call.digest(item):
+            raise Refusal(400, "DIGEST_INVALID", f"what came has the digest {pushed}")
         desc = await call.long(call.publishing.store, raw, stated)
     else:
         desc = await call.long(call.publishing.publish, repository, item, raw, stated)
     call.record.digest = desc.digest
-    location = f"/v2/{repository}/manifests/{desc.digest}"
-    headers = {"Location": location, "Docker-Content-Digest": str(desc.digest)}
+    location = f"/v2/{repository}/manifests/{pushed}"
+    headers = {"Location": location, "Docker-Content-Digest": str(pushed)}
     return Response(status_code=201, headers=headers)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from cachexport.transfer.blobs import move_missing
 from cachexport.transfer.images.moving import moving
 from cachexport.transfer.prepare import prepare
 from cachexport.transfer.progress import silent
-from cachexport.transfer.write import write
+from cachexport.transfer.write import MANIFEST_KEY, write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,15 +58,13 @@ class Publishing:
         """Store a manifest and give it a name; a cache becomes what the place calls one.
 
         An image with inline caches is stored as it is; where caches are kept apart, they become
-        one of the same name. Raises as `store` does.
+        one of the same name. Gives what the name stands for then. Raises as `store` does.
         """
         name = self.shelf.naming.name(repository, tag)
         manifest = _read(raw, stated)
         # Held until it has its name: a prune in between would take what nothing needs yet.
         with self.shelf.place.ingesting() as ingester:
-            desc = self._stored(manifest, ingester)
-            self._name(name, desc, manifest)
-        return desc
+            return self._name(name, self._stored(manifest, ingester), manifest)
 
     def _stored(self, manifest: Manifest, ingester: Ingester) -> Descriptor:
         desc = Descriptor.of(manifest.raw, manifest.media_type)
@@ -73,18 +72,18 @@ class Publishing:
         ingest_bytes(ingester, desc, manifest.raw)
         return desc
 
-    def _name(self, name: str, desc: Descriptor, manifest: Manifest) -> None:
+    def _name(self, name: str, desc: Descriptor, manifest: Manifest) -> Descriptor:
         place = self.shelf.place
         if manifest.cache_config is not None:
-            self._write(name, read_caches(self.shelf.content, desc))
+            written = self._write(name, read_caches(self.shelf.content, desc))
             place.unassign(name)
-            return
+            return written or desc
         if self.only_caches:
-            self._write(name, read_caches(self.shelf.content, desc))
-            return
+            return self._write(name, read_caches(self.shelf.content, desc)) or desc
         if place.keeps_apart:
             self._write_inline(name, desc)
         place.assign(name, desc)
+        return desc
 
     def _complete(self, manifest: Manifest, ingester: Ingester) -> None:
         """See that all is there, fetching what only the upstream has."""
@@ -122,12 +121,15 @@ class Publishing:
         except NotFound:
             return False
 
-    def _write(self, name: str, caches: Sequence[Cache]) -> None:
+    def _write(self, name: str, caches: Sequence[Cache]) -> Descriptor | None:
+        """Write caches as one, and give its manifest; None for one that is empty."""
+        written = {}
         with ExitStack() as stack:
             for _, target in open_targets(self.shelf.place.target(name)):
                 stack.enter_context(closing(target))
                 cache = prepare(caches, target.common)
-                write(self._fitted(cache), target, import_limit=self.limit)
+                written = write(self._fitted(cache), target, import_limit=self.limit)
+        return Descriptor.decode(json.loads(written[MANIFEST_KEY])) if written else None
 
     def _fitted(self, cache: WrappedCache) -> WrappedCache:
         # What was pushed keeps its bytes unless nobody could import it.

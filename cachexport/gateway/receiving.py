@@ -80,6 +80,7 @@ async def cancel(call: Call) -> Response:
 async def _finish(call: Call, upload: Upload, digest: Digest) -> Response:
     """Take the rest. Where all of a blob comes at once it goes right to the place, if it can."""
     body = call.body()
+    before = upload.offset
     try:
         with upload.direct(digest, call.size) as direct:
             if direct is not None:
@@ -90,6 +91,7 @@ async def _finish(call: Call, upload: Upload, digest: Digest) -> Response:
     finally:
         # What the client says is wrong, or the place is away: it has to begin anew.
         await call.soon(call.uploads.end, upload)
+    call.record.size = before + body.size
     return _created(call, digest)
 
 

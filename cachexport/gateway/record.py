@@ -24,9 +24,9 @@ class Record:
     origin: str = ""
     """The place that a manifest was found in."""
     digest: str = ""
-    """What was answered, or is stored now."""
+    """What was answered, or the name stands for now; a merge makes that another than was pushed."""
     size: int = 0
-    """Bytes of the blob that was asked for."""
+    """Bytes of the blob that was asked for, or is there now."""
     status: int = 0
     received: int = 0
     """Bytes of the body that came."""

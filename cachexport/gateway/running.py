@@ -7,7 +7,7 @@ import secrets
 import subprocess
 import threading
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cachexport.envelope.form import Form
@@ -23,6 +23,7 @@ from cachexport.gateway.refusal import Refusal
 from cachexport.gateway.registries import with_insecure
 from cachexport.gateway.shelf import Shelf
 from cachexport.gateway.source import hosting, sources
+from cachexport.gateway.summary import Summary
 from cachexport.gateway.tokens import Token
 from cachexport.gateway.tools import Cached, recognise
 from cachexport.maintenance.places import expand, name_of, open_place
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 _TAG = "cache"
 _PASSED = ("mode", "ignore-error")
 """Attributes that BuildKit's exporter acts on too."""
-_UNAUTHORIZED = 401
 _log = logging.getLogger(__name__)
 
 
@@ -189,47 +189,6 @@ def _cached(end: End, host: str, tool: Tool) -> Cached:
     if tool.many_tags:
         return Cached(ref=ref)
     return Cached(ref=f"{ref}:{_TAG}", attrs=attrs if end.is_target else {})
-
-
-@dataclass(slots=True)
-class Summary:
-    """What passed through the gateway."""
-
-    found: dict[str, str] = field(default_factory=dict)
-    """By repository, the digest of the cache that was read there."""
-    written: dict[str, str] = field(default_factory=dict)
-    """By repository, the digest of what was pushed last."""
-    pulled: dict[str, int] = field(default_factory=dict)
-    """Bytes of each blob that was read."""
-    pushed: dict[str, int] = field(default_factory=dict)
-    """Bytes of each blob that was written."""
-    spared: dict[str, int] = field(default_factory=dict)
-    """Bytes of each blob that was to be written and was there already."""
-    failed: list[str] = field(default_factory=list)
-    """What went wrong with pushes."""
-
-    def hear(self, record: Record) -> None:
-        """Count a request that is over."""
-        done = record.method, record.kind, record.status
-        if done[1:] == ("manifests", 200):
-            self.found[record.repository] = record.digest
-        elif done == ("PUT", "manifests", 201):
-            self.written[record.repository] = record.digest
-        elif done[0] == "GET" and done[1] == "blobs":
-            self.pulled[record.digest] = record.size
-        elif record.kind == "uploads" and record.status == 201:
-            self._hear_upload(record)
-        elif done == ("HEAD", "blobs", 200):
-            self.spared.setdefault(record.digest, record.size)
-        is_asked_for_login = record.status == _UNAUTHORIZED
-        if record.error and record.method in ("PUT", "POST", "PATCH") and not is_asked_for_login:
-            self.failed.append(record.error)
-
-    def _hear_upload(self, record: Record) -> None:
-        if record.size:
-            self.spared[record.digest] = record.size
-        else:
-            self.pushed[record.digest] = record.received
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _KNOWN = (
     "docker build, docker buildx build, docker buildx bake, buildctl build, buildah build, "
-    "podman build, kaniko's executor"
+    "podman build, kaniko's executor; buildx and docker-buildx stand for docker buildx"
 )
 _VALUED = frozenset(
     {"-H", "--host", "-c", "--context", "--config", "-l", "--log-level", "--tlscacert"}
@@ -89,8 +89,8 @@ def recognise(words: Sequence[str]) -> tuple[Tool, Command]:
     verb = words[at] if at < len(words) else ""
     if program == "docker" and verb == "buildx":
         at = _verb(words, at + 1)
-        verb = f"buildx {words[at]}" if at < len(words) else ""
-    tool = _TOOLS.get((program, verb))
+        program, verb = "buildx", words[at] if at < len(words) else ""
+    tool = _TOOLS.get((program.removeprefix("docker-"), verb))
     if tool is None:
         command = f"{program} {verb}".rstrip()
         raise InvalidInputError(f"{command!r} is no build tool that is known here ({_KNOWN})")
@@ -132,7 +132,9 @@ def _buildah(command: Command, sources: Sequence[Cached], targets: Sequence[Cach
 def _kaniko(command: Command, sources: Sequence[Cached], targets: Sequence[Cached]) -> Adapted:
     [only] = targets or sources
     host = only.ref.partition("/")[0]
-    options = ("--cache=true", f"--cache-repo={only.ref}", f"--insecure-registry={host}")
+    options = ["--cache=true", f"--cache-repo={only.ref}", f"--insecure-registry={host}"]
+    if not targets:
+        options.append("--no-push-cache")  # else it ends at once where it may not push
     return Adapted(words=command.given(*options))
 
 
@@ -157,10 +159,10 @@ _KANIKO = Tool(adapt=_kaniko, many_tags=True, single=True)
 _STEPS = Tool(adapt=_buildah, many_tags=True, reads_registries_conf=True)
 _TOOLS = {
     ("docker", "build"): Tool(adapt=_docker, is_inline=True),
-    ("docker", "buildx build"): Tool(adapt=_build),
-    ("docker", "buildx b"): Tool(adapt=_build),
-    ("docker", "buildx bake"): Tool(adapt=_bake, merges=True),
-    ("docker", "buildx f"): Tool(adapt=_bake, merges=True),
+    ("buildx", "build"): Tool(adapt=_build),
+    ("buildx", "b"): Tool(adapt=_build),
+    ("buildx", "bake"): Tool(adapt=_bake, merges=True),
+    ("buildx", "f"): Tool(adapt=_bake, merges=True),
     ("buildctl", "build"): Tool(adapt=_buildctl),
     ("buildctl", "b"): Tool(adapt=_buildctl),
     ("buildah", "build"): _STEPS,

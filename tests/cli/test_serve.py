@@ -88,6 +88,21 @@ def test_a_command_that_cannot_be_executed(run: Callable[..., Any], tmp_path: Pa
         assert done.errors == [f"cachexport: error: cannot run {program}: {said}"]
 
 
+@pytest.mark.parametrize(
+    ("listen", "host"), [("127.0.0.1:0", "127.0.0.1:PORT"), ("127.0.0.1:5000", "127.0.0.1:5000")]
+)
+def test_the_command_is_shown_with_what_it_needs(
+    run: Callable[..., Any], tmp_path: Path, listen: str, host: str
+) -> None:
+    given = ["--cache-to", f"type=local,dest={tmp_path}", "--listen", listen, "--print", "--"]
+    shown = run("run", *given, "podman", "build", ".").out.splitlines()
+    assert shown[-1] == f"podman build --layers --cache-to={host}/to1 ."
+    assert shown[0].startswith("export CONTAINERS_REGISTRIES_CONF=")
+    assert f'location = "{host}"' in shown
+    shown = run("run", *given, "buildctl", "build").out
+    assert shown == f"buildctl build --export-cache=type=registry,ref={host}/to1:cache\n"
+
+
 def test_an_address() -> None:
     with bind("127.0.0.1:0") as bound:
         assert address(bound).startswith("127.0.0.1:")

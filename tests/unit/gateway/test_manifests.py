@@ -84,6 +84,10 @@ def test_a_push_is_merged(start: Callable[..., Gateway], tmp_path: Path) -> None
     [wanted] = load_cache(f"type=local,src={tmp_path / 'both'}")
     [found] = load_cache(f"type=registry,ref={gateway.host}/team/app:main")
     assert found.config == wanted.config
+    served = gateway.ask("HEAD", "/v2/team/app/manifests/main").headers["Docker-Content-Digest"]
+    gateway.stop()
+    told = [record.digest for record in gateway.told if record.method == "PUT"]
+    assert told[-1] == served
 
 
 def test_a_large_cache_is_compacted(start: Callable[..., Gateway]) -> None:

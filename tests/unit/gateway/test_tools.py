@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import subprocess
 import tomllib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from cachexport.errors import InvalidInputError
-from cachexport.gateway.record import Record
-from cachexport.gateway.registries import with_insecure
-from cachexport.gateway.running import Summary, plan
+from cachexport.gateway.registries import VARIABLE, as_script, with_insecure
+from cachexport.gateway.running import plan
 from cachexport.gateway.tools import recognise
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Sequence
+
+    from cachexport.gateway.running import Plan
 
 HOST = "127.0.0.1:5000"
 FROM, TO = f"{HOST}/from1:cache", f"{HOST}/to1:cache"
@@ -36,6 +40,11 @@ INLINE = "--build-arg=BUILDKIT_INLINE_CACHE=1"
             "/usr/bin/docker buildx bake app",
             f"/usr/bin/docker buildx bake '--set=*.cache-from={READ}' "
             f"'--set=*.cache-to={WRITE}' app",
+        ),
+        ("docker-buildx b .", f"docker-buildx b --cache-from={READ} --cache-to={WRITE} ."),
+        (
+            "buildx --builder b f",
+            f"buildx --builder b f '--set=*.cache-from={READ}' '--set=*.cache-to={WRITE}'",
         ),
         (
             "buildctl --addr unix:///x build --frontend y",
@@ -67,8 +76,14 @@ def test_a_tool_is_told_of_caches(tmp_path: Path, words: str, wanted: str) -> No
     )
     prepared = plan(shlex.split(words), [source], [target], limit=1 << 20)
     adapted = prepared.adapted(HOST)
-    assert shlex.join(adapted.words) == wanted
+    assert shown(prepared, adapted.words) == wanted
     prepared.close()
+
+
+def shown(prepared: Plan, words: Sequence[str]) -> str:
+    """Give a command line with the repository of kaniko called `cache`: nobody guesses its name."""
+    line = shlex.join(words)
+    return line.replace(prepared.ends[0].repository, "cache") if prepared.tool.single else line
 
 
 def test_what_docker_builds_is_pushed_afterwards(tmp_path: Path) -> None:
@@ -86,11 +101,29 @@ def test_what_docker_builds_is_pushed_afterwards(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", ["", "make", "docker run x", "docker", "docker buildx", "buildctl"]
+    "words",
+    [
+        "",
+        "make",
+        "docker run x",
+        "docker",
+        "docker buildx",
+        "docker-buildx",
+        "buildctl",
+        "buildx x",
+    ],
 )
 def test_no_build_tool(words: str) -> None:
     with pytest.raises(InvalidInputError):
         recognise(words.split())
+
+
+def test_kaniko_pushes_nothing_where_nothing_is_to_be_written(tmp_path: Path) -> None:
+    prepared = plan(["executor", "--no-push"], [f"type=local,src={tmp_path}"], [], limit=1)
+    wanted = f"executor --cache=true --cache-repo={HOST}/cache --insecure-registry={HOST}"
+    adapted = prepared.adapted(HOST)
+    assert shown(prepared, adapted.words) == f"{wanted} --no-push-cache --no-push"
+    prepared.close()
 
 
 def test_a_command_without_caches() -> None:
@@ -109,24 +142,16 @@ def test_one_registry_has_no_tls_and_the_others_stay(tmp_path: Path) -> None:
     assert found["registry"] == [{"location": HOST, "insecure": True}]
 
 
-def test_a_summary() -> None:
-    summary = Summary()
-
-    def hear(method: str, kind: str, status: int, **more: object) -> None:
-        known = {"method": method, "path": "", "client": "", "agent": ""}
-        summary.hear(Record(**known, kind=kind, status=status, **more))  # type: ignore[arg-type]
-
-    hear("HEAD", "manifests", 404, repository="from1", error="there is none")
-    hear("GET", "manifests", 200, repository="from2", digest="sha256:1")
-    hear("GET", "blobs", 206, digest="sha256:2", size=20)
-    hear("HEAD", "blobs", 200, digest="sha256:3", size=30)
-    hear("POST", "uploads", 201, digest="sha256:4", size=40)
-    hear("PUT", "uploads", 201, digest="sha256:5", received=50)
-    hear("PUT", "manifests", 201, repository="to1", digest="sha256:6")
-    hear("PUT", "manifests", 503, repository="to2", error="away")
-    assert summary.found == {"from2": "sha256:1"}
-    assert summary.written == {"to1": "sha256:6"}
-    assert summary.pulled == {"sha256:2": 20}
-    assert summary.spared == {"sha256:3": 30, "sha256:4": 40}
-    assert summary.pushed == {"sha256:5": 50}
-    assert summary.failed == ["away"]
+@pytest.mark.parametrize("own", ['short-name-mode = "enforcing"', "", None])
+def test_a_shell_can_do_the_same(tmp_path: Path, own: str | None) -> None:
+    home = tmp_path / "a home"
+    home.mkdir()
+    env = {"HOME": str(home), "TMPDIR": str(tmp_path), "PATH": os.environ["PATH"]}
+    path = tmp_path / "own.conf"
+    if own is not None:
+        path.write_text(own)
+        env[VARIABLE] = str(path)
+    [written] = with_insecure(HOST, env, tmp_path).values()
+    script = "\n".join([*as_script(HOST, env), f'cat "${VARIABLE}"'])
+    done = subprocess.run(["sh", "-c", script], env=env, check=True, capture_output=True, text=True)
+    assert done.stdout == Path(written).read_text()
