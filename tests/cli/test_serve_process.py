@@ -57,7 +57,9 @@ def test_a_second_signal_ends_it_at_once(tmp_path: Path, number: signal.Signals,
         serving(tmp_path) as (process, address),
         closing(socket.create_connection(address)) as client,
     ):
-        client.sendall(UPLOAD.format(0).encode() + b"Content-Length: 9\r\n\r\nx")
+        client.sendall(
+            UPLOAD.format(0).encode() + b"Content-Length: 999999\r\n\r\n" + bytes(300_000)
+        )
         while not list((tmp_path / "store").rglob("*.tmp")):
             pass
         process.send_signal(number)
