@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cachexport.envelope.form import Form
-from cachexport.errors import CachexportError, InvalidInputError
+from cachexport.errors import BackendError, CachexportError, InvalidInputError
 from cachexport.files.temporary import temporary_folder
 from cachexport.gateway.access import Access
 from cachexport.gateway.forms import Forms
@@ -134,20 +134,57 @@ def plan(
     tool, _ = recognise(words)
     if form is None and tool.is_inline:
         form = Form.OCI_INDEX  # what Docker 20.10 reads
-    froms = [spec for text in sources for spec in expand(text)]
+    froms = [spec for text in sources for spec in _expanded(text)]
     tos = [parse_spec(text) for text in targets]
-    if not froms and not tos:
+    if not sources and not tos:
         raise InvalidInputError("give a --cache-from or a --cache-to")
     token = secrets.token_urlsafe(24) if login and not tool.single else None
     root = "" if token else f"{secrets.token_hex(16)}/"
     if tool.single:
-        ends = _single_end(tool, f"{root}cache", froms, tos, limit)
+        opening = _single_end(tool, f"{root}cache", froms, tos, limit)
     else:
-        ends = [_end(tool, spec, f"{root}from{n}", limit, form) for n, spec in enumerate(froms, 1)]
-        for n, spec in enumerate(tos, 1):
-            merged = Spec(spec.type, {**spec.attrs, **({"merge": "true"} if tool.merges else {})})
-            ends.append(_end(tool, merged, f"{root}to{n}", limit, form, is_target=True))
-    return Plan(tool=tool, ends=tuple(ends), words=tuple(words), token=token)
+        opening = _ends(tool, root, froms, tos, limit, form)
+    return Plan(tool=tool, ends=_all(opening), words=tuple(words), token=token)
+
+
+def _all(opening: Iterator[End]) -> tuple[End, ...]:
+    """Open all, or none if one cannot be opened."""
+    opened: list[End] = []
+    try:
+        for end in opening:
+            opened.append(end)  # noqa: PERF402 - each is known as soon as it is open
+    except BaseException:
+        for end in opened:
+            end.publishing.shelf.close()
+        raise
+    return tuple(opened)
+
+
+def _ends(
+    tool: Tool,
+    root: str,
+    froms: Sequence[Spec],
+    tos: Sequence[Spec],
+    limit: int,
+    form: Form | None,
+) -> Iterator[End]:
+    """Open a repository for each cache."""
+    for n, spec in enumerate(froms, 1):
+        yield _end(tool, spec, f"{root}from{n}", limit, form)
+    for n, spec in enumerate(tos, 1):
+        merged = Spec(spec.type, {**spec.attrs, **({"merge": "true"} if tool.merges else {})})
+        yield _end(tool, merged, f"{root}to{n}", limit, form, is_target=True)
+
+
+def _expanded(text: str) -> list[Spec]:
+    """Give what a source stands for; a build can do without what is not there, or is away."""
+    try:
+        return expand(text)
+    except InvalidInputError:
+        raise
+    except CachexportError as error:
+        _log.warning("reading nothing from %s: %s", parse_spec(text), error)
+        return []
 
 
 def _end(
@@ -174,13 +211,14 @@ def _end(
 
 def _single_end(
     tool: Tool, repository: str, froms: Sequence[Spec], tos: Sequence[Spec], limit: int
-) -> list[End]:
-    """Give the one repository of a tool that has no more: it reads the others through it."""
+) -> Iterator[End]:
+    """Open the one repository of a tool that has no more: it reads the others through it."""
     if len(tos) > 1:
         raise InvalidInputError("kaniko writes one cache; give one --cache-to")
-    [first, *others] = [*tos, *froms]
-    upstream = [hosting(open_place(spec)) for spec in others]
-    return [_end(tool, first, repository, limit, is_target=bool(tos), upstream=upstream)]
+    if tos or froms:
+        [first, *others] = [*tos, *froms]
+        upstream = [hosting(open_place(spec)) for spec in others]
+        yield _end(tool, first, repository, limit, is_target=bool(tos), upstream=upstream)
 
 
 def _cached(end: End, host: str, tool: Tool) -> Cached:
@@ -254,7 +292,9 @@ def _serving(
     with closing(prepared):
         thread.start()
         try:
-            ready.wait()
+            while not ready.wait(0.1):
+                if not thread.is_alive():
+                    raise BackendError(f"the gateway at {host} did not start", op="listen")
             yield host
         finally:
             server.stop()

@@ -130,6 +130,8 @@ def _buildah(command: Command, sources: Sequence[Cached], targets: Sequence[Cach
 
 
 def _kaniko(command: Command, sources: Sequence[Cached], targets: Sequence[Cached]) -> Adapted:
+    if not (targets or sources):
+        return Adapted(words=command.given())
     [only] = targets or sources
     host = only.ref.partition("/")[0]
     options = ["--cache=true", f"--cache-repo={only.ref}", f"--insecure-registry={host}"]

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cachexport.errors import InvalidInputError
+from cachexport.errors import CachexportError, InvalidInputError
 from cachexport.gateway.registries import VARIABLE, as_script, with_insecure
 from cachexport.gateway.running import plan
+from cachexport.gateway.shelf import Shelf
 from cachexport.gateway.tools import recognise
 
 if TYPE_CHECKING:
@@ -155,3 +156,27 @@ def test_a_shell_can_do_the_same(tmp_path: Path, own: str | None) -> None:
     script = "\n".join([*as_script(HOST, env), f'cat "${VARIABLE}"'])
     done = subprocess.run(["sh", "-c", script], env=env, check=True, capture_output=True, text=True)
     assert done.stdout == Path(written).read_text()
+
+
+@pytest.mark.parametrize("words", ["buildctl build", "executor --context ."])
+def test_a_source_that_is_not_there_is_no_reason_to_fail(
+    tmp_path: Path, words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = f"type=local,src={tmp_path / 'nowhere'},tag=pr-*"
+    prepared = plan(words.split(), [source], [], limit=1)
+    assert prepared.ends == ()
+    assert shlex.join(prepared.adapted(HOST).words) == words
+    assert f"reading nothing from {source}" in caplog.text
+    prepared.close()
+    with pytest.raises(InvalidInputError):
+        plan(words.split(), [f"{source},newest=x"], [], limit=1)
+
+
+def test_what_was_opened_is_closed_where_the_next_cannot_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[Shelf] = []
+    monkeypatch.setattr(Shelf, "close", lambda shelf: closed.append(shelf))
+    with pytest.raises(CachexportError, match="nothing"):
+        plan(["buildctl", "build"], [f"type=local,src={tmp_path}"], ["type=nothing"], limit=1)
+    assert len(closed) == 1
