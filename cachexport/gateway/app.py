@@ -20,7 +20,7 @@ from cachexport.gateway.routes import target
 from cachexport.gateway.threads import Threads, threads
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _OURS = 500
+_READING = ("GET", "HEAD")
 _ANSWERS: dict[tuple[str, str], Callable[[Call], Awaitable[Any]]] = {
     ("blobs", "GET"): blobs.get,
     ("blobs", "HEAD"): blobs.get,
@@ -88,24 +89,26 @@ class Gateway:
             refused = refusal(error)
             record.error = refused.message
             if refused.status == _OURS:
-                _log.exception("a bug, please report it: %s %s", record.method, record.path)
+                what = "a bug, please report it: %s %s: %s"
+                _log.exception(what, record.method, record.path, refused.message)
             if watched.has_begun:
                 raise  # the connection breaks, which is all that can still be said
             await _refusing(refused)(request.scope, request.receive, watched)
 
     async def _prepare(self, request: Request, record: Record) -> ASGIApp:
         if record.path == "/healthz":
+            _check_method(record.method, _READING)
             return self._health()
         if record.path == "/metrics":
+            _check_method(record.method, _READING)
             return Response(self.metrics.text(), media_type=self.metrics.media_type)
         visitor = self.access.visitor(request.headers.get("authorization", ""))
         found = target(record.path)
         record.kind, record.repository, record.item = found.kind, found.repository, found.item
         if found.kind == "base":
+            _check_method(record.method, _READING)
             return Response("{}", media_type="application/json")
-        answer = _ANSWERS.get((found.kind, request.method))
-        if answer is None:
-            raise Refusal(405, "UNSUPPORTED", f"{request.method} does nothing here")
+        _check_method(record.method, [method for kind, method in _ANSWERS if kind == found.kind])
         publishing = self.find(found.repository)
         call = Call(
             request=request,
@@ -119,7 +122,7 @@ class Gateway:
             patience=self.patience,
             verify=self.verify,
         )
-        prepared: ASGIApp = await answer(call)
+        prepared: ASGIApp = await _ANSWERS[found.kind, record.method](call)
         return prepared
 
     def _health(self) -> Response:
@@ -154,6 +157,12 @@ class _Watched:
         elif self.record.method != "HEAD":
             self.record.sent += len(message.get("body", b""))
         await self.send(message)
+
+
+def _check_method(method: str, allowed: Sequence[str]) -> None:
+    if method not in allowed:
+        headers = {"Allow": ", ".join(allowed)}
+        raise Refusal(405, "UNSUPPORTED", f"{method} does nothing here", headers)
 
 
 def _record(request: Request) -> Record:

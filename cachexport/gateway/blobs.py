@@ -21,7 +21,8 @@ async def get(call: Call) -> Download:
     except NotFound as error:
         raise blob_unknown(digest) from error
     call.record.size = info.size
-    part = wanted_part(call.request.headers.get("range"), info.size)
+    wanted = call.request.headers.get("range") if call.request.method == "GET" else None
+    part = wanted_part(wanted, info.size)
     return Download(
         content=shelf.content,
         digest=digest,

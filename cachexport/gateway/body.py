@@ -30,11 +30,12 @@ class Body:
         self._receive = receive
         self._patience = patience
         self._is_over = False
+        self._failure: Refusal | None = None
         self.size = 0
         """Bytes that were given out."""
 
     async def blocks(self) -> AsyncGenerator[bytes]:
-        """Give all blocks, once. Raises Refusal. The caller closes."""
+        """Give all blocks, once. Raises Refusal when all is given that came. The caller closes."""
         ahead = asyncio.ensure_future(self._collect())
         try:
             while block := await ahead:
@@ -55,18 +56,28 @@ class Body:
         return b"".join(parts)
 
     async def _collect(self) -> bytes:
+        if self._failure is not None:
+            raise self._failure
         parts: list[bytes] = []
+        try:
+            await self._fill(parts)
+        except Refusal as error:
+            if not any(parts):
+                raise
+            self._failure = error
+        return b"".join(parts)
+
+    async def _fill(self, parts: list[bytes]) -> None:
         size = 0
         try:
             async with asyncio.timeout(self._patience):
                 while size < BLOCK and not self._is_over:
                     part = await self._part()
-                    parts.append(part)
                     size += len(part)
+                    parts.append(part)
         except TimeoutError:
             message = f"nothing came for {self._patience:g} seconds, or too little"
             raise Refusal(408, "BLOB_UPLOAD_INVALID", message) from None
-        return b"".join(parts)
 
     async def _part(self) -> bytes:
         message = await self._receive()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cachexport.content.verify import VerifyingReader
 from cachexport.errors import BackendError, Integrity
-from cachexport.gateway.numbers import number
+from cachexport.gateway.numbers import MOST, number
 from cachexport.gateway.refusal import Refusal
 from cachexport.gateway.threads import do
 from cachexport.oci.descriptor import Descriptor
@@ -48,13 +48,15 @@ def wanted_part(header: str | None, size: int) -> Part:
     if found is None or not (found[1] or found[2]):
         return Part(0, size, size)
     if found[1]:
-        start = number(found[1])
-        end = min(number(found[2]) + 1, size) if found[2] else size
+        start, last = number(found[1]), number(found[2]) if found[2] else MOST
+        if last < start:
+            return Part(0, size, size)
+        end = min(last + 1, size)
     else:
         start, end = max(0, size - number(found[2])), size
     if start >= end:
         headers = {"Content-Range": f"bytes */{size}"}
-        raise Refusal(416, "RANGE_INVALID", f"there are {size} bytes, not {header}", headers)
+        raise Refusal(416, "SIZE_INVALID", f"there are {size} bytes, not {header}", headers)
     return Part(start, end, size)
 
 

@@ -80,7 +80,7 @@ async def tags(call: Call) -> Response:
     query = call.request.query_params
     most = query.get("n", "")
     if most and not (most.isascii() and most.isdecimal()):
-        raise Refusal(400, "PAGINATION_NUMBER_INVALID", f"n={most} is no number")
+        raise Refusal(400, "UNSUPPORTED", f"n={most} is no number")
     found = await call.soon(call.shelf.tags, repository)
     found = [tag for tag in found if tag > query.get("last", "")]
     page = found[: number(most)] if most else found

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from cachexport.gateway.record import Record
 
+_NOT_FOUND = 404
 _SECONDS = (0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0, 300.0)
 
 
@@ -51,7 +52,7 @@ class Metrics:
         if kind == "manifests" and record.method in ("GET", "HEAD") and ":" not in record.item:
             if record.origin:
                 self._found.labels(record.origin).inc()
-            else:
+            elif record.status == _NOT_FOUND:
                 self._missed.inc()
 
     def text(self) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cachexport.envelope.size import IMPORT_LIMIT
 from cachexport.errors import MissingExtra
 from cachexport.maintenance.places import open_place
 from cachexport.spec import Spec, parse_spec
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from cachexport.gateway.record import Record
     from cachexport.gateway.shelf import Shelf
 
-CONFIG_LIMIT = 1 << 20
-"""Bytes of a config or a manifest that BuildKit imports."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -37,7 +35,7 @@ class Limits:
     """Seconds after which an upload that does not go on is forgotten."""
     patience: float = 60.0
     """Seconds for which a client may take to send 256 KiB."""
-    config: int = CONFIG_LIMIT
+    config: int = IMPORT_LIMIT
     """Bytes over which a cache is compacted."""
 
 

@@ -21,6 +21,12 @@ ASKING = 30.0
 """Seconds for which a connection may be open before a request's head has come."""
 TAKING = 60.0
 """Seconds that a client may take for some 500 KB of what it is sent, or for the rest of it."""
+_HEAD = 64 << 10
+"""Bytes of a request's head; clients send a tenth of it at most."""
+_TOO_LARGE = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+    b"connection: close\r\ncontent-length: 0\r\n\r\n"
+)
 _UNSENT = 512 << 10
 """Bytes that the kernel holds to be sent; MiBs of its own choice hide that a client reads."""
 
@@ -36,6 +42,7 @@ class Protocol(HttpToolsProtocol):
         self._asking = _Timer()
         self._taking = _Timer()
         self._begin = b""
+        self._head = 0
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
@@ -45,9 +52,14 @@ class Protocol(HttpToolsProtocol):
         self._asking.start(ASKING, self._close)
 
     def data_received(self, data: bytes) -> None:
-        """Keep the first byte, which tells of TLS."""
+        """Keep the first byte, which tells of TLS, and take no head without an end."""
         self._begin = self._begin or data[:1]
         super().data_received(data)
+        if self._asking.is_running:
+            self._head += len(data)
+            if self._head > _HEAD:
+                self.transport.write(_TOO_LARGE)
+                self._close()
 
     def send_400_response(self, msg: str) -> None:
         """Tell of what is no HTTP as of a request."""
@@ -57,6 +69,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Wait for the rest of a request's head."""
+        self._head = 0
         super().on_message_begin()
         self._asking.start(ASKING, self._close)
 
@@ -110,6 +123,10 @@ class _Timer:
     def start(self, seconds: float, then: Callable[[], None]) -> None:
         self.stop()
         self._handle = asyncio.get_running_loop().call_later(seconds, then)
+
+    @property
+    def is_running(self) -> bool:
+        return self._handle is not None
 
     def stop(self) -> None:
         if self._handle is not None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cachexport.gateway.upload import Direct, Upload
     from cachexport.oci.digest import Digest
 
+_GOING_ON = "GET, PATCH, PUT, DELETE"
 _RANGE = re.compile(r"(?:bytes )?([0-9]+)-([0-9]+)(?:/.*)?")
 
 
@@ -27,10 +28,13 @@ async def begin(call: Call) -> Response:
     """Begin an upload, or have one whole at once, or take over what is there already."""
     repository = call.target.repository
     call.visitor.check_push(repository)
+    if call.target.item:
+        raise Refusal(405, "UNSUPPORTED", "an upload begins without a name", {"Allow": _GOING_ON})
     query = call.request.query_params
     if "mount" in query:
-        digest = call.digest(query["mount"])
-        with suppress(NotFound):
+        # What cannot be mounted, whatever it is, is to be sent.
+        with suppress(NotFound, Refusal):
+            digest = call.digest(query["mount"])
             info = await call.look(lambda shelf: shelf.content.info(digest))
             call.record.size = info.size
             return _created(call, digest)
@@ -143,4 +147,4 @@ def _check_range(call: Call, upload: Upload) -> None:
     is_right = start == upload.offset and call.size in (None, end - start + 1)
     if not is_right:
         message = f"{upload.offset} bytes came so far; {text!r} does not follow"
-        raise Refusal(416, "RANGE_INVALID", message, _state(upload))
+        raise Refusal(416, "BLOB_UPLOAD_INVALID", message, _state(upload))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _EXPIRING = 5.0
 """Seconds between two looks for uploads that wait for too long."""
+_log = logging.getLogger(__name__)
 _RESTING = 10.0
 """Seconds that an upload may rest when the gateway is about to stop; clients need a blink."""
 _BACKLOG = 256
@@ -137,5 +139,7 @@ class Server:
     async def _expire(self) -> None:
         while True:
             await asyncio.sleep(_EXPIRING)
-            with suppress(Exception):
+            try:
                 await asyncio.to_thread(self._gateway.uploads.expire)
+            except Exception:
+                _log.exception("uploads that rest for too long are still there")
