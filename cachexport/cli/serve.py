@@ -94,7 +94,8 @@ _LOOPBACK = ("127.", "localhost:", "[::1]:")
     "patterns",
     multiple=True,
     metavar="PATTERN",
-    help="Repositories, or repository:tag, that may be pushed to; without it all.",
+    help="Repositories, or repository:tag, that may be pushed to (* takes slashes too); "
+    "without it all.",
 )
 @click.option("--allow-delete", is_flag=True, help="Let those who may push take names away.")
 @click.option("--token-file", type=_PATH, metavar="FILE", help="The tokens that are let in.")
