@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     Say = Callable[[str, str], None]
 
 _PATH = click.Path(path_type=Path, dir_okay=False, exists=True)
-_LOOPBACK = ("127.", "localhost:", "[::1]:")
+_LOOPBACK = ("127.", "[::1]:")
 
 
 @click.command(

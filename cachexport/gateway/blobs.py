@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from cachexport.errors import NotFound
 from cachexport.gateway.download import Download, wanted_part
@@ -32,7 +32,7 @@ async def get(call: Call) -> Download:
     )
 
 
-async def delete(call: Call) -> Download:
+async def delete(call: Call) -> NoReturn:
     """Refuse: other names may need the blob, of which `prune` knows."""
     call.visitor.check_delete(call.target.repository)
     message = "blobs are deleted by `cachexport prune`, when no name needs them"
