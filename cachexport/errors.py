@@ -126,7 +126,10 @@ class Unavailable(ContentError):
 
 
 class BackendError(CachexportError):
-    """A backend failed. `op` says at what, `temporary` whether trying again may help."""
+    """A backend failed. `op` says at what, `temporary` whether trying again may help.
+
+    What is `spent` is temporary no more, for it was tried often enough; much later it may work.
+    """
 
     exit_code = 74
 
@@ -134,6 +137,7 @@ class BackendError(CachexportError):
         super().__init__(message)
         self.op = op
         self.temporary = temporary
+        self.spent = False
 
 
 class Auth(BackendError):

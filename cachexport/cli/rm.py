@@ -18,6 +18,7 @@ from cachexport.cli.specs import complete_spec, hinting_at_paths
           cachexport rm type=local,src=cache,tag=old
           cachexport rm 'type=s3,bucket=caches,name=pr-7-*'
           cachexport rm registry.example/app:pr-7
+          cachexport rm --force 'type=s3,bucket=caches,name=app/steps/*'
         """
     ),
 )
@@ -29,8 +30,9 @@ def command(spec: str, force: bool, dry_run: bool) -> None:
 
     The names that went are answered. Their blobs stay until `prune`; a registry frees them by
     itself. A registry deletes a manifest with all of its tags: a tag that shares its manifest
-    with one that is to stay cannot be removed, which is an error. The exit code is 66 when there
-    is no such name.
+    with one that is to stay cannot be removed, which is an error. With --force the images go too
+    that a gateway keeps beside the caches of a bucket. The exit code is 66 when there is no such
+    name.
     """
     from cachexport.api.keeping import remove_names
 

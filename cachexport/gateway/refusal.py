@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from cachexport.errors import (
     AlreadyExists,
-    Auth,
     BackendError,
     Conflict,
     ContentError,
@@ -18,7 +17,6 @@ from cachexport.errors import (
     InvalidDigest,
     InvalidInputError,
     NotFound,
-    RegistryError,
     TransferError,
     Unavailable,
     WireFormat,
@@ -69,7 +67,7 @@ def refusal(error: Exception) -> Refusal:
         return error
     if _is_full(error):
         return Refusal(507, "UNAVAILABLE", f"no space is left: {error}")
-    if _is_refused(error):
+    if isinstance(error, BackendError) and not (error.temporary or error.spent):
         return Refusal(502, "UNAVAILABLE", str(error))
     for kind, status, code in _TABLE:
         if isinstance(error, kind):
@@ -79,7 +77,6 @@ def refusal(error: Exception) -> Refusal:
 
 
 _AWAY = 503
-_OURS = 500
 _TABLE: tuple[tuple[type[Exception], int, str], ...] = (
     (WireFormat, 400, "MANIFEST_INVALID"),
     (InvalidDigest, 400, "DIGEST_INVALID"),
@@ -95,13 +92,6 @@ _TABLE: tuple[tuple[type[Exception], int, str], ...] = (
     (TransferError, _AWAY, "UNAVAILABLE"),
     (OSError, _AWAY, "UNAVAILABLE"),
 )
-
-
-def _is_refused(error: Exception) -> bool:
-    """Say whether a store answered that it does not take this, so that asking again is vain."""
-    if isinstance(error, RegistryError):
-        return error.status < _OURS and not error.temporary
-    return isinstance(error, Auth)
 
 
 def _is_full(error: BaseException | None) -> bool:

@@ -19,10 +19,10 @@ from cachexport.errors import (
 )
 from cachexport.maintenance.marks import THREADS, BlobTable, Mark, mark, newest_result
 from cachexport.transfer.parallel import map_parallel
-from cachexport.transfer.place import Sweepable
+from cachexport.transfer.place import Hosting, Sweepable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from cachexport.oci.digest import Digest
     from cachexport.transfer.place import Contents, Entry, Place
@@ -66,21 +66,33 @@ def meant(place: Place, name: str) -> list[Entry]:
 
     Raises NotFound when there is none.
     """
-    entries = place.entries()
-    found = [entry for entry in entries if entry.name == name]
-    return found or _some(entries, name, place)
+    found = _found(place.entries(), name)
+    if not found:
+        raise _none(name, place)
+    return found
 
 
 def matching(place: Place, pattern: str) -> list[Entry]:
     """Give the entries whose names match a pattern. Raises NotFound when there is none."""
-    return _some(place.entries(), pattern, place)
-
-
-def _some(entries: Iterable[Entry], pattern: str, place: Place) -> list[Entry]:
-    found = [entry for entry in entries if fnmatchcase(entry.name, pattern)]
+    found = [entry for entry in place.entries() if fnmatchcase(entry.name, pattern)]
     if not found:
-        raise NotFound(f"there is no name {pattern!r} in {place.title}")
+        raise _none(pattern, place)
     return found
+
+
+def _found(entries: Sequence[Entry], name: str) -> list[Entry]:
+    names = _meant([entry.name for entry in entries], name)
+    return [entry for entry in entries if entry.name in names]
+
+
+def _meant(names: Iterable[str], name: str) -> set[str]:
+    """Give the name that is just this, else those that it matches as a pattern."""
+    known = set(names)
+    return {name} if name in known else {each for each in known if fnmatchcase(each, name)}
+
+
+def _none(name: str, place: Place) -> NotFound:
+    return NotFound(f"there is no name {name!r} in {place.title}")
 
 
 def pool(place: Place, name: str, newest: int | None = None) -> list[str]:
@@ -104,15 +116,20 @@ def remove_names(
 ) -> list[str]:
     """Take away the name that is just this, else those that it matches, and give them.
 
-    What is no cache or cannot be understood is removed with `force` only. `removed` hears each
-    that went, or with `dry_run` would. Raises NotFound when there is none, and, when others went,
-    FailedPrecondition or an ExceptionGroup for what could not be removed.
+    What is no cache or cannot be understood is removed with `force` only, and so are the images
+    that a place keeps apart. `removed` hears each that went, or with `dry_run` would. Raises
+    NotFound when there is none, and, when others went, FailedPrecondition or an ExceptionGroup for
+    what could not be removed.
     """
-    entries = meant(place, pattern)
+    apart = _meant(place.assigned(), pattern) if force and isinstance(place, Hosting) else set()
+    entries = _found(place.entries(), pattern) if apart else meant(place, pattern)
     if not force:
         map_parallel(partial(_check_cache, place), entries, THREADS)
     refused = {} if dry_run else place.withdraw(entries)
-    gone = [entry.name for entry in entries if entry.name not in refused]
+    if isinstance(place, Hosting) and not dry_run:
+        for name in apart:
+            place.unassign(name)
+    gone = sorted({*apart, *(entry.name for entry in entries)} - refused.keys())
     for name in gone:
         removed(name)
     if len(refused) == 1:

@@ -120,7 +120,7 @@ def test_a_store_that_is_away(
             ("HEAD", f"/v2/team/app/blobs/{DIGEST}", b""),
             ("GET", "/v2/team/app/tags/list", b""),
             ("PUT", f"{upload}?digest={DIGEST}", RAW),
-            ("PUT", "/v2/team/app/manifests/main", b'{"manifests":[]}'),
+            ("PUT", "/v2/team/app/manifests/main", caches.raw_manifest("max")),
         ):
             answer = gateway.ask(method, path, body)
             assert (answer.status, "Retry-After" in answer.headers) == (503, True), path

@@ -124,7 +124,7 @@ def _was_last(response: Any) -> bool:
 def _spent(error: CachexportError) -> CachexportError:
     """Have an error say that it was tried often enough."""
     if isinstance(error, BackendError):
-        error.temporary = False
+        error.temporary, error.spent = False, error.temporary
     return error
 
 

@@ -13,10 +13,9 @@ from cachexport.gateway.refusal import refusal
 @pytest.mark.parametrize(
     "error",
     [
-        BackendError("nothing answers there", op="read"),
+        BackendError("nothing answers there", op="read", temporary=True),
         RegistryError("busy", op="read", status=429, temporary=True),
-        RegistryError("broken", op="read", status=500),
-        S3Error("slow down", op="write", code="SlowDown"),
+        S3Error("slow down", op="write", code="SlowDown", temporary=True),
         Conflict("somebody else wrote"),
         Unavailable("not now"),
         OSError(errno.EIO, "Input/output error"),
@@ -29,7 +28,11 @@ def test_what_may_go_later(error: Exception) -> None:
 
 @pytest.mark.parametrize(
     "error",
-    [Auth("who are you", op="read"), RegistryError("too large", op="write", status=413)],
+    [
+        Auth("who are you", op="read"),
+        RegistryError("too large", op="write", status=413),
+        S3Error("no", op="write", code="AccessDenied"),
+    ],
 )
 def test_what_the_store_refuses(error: Exception) -> None:
     answer = refusal(error)

@@ -60,10 +60,17 @@ def test_one_that_is_its_own_upstream_lacks_what_it_lacks(start: Callable[..., G
     assert ask_at_once(gateway, missing) == {404}
 
 
+def test_a_store_that_is_away_may_be_asked_again(start: Callable[..., Gateway]) -> None:
+    login = "access_key_id=a,secret_access_key=b,region=us-east-1,retry_max_attempts=1"
+    gateway = start(f"type=s3,endpoint_url=http://127.0.0.1:{free_port()},bucket=b,{login}")
+    answer = gateway.ask("GET", "/v2/cache/manifests/main")
+    assert (answer.status, "Retry-After" in answer.headers) == (503, True)
+
+
 def test_a_store_that_is_the_gateway_itself(start: Callable[..., Gateway]) -> None:
     port = free_port()
     gateway = start(f"type=registry,ref=127.0.0.1:{port}/cache,retries=1", port=port)
-    assert gateway.ask("GET", "/v2/cache/manifests/main").status == 503
+    assert gateway.ask("GET", "/v2/cache/manifests/main").status == 502
     assert any(told.status == 508 and "asks itself" in told.error for told in gateway.told)
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cachexport import Digest
-from cachexport.errors import FailedPrecondition, Outdated, Unavailable, WireFormat
+from cachexport.errors import FailedPrecondition, NotFound, Outdated, Unavailable, WireFormat
+from cachexport.maintenance.names import remove_names
 from cachexport.maintenance.prune import Plan, prune_places
 from cachexport.maintenance.retention import Retention
 from cachexport.objectlayout import others
@@ -329,3 +330,27 @@ def test_an_export_waits_until_what_it_touched_is_safe() -> None:
     before = client.time
     put(client, "third", 1)
     assert 1 < client.time - before < 10
+
+
+def test_images_that_are_kept_apart_are_removed_by_force() -> None:
+    client = MemoryObjects()
+    here = place(client)
+    for name in ("main", "other"):
+        put(client, name, 1)
+    desc = layer(1)[1]
+    for name in ("main", "steps/a", "steps/b"):
+        here.assign(name, desc)
+    with pytest.raises(NotFound):
+        remove_names(here, "steps/*")
+    told: list[str] = []
+    wanted = ["steps/a", "steps/b"]
+    for is_dry in (True, False):
+        assert here.assigned() == ["main", *wanted]
+        removed = remove_names(here, "steps/*", force=True, dry_run=is_dry, removed=told.append)
+        assert removed == wanted
+    assert told == wanted * 2
+    assert here.assigned() == ["main"]
+    assert remove_names(here, "main") == ["main"]
+    assert here.assigned() == ["main"]
+    assert remove_names(here, "m*", force=True) == ["main"]
+    assert (here.assigned(), [entry.name for entry in here.entries()]) == ([], ["other"])

@@ -147,10 +147,11 @@ def test_a_failure(
     with pytest.raises(kind) as spent, translated("write", WHERE):
         raise raised
     assert not spent.value.temporary  # boto3 has tried as often as it was told
+    assert spent.value.spent is temporary
     with pytest.raises(kind, match=said) as caught, translated("write", WHERE, retried=False):
         raise raised
     assert type(caught.value) is kind
-    assert caught.value.temporary is temporary
+    assert (caught.value.temporary, caught.value.spent) == (temporary, False)
     assert caught.value.__cause__ is raised
     assert WHERE in str(caught.value)
     assert "CONFIDENTIAL" not in str(caught.value)
