@@ -87,9 +87,10 @@ def recognise(words: Sequence[str]) -> tuple[Tool, Command]:
         return _KANIKO, Command(head=tuple(words[:1]), tail=tuple(words[1:]))
     at = _verb(words, 1)
     verb = words[at] if at < len(words) else ""
-    if program == "docker" and verb == "buildx":
+    if (program, verb) in _GROUPS:
         at = _verb(words, at + 1)
-        program, verb = "buildx", words[at] if at < len(words) else ""
+        program = _GROUPS[program, verb]
+        verb = words[at] if at < len(words) else ""
     tool = _TOOLS.get((program.removeprefix("docker-"), verb))
     if tool is None:
         command = f"{program} {verb}".rstrip()
@@ -142,7 +143,7 @@ def _kaniko(command: Command, sources: Sequence[Cached], targets: Sequence[Cache
 
 def _docker(command: Command, sources: Sequence[Cached], targets: Sequence[Cached]) -> Adapted:
     """Docker's own builder writes no caches, so they go with an image that is pushed."""
-    docker = command.head[:-1]
+    docker = command.head[: _verb(command.head, 1)]
     options = [f"--cache-from={each.ref}" for each in sources]
     if targets:
         options += ["--build-arg=BUILDKIT_INLINE_CACHE=1"]
@@ -159,6 +160,13 @@ def _has_tag(words: Sequence[str]) -> bool:
 
 _KANIKO = Tool(adapt=_kaniko, many_tags=True, single=True)
 _STEPS = Tool(adapt=_buildah, many_tags=True, reads_registries_conf=True)
+_GROUPS = {
+    ("docker", "buildx"): "buildx",
+    ("docker", "builder"): "docker",
+    ("docker", "image"): "docker",
+    ("podman", "image"): "podman",
+}
+"""Verbs that have verbs of their own, and whose those are."""
 _TOOLS = {
     ("docker", "build"): Tool(adapt=_docker, is_inline=True),
     ("buildx", "build"): Tool(adapt=_build),

@@ -65,6 +65,11 @@ INLINE = "--build-arg=BUILDKIT_INLINE_CACHE=1"
             f"/kaniko/executor --cache=true --cache-repo={HOST}/cache "
             f"--insecure-registry={HOST} --context .",
         ),
+        ("docker image build .", f"docker image build --cache-from={FROM} {INLINE} --tag={TO} ."),
+        (
+            "docker builder build .",
+            f"docker builder build --cache-from={FROM} {INLINE} --tag={TO} .",
+        ),
         ("docker build .", f"docker build --cache-from={FROM} {INLINE} --tag={TO} ."),
     ],
 )
@@ -91,6 +96,7 @@ def test_what_docker_builds_is_pushed_afterwards(tmp_path: Path) -> None:
     target = [f"type=local,dest={tmp_path / 'b'}"]
     for given, after in (
         ("docker -H x build .", [f"docker -H x push --quiet {TO}"]),
+        ("docker -H x image build .", [f"docker -H x push --quiet {TO}"]),
         (
             "docker build --tag=app .",
             [f"docker push --quiet {TO}", f"docker image rm {TO}"],
