@@ -137,11 +137,9 @@ class Publishing:
         return replace(cache, as_read=False, named=None) if is_large else cache
 
     def _write_inline(self, name: str, desc: Descriptor) -> None:
-        caches = read_caches(self.shelf.content, desc)
-        if not caches:
-            return
         try:
-            self._write(name, caches)
+            if caches := read_caches(self.shelf.content, desc):
+                self._write(name, caches)
         except CachexportError as error:
             _log.warning("the inline cache of %s did not become a cache: %s", name, error)
 
