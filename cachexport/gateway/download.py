@@ -17,7 +17,7 @@ from cachexport.oci.descriptor import Descriptor
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from starlette.types import Message, Receive, Scope, Send
+    from starlette.types import Receive, Scope, Send
 
     from cachexport.content.protocols import Reader
     from cachexport.gateway.content import Layered
@@ -83,7 +83,7 @@ class Download:
             await send({"type": "http.response.body", "body": b""})
             return
         opened = await do(self.executor, self._open)
-        gone = asyncio.ensure_future(receive())
+        gone = asyncio.ensure_future(_departure(receive))
         try:
             # Read before anything is said, for what is small or away can still be refused.
             first = await do(self.executor, self._read, opened, self._length)
@@ -129,7 +129,7 @@ class Download:
         return block
 
     async def _stream(
-        self, reader: Reader, block: bytes, send: Send, gone: asyncio.Future[Message]
+        self, reader: Reader, block: bytes, send: Send, gone: asyncio.Future[None]
     ) -> None:
         left = self._length - len(block)
         while left:
@@ -141,7 +141,13 @@ class Download:
                 raise
             block = await ahead
             # What is sent to nobody raises nothing.
-            if gone.done() and gone.result()["type"] == "http.disconnect":
+            if gone.done():
                 return
             left -= len(block)
         await send({"type": "http.response.body", "body": block})
+
+
+async def _departure(receive: Receive) -> None:
+    """Wait until the client has left. What it may have sent comes first."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
