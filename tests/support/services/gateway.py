@@ -14,7 +14,7 @@ from cachexport.testing.services.ports import answers, free_port
 from cachexport.testing.services.process import running
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 
@@ -38,16 +38,29 @@ class Served:
 
     def records(self) -> list[dict[str, Any]]:
         """Give what was told of requests."""
-        lines = self.log.read_text().splitlines()
+        return [told for told in self._told() if "method" in told]
+
+    def messages(self) -> list[tuple[str, str]]:
+        """Give what was told beside that: how serious it is, and the text."""
+        return [(told["level"], told["message"]) for told in self._told() if "level" in told]
+
+    def _told(self) -> list[dict[str, Any]]:
+        # The last line may just be written.
+        lines = self.log.read_text().split("\n")[:-1]
         return [json.loads(line) for line in lines if line.startswith("{")]
 
 
 @contextmanager
-def running_gateway(folder: Path, *args: str) -> Iterator[Served]:
-    """Run `cachexport serve` with these arguments and a port of its own; logs lie in `folder`."""
+def running_gateway(
+    folder: Path, *args: str, python: Sequence[str] = ("-m", "cachexport")
+) -> Iterator[Served]:
+    """Run `cachexport serve` with these arguments and a port of its own; logs lie in `folder`.
+
+    `python` is what Python is told to run.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     port, log = free_port(), folder / "gateway.log"
-    argv = [sys.executable, "-m", "cachexport", "serve", "--listen", f"127.0.0.1:{port}"]
+    argv = [sys.executable, *python, "serve", "--listen", f"127.0.0.1:{port}"]
     argv += ["--log", "json", "--spool", str(folder / "spool"), *args]
     with running(argv, log, lambda pid: answers(port)) as pid:
         yield Served(f"127.0.0.1:{port}", pid, log)
