@@ -33,7 +33,9 @@ class Layered:
         made = self.recent.get(digest)
         if made is not None:
             return Info(digest, len(made))
-        return first(self.sources, lambda place: place.content.info(digest), f"blob {digest}")
+        return first(
+            self.sources, lambda source: source.place.content.info(digest), f"blob {digest}"
+        )
 
     def open(self, desc: Descriptor, /) -> Reader:
         """See Provider."""
@@ -45,7 +47,7 @@ class Layered:
         if made is not None:
             return io.BytesIO(made[start:])
         what = f"blob {desc.digest}"
-        return first(self.sources, lambda place: _opened(place.content, desc, start), what)
+        return first(self.sources, lambda source: _opened(source.place.content, desc, start), what)
 
 
 def _opened(place: Content, desc: Descriptor, start: int) -> Reader:

@@ -22,7 +22,7 @@ from cachexport.gateway.publishing import Publishing
 from cachexport.gateway.refusal import Refusal
 from cachexport.gateway.registries import with_insecure
 from cachexport.gateway.shelf import Shelf
-from cachexport.gateway.source import hosting, sources
+from cachexport.gateway.source import Source, hosting
 from cachexport.gateway.summary import Summary
 from cachexport.gateway.tokens import Token
 from cachexport.gateway.tools import Cached, recognise
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from cachexport.gateway.names import Naming
     from cachexport.gateway.record import Record
-    from cachexport.gateway.source import HostingPlace
     from cachexport.gateway.tools import Adapted, Tool
 
 _TAG = "cache"
@@ -195,18 +195,22 @@ def _end(
     form: Form | None = None,
     *,
     is_target: bool = False,
-    upstream: Sequence[HostingPlace] = (),
+    upstream: Sequence[Source] = (),
 ) -> End:
-    name = name_of(spec)
-    if tool.many_tags:
-        naming: Below | Single = Below(repository=repository, target=name)
-    else:
-        naming = Single(repository=repository, tag=_TAG, target=name)
+    naming = _naming(tool, spec, repository)
     forms = Forms(() if form is None else (("*", form),))
     place = hosting(open_place(spec))
-    shelf = Shelf(place=place, sources=sources(place, upstream), naming=naming, forms=forms)
+    sources = [Source(place, is_store=True), *upstream]
+    shelf = Shelf(place=place, sources=sources, naming=naming, forms=forms)
     publishing = Publishing(shelf=shelf, limit=limit, only_caches=tool.is_inline)
     return End(spec=spec, repository=repository, is_target=is_target, publishing=publishing)
+
+
+def _naming(tool: Tool, spec: Spec, repository: str) -> Naming:
+    name = name_of(spec)
+    if tool.many_tags:
+        return Below(repository=repository, target=name)
+    return Single(repository=repository, tag=_TAG, target=name)
 
 
 def _single_end(
@@ -217,7 +221,10 @@ def _single_end(
         raise InvalidInputError("kaniko writes one cache; give one --cache-to")
     if tos or froms:
         [first, *others] = [*tos, *froms]
-        upstream = [hosting(open_place(spec)) for spec in others]
+        upstream = [
+            Source(hosting(open_place(spec)), naming=_naming(tool, spec, repository))
+            for spec in others
+        ]
         yield _end(tool, first, repository, limit, is_target=bool(tos), upstream=upstream)
 
 

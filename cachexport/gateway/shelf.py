@@ -72,17 +72,20 @@ class Shelf:
 
     def find(self, repository: str, tag: str) -> Served:
         """Give what a tag stands for, in the form that is wanted. Raises NotFound."""
-        name = self.naming.name(repository, tag)
         form = self.forms.of(repository, tag)
-        what = f"{repository}:{tag}"
-        return first(self.sources, lambda place: self._find(place, name, form), what)
+
+        def find(source: Source) -> Served:
+            naming = source.naming or self.naming
+            return self._find(source.place, naming.name(repository, tag), form)
+
+        return first(self.sources, find, f"{repository}:{tag}")
 
     def manifest(self, digest: Digest) -> Served:
         """Give a manifest by its digest. Raises NotFound."""
         made = self.recent.get(digest)
         if made is not None:
             return _as_manifest(made, self.place.title)
-        return first(self.sources, lambda place: _read_manifest(place, digest), digest)
+        return first(self.sources, lambda source: _read_manifest(source.place, digest), digest)
 
     def tags(self, repository: str) -> list[str]:
         """List the tags of a repository, sorted. Raises NotFound when there is none."""

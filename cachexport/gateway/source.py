@@ -20,6 +20,8 @@ from cachexport.transfer.place import Hosting, Place
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from cachexport.gateway.names import Naming
+
 AWAY = 30.0
 """Seconds for which a place that is away is not asked again: each question takes its time."""
 
@@ -53,19 +55,22 @@ class Source:
         place: HostingPlace,
         *,
         is_store: bool = False,
+        naming: Naming | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.place = place
         self.is_store = is_store
+        self.naming = naming
+        """How names are spelled there, if not as in the store."""
         self._monotonic = monotonic
         self._away_until = 0.0
 
-    def ask(self, work: Callable[[HostingPlace], _T]) -> _T:
+    def ask(self, work: Callable[[Source], _T]) -> _T:
         """Give what `work` gives. Raises NotFound, and what the store raises."""
         if self._monotonic() < self._away_until:
             raise NotFound(f"{self.place.title} is away")
         try:
-            return work(self.place)
+            return work(self)
         except NotFound:
             raise
         except CachexportError as error:
@@ -80,7 +85,7 @@ class Source:
         _log.warning("passing over %s: %s", self.place.title, error)
 
 
-def first(sources: Iterable[Source], work: Callable[[HostingPlace], _T], what: str) -> _T:
+def first(sources: Iterable[Source], work: Callable[[Source], _T], what: str) -> _T:
     """Give what the first place has that has it. Raises as `ask` does."""
     for source in sources:
         with suppress(NotFound):
