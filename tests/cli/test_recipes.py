@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 import sys
@@ -48,14 +49,34 @@ def test_what_is_run_is_a_command(name: str) -> None:
         command.make_context(words[at], words[at + 1 :])
 
 
+TOLD = {
+    "github-actions.yml": {
+        "github.event.number",
+        "secrets.CACHE_ACCESS_KEY",
+        "secrets.CACHE_SECRET_KEY",
+    },
+    "gitlab-ci.yml": {"CI_MERGE_REQUEST_IID"},
+    "kubernetes-job.yml": set(),
+}
+"""What each recipe uses that its system tells: numbers and secrets."""
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_nobody_chooses_which_cache_is_written(name: str) -> None:
+    told = "\n".join(texts(yaml.safe_load((RECIPES / name).read_text()), but="if"))
+    expressions = " ".join(re.findall(r"\$\{\{(.*?)\}\}", told))
+    found = [*re.findall(r"\b\w+\.[\w.]+", expressions), *re.findall(r"\$\{?(CI_\w+)", told)]
+    assert set(found) == TOLD[name]
+
+
 def is_run(text: str) -> bool:
     return "cachexport run" in text or "cachexport serve" in text
 
 
-def texts(value: Any) -> list[str]:
-    """Give all texts in what a YAML file has."""
+def texts(value: Any, but: str = "") -> list[str]:
+    """Give all texts in what a YAML file has, without those under one key."""
     if isinstance(value, dict):
-        value = list(value.values())
+        value = [each for key, each in value.items() if key != but]
     if isinstance(value, list):
-        return [text for each in value for text in texts(each)]
+        return [text for each in value for text in texts(each, but)]
     return [value] if isinstance(value, str) else []
