@@ -152,6 +152,7 @@ def test_what_comes_right_from_a_client_that_is_gone_is_not_stored(
 ) -> None:
     before = set(stored.objects.objects)
     raw = bytes(size)
+    told(gateway, "POST")  # which stored what is there: it is told of after its answer
     gateway.told.clear()
     with closing(connected(gateway)) as client:
         place = f"/v2/team/app/blobs/uploads/?digest={Digest.of(raw)}"
