@@ -9,8 +9,8 @@ from cachexport.spec.sizes import readable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from cachexport.gateway.running import End, Plan
-    from cachexport.gateway.summary import Summary
+    from cachexport.running.plan import End, Plan
+    from cachexport.running.summary import Summary
 
 _MOST = 3
 

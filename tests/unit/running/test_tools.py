@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cachexport.errors import CachexportError, InvalidInputError
-from cachexport.gateway.registries import VARIABLE, as_script, with_insecure
-from cachexport.gateway.running import plan
 from cachexport.gateway.shelf import Shelf
-from cachexport.gateway.tools import recognise
+from cachexport.running.plan import plan
+from cachexport.running.registries import VARIABLE, as_script, with_insecure
+from cachexport.running.tools import recognise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cachexport.gateway.running import Plan
+    from cachexport.running.plan import Plan
 
 HOST = "127.0.0.1:5000"
 FROM, TO = f"{HOST}/from1:cache", f"{HOST}/to1:cache"

@@ -10,8 +10,8 @@ import pytest
 from cachexport import Digest
 from cachexport.cli.views.ran import lines, problems
 from cachexport.gateway.record import Record
-from cachexport.gateway.running import plan
-from cachexport.gateway.summary import Summary
+from cachexport.running.plan import plan
+from cachexport.running.summary import Summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -1,58 +1,38 @@
-"""Running one command behind a gateway that lasts as long."""
+"""A command, and the caches that it is to read and write through a gateway."""
 
 from __future__ import annotations
 
 import logging
 import secrets
-import subprocess
-import threading
-from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cachexport.envelope.form import Form
-from cachexport.errors import BackendError, CachexportError, InvalidInputError
-from cachexport.files.temporary import temporary_folder
+from cachexport.errors import CachexportError, InvalidInputError
 from cachexport.gateway.access import Access
 from cachexport.gateway.forms import Forms
-from cachexport.gateway.logins import Login, for_containers, for_docker
 from cachexport.gateway.names import Below, Single
-from cachexport.gateway.opening import Limits, open_gateway
 from cachexport.gateway.publishing import Publishing
 from cachexport.gateway.refusal import Refusal
-from cachexport.gateway.registries import with_insecure
 from cachexport.gateway.shelf import Shelf
 from cachexport.gateway.source import Source, hosting
-from cachexport.gateway.summary import Summary
 from cachexport.gateway.tokens import Token
-from cachexport.gateway.tools import Cached, recognise
 from cachexport.maintenance.places import expand, name_of, open_place
+from cachexport.running.logins import Login, for_containers, for_docker
+from cachexport.running.tools import Cached, recognise
 from cachexport.spec import Spec, parse_spec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from cachexport.gateway.names import Naming
-    from cachexport.gateway.record import Record
-    from cachexport.gateway.tools import Adapted, Tool
+    from cachexport.running.tools import Adapted, Tool
 
 _TAG = "cache"
 _PASSED = ("mode", "ignore-error")
 """Attributes that BuildKit's exporter acts on too."""
 _log = logging.getLogger(__name__)
-
-
-class CannotRun(CachexportError):
-    """The command cannot be executed; shells end with the same code."""
-
-    exit_code = 126
-
-
-class CommandNotFound(CannotRun):
-    """The command is not there; shells end with the same code."""
-
-    exit_code = 127
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,93 +214,3 @@ def _cached(end: End, host: str, tool: Tool) -> Cached:
     if tool.many_tags:
         return Cached(ref=ref)
     return Cached(ref=f"{ref}:{_TAG}", attrs=attrs if end.is_target else {})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ran:
-    """A command that ended."""
-
-    exit_code: int
-    summary: Summary
-
-
-def run(
-    prepared: Plan,
-    *,
-    env: Mapping[str, str],
-    listen: str = "127.0.0.1:0",
-    began: Callable[[subprocess.Popen[bytes]], None] = lambda process: None,
-    told: Callable[[Record], None] = lambda record: None,
-) -> Ran:
-    """Run the command with its output untouched, and wait until what it pushed is written.
-
-    Its exit code counts, whatever becomes of the caches. `began` hears of its process, `told` of
-    each request. Raises CannotRun.
-    """
-    summary = Summary()
-    guard = threading.Lock()
-
-    def hear(record: Record) -> None:
-        with guard:
-            summary.hear(record)
-        told(record)
-
-    with ExitStack() as stack:
-        folder = stack.enter_context(temporary_folder("cachexport-run-"))
-        host = stack.enter_context(_serving(prepared, listen, folder, hear))
-        told_how, login = prepared.logged_in(host, env, folder)
-        command = told_how.adapted(host)
-        environment = {**command.env, **env, **login}
-        if prepared.tool.reads_registries_conf:
-            environment |= with_insecure(host, env, folder)
-        with _started(command.words, environment) as process:
-            began(process)
-            exit_code = process.wait()
-        if exit_code == 0:
-            for words in command.after:
-                _run_after(words, environment)
-    return Ran(exit_code=exit_code, summary=summary)
-
-
-@contextmanager
-def _serving(
-    prepared: Plan, listen: str, folder: Path, told: Callable[[Record], None]
-) -> Iterator[str]:
-    limits = Limits(spool=folder / "spool")
-    # First, for it says what to install where a package is missing.
-    gateway = open_gateway(prepared.find, access=prepared.access, limits=limits, told=told)
-    from cachexport.gateway.server import Server, address, bind
-
-    bound = bind(listen)
-    host = address(bound)
-    server = Server(gateway, bound)
-    ready = threading.Event()
-    thread = threading.Thread(target=server.run, args=(ready.set,), name="cachexport-gateway")
-    with closing(prepared):
-        thread.start()
-        try:
-            while not ready.wait(0.1):
-                if not thread.is_alive():
-                    raise BackendError(f"the gateway at {host} did not start", op="listen")
-            yield host
-        finally:
-            server.stop()
-            thread.join()
-
-
-def _started(words: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Begin what the user asked for. Raises CannotRun."""
-    try:
-        return subprocess.Popen(words, env=env)  # noqa: S603
-    except FileNotFoundError as error:
-        where = "there is no such file" if "/" in words[0] else "it is in no directory of PATH"
-        raise CommandNotFound(f"cannot run {words[0]}: {where}") from error
-    except OSError as error:
-        raise CannotRun(f"cannot run {words[0]}: {error.strerror}") from error
-
-
-def _run_after(words: Sequence[str], env: Mapping[str, str]) -> None:
-    done = subprocess.run(words, env=env, capture_output=True, text=True, check=False)  # noqa: S603
-    if done.returncode:
-        said = (done.stderr or done.stdout).strip()
-        _log.warning("`%s` failed: %s", " ".join(words), said)

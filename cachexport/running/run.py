@@ -1,0 +1,127 @@
+"""Running one command behind a gateway that lasts as long."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import threading
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cachexport.errors import BackendError, CachexportError
+from cachexport.files.temporary import temporary_folder
+from cachexport.gateway.opening import Limits, open_gateway
+from cachexport.running.registries import with_insecure
+from cachexport.running.summary import Summary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from cachexport.gateway.record import Record
+    from cachexport.running.plan import Plan
+
+_log = logging.getLogger(__name__)
+
+
+class CannotRun(CachexportError):
+    """The command cannot be executed; shells end with the same code."""
+
+    exit_code = 126
+
+
+class CommandNotFound(CannotRun):
+    """The command is not there; shells end with the same code."""
+
+    exit_code = 127
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """A command that ended."""
+
+    exit_code: int
+    summary: Summary
+
+
+def run(
+    prepared: Plan,
+    *,
+    env: Mapping[str, str],
+    listen: str = "127.0.0.1:0",
+    began: Callable[[subprocess.Popen[bytes]], None] = lambda process: None,
+    told: Callable[[Record], None] = lambda record: None,
+) -> Ran:
+    """Run the command with its output untouched, and wait until what it pushed is written.
+
+    Its exit code counts, whatever becomes of the caches. `began` hears of its process, `told` of
+    each request. Raises CannotRun.
+    """
+    summary = Summary()
+    guard = threading.Lock()
+
+    def hear(record: Record) -> None:
+        with guard:
+            summary.hear(record)
+        told(record)
+
+    with ExitStack() as stack:
+        folder = stack.enter_context(temporary_folder("cachexport-run-"))
+        host = stack.enter_context(_serving(prepared, listen, folder, hear))
+        told_how, login = prepared.logged_in(host, env, folder)
+        command = told_how.adapted(host)
+        environment = {**command.env, **env, **login}
+        if prepared.tool.reads_registries_conf:
+            environment |= with_insecure(host, env, folder)
+        with _started(command.words, environment) as process:
+            began(process)
+            exit_code = process.wait()
+        if exit_code == 0:
+            for words in command.after:
+                _run_after(words, environment)
+    return Ran(exit_code=exit_code, summary=summary)
+
+
+@contextmanager
+def _serving(
+    prepared: Plan, listen: str, folder: Path, told: Callable[[Record], None]
+) -> Iterator[str]:
+    limits = Limits(spool=folder / "spool")
+    # First, for it says what to install where a package is missing.
+    gateway = open_gateway(prepared.find, access=prepared.access, limits=limits, told=told)
+    from cachexport.gateway.server import Server, address, bind
+
+    bound = bind(listen)
+    host = address(bound)
+    server = Server(gateway, bound)
+    ready = threading.Event()
+    thread = threading.Thread(target=server.run, args=(ready.set,), name="cachexport-gateway")
+    with closing(prepared):
+        thread.start()
+        try:
+            while not ready.wait(0.1):
+                if not thread.is_alive():
+                    raise BackendError(f"the gateway at {host} did not start", op="listen")
+            yield host
+        finally:
+            server.stop()
+            thread.join()
+
+
+def _started(words: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Begin what the user asked for. Raises CannotRun."""
+    try:
+        return subprocess.Popen(words, env=env)  # noqa: S603
+    except FileNotFoundError as error:
+        where = "there is no such file" if "/" in words[0] else "it is in no directory of PATH"
+        raise CommandNotFound(f"cannot run {words[0]}: {where}") from error
+    except OSError as error:
+        raise CannotRun(f"cannot run {words[0]}: {error.strerror}") from error
+
+
+def _run_after(words: Sequence[str], env: Mapping[str, str]) -> None:
+    done = subprocess.run(words, env=env, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip()
+        _log.warning("`%s` failed: %s", " ".join(words), said)
