@@ -16,10 +16,17 @@ _KNOWN = (
     "podman build, kaniko's executor; buildx and docker-buildx stand for docker buildx"
 )
 _VALUED = frozenset(
-    {"-H", "--host", "-c", "--context", "--config", "-l", "--log-level", "--tlscacert"}
-    | {"--tlscert", "--tlskey", "--addr", "--tlsservername", "--tlsdir", "--timeout", "--root"}
-    | {"--runroot", "--storage-driver", "--storage-opt", "--builder", "--registries-conf"}
-    | {"--log-format", "--url", "--connection", "--identity", "--tmpdir", "--cgroup-manager"}
+    {
+        *("-H", "--host", "-c", "--context", "--config", "-l", "--log-level", "--builder"),
+        *("--tlscacert", "--tlscert", "--tlskey"),
+        *("--addr", "--tlsservername", "--tlsdir", "--timeout", "--log-format"),
+        *("--root", "--runroot", "--storage-driver", "--storage-opt", "--imagestore", "--module"),
+        *("--registries-conf", "--registries-conf-dir", "--short-name-alias-conf", "--tmpdir"),
+        *("--userns-uid-map", "--userns-gid-map", "--default-mounts-file", "--cdi-spec-dir"),
+        *("--cgroup-manager", "--conmon", "--events-backend", "--hooks-dir", "--runtime"),
+        *("--runtime-flag", "--network-cmd-path", "--network-config-dir", "--volumepath"),
+        *("--url", "--connection", "--identity", "--ssh", "--namespace", "--out"),
+    }
 )
 """Options that stand before a verb and have a value behind them."""
 

@@ -65,6 +65,11 @@ INLINE = "--build-arg=BUILDKIT_INLINE_CACHE=1"
             f"/kaniko/executor --cache=true --cache-repo={HOST}/cache "
             f"--insecure-registry={HOST} --context .",
         ),
+        (
+            "podman --events-backend file build .",
+            f"podman --events-backend file build --layers --cache-from={HOST}/from1 "
+            f"--cache-to={HOST}/to1 .",
+        ),
         ("docker image build .", f"docker image build --cache-from={FROM} {INLINE} --tag={TO} ."),
         (
             "docker builder build .",
@@ -113,6 +118,7 @@ def test_what_docker_builds_is_pushed_afterwards(tmp_path: Path) -> None:
         "",
         "make",
         "docker run x",
+        "podman --events-backend file run build",
         "docker",
         "docker buildx",
         "docker-buildx",
