@@ -119,6 +119,7 @@ def command(
     when it is not there and 126 when it cannot be executed. What was read and written is told on
     stderr when it has ended.
     """
+    from cachexport.cli.leaving import leave_if_stuck
     from cachexport.envelope.form import Form
     from cachexport.running.plan import plan
     from cachexport.running.run import run
@@ -133,8 +134,9 @@ def command(
         with _signals_for_the_command() as began:
             ran = run(prepared, env=os.environ, listen=listen, began=began)
     _tell(prepared, ran.summary)
-    code = ran.exit_code
-    ctx.exit(_SIGNALLED - code if code < 0 else code)
+    code = _SIGNALLED - ran.exit_code if ran.exit_code < 0 else ran.exit_code
+    leave_if_stuck(code)
+    ctx.exit(code)
 
 
 @contextmanager

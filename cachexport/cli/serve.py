@@ -182,6 +182,7 @@ def command(
     a SIGTERM or SIGINT, after which it finishes what is under way; the exit code is then 0. A
     second one ends it at once.
     """
+    from cachexport.cli.leaving import leave_if_stuck
     from cachexport.gateway.access import Access
     from cachexport.gateway.certificate import check_certificate
     from cachexport.gateway.forms import read_forms
@@ -235,6 +236,7 @@ def command(
         server = Server(gateway, bound, tls)
         with stopping(server.drain):
             server.run(lambda: _tell_place(f"serving {shelf.place.title} at {scheme}://{place}"))
+    leave_if_stuck(0)
 
 
 def _tell_place(text: str) -> None:

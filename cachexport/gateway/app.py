@@ -135,7 +135,7 @@ class Gateway:
         if self.pseudonym not in via:
             VIA.set(f"{via}, 1.1 {self.pseudonym}".removeprefix(", "))
             return shelf
-        if shelf.upstream is None:
+        if not shelf.upstream:
             raise Refusal(508, "UNSUPPORTED", "this gateway asks itself; look at its --store")
         return shelf.alone
 

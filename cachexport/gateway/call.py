@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from cachexport.errors import InvalidDigest, NotFound
 from cachexport.gateway.body import Body
 from cachexport.gateway.numbers import number
-from cachexport.gateway.refusal import Refusal
+from cachexport.gateway.refusal import Refusal, later
 from cachexport.gateway.threads import do
 from cachexport.oci.digest import Digest
 
@@ -29,6 +31,10 @@ if TYPE_CHECKING:
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
+ANSWERING = 20.0
+"""Seconds for which a question waits for a place; what hangs is asked no more for as long."""
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
@@ -48,8 +54,12 @@ class Call:
     """Whether blobs are checked on their way out, too."""
 
     async def soon(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        """Do something that takes a moment in a thread."""
-        return await do(self.threads.short, work, *args, **kwargs)
+        """Do something in a thread that takes a moment. Raises Refusal when it takes too long."""
+        try:
+            async with asyncio.timeout(ANSWERING):
+                return await do(self.threads.short, work, *args, **kwargs)
+        except TimeoutError:
+            raise _no_answer(self.shelf) from None
 
     async def long(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Do something that takes as long as a transfer in a thread."""
@@ -58,15 +68,22 @@ class Call:
     async def look(self, work: Callable[[Shelf], _T]) -> _T:
         """Look for something in the store, and only if it is not there upstream."""
         try:
-            return await do(self.threads.short, work, self.shelf.alone)
-        except NotFound:
-            if self.shelf.upstream is None:
-                raise
-            return await do(self.threads.far, work, self.shelf.upstream)
+            return await self.soon(work, self.shelf.alone)
+        except NotFound as error:
+            missing = error
+        for shelf in self.shelf.upstream:
+            try:
+                async with asyncio.timeout(ANSWERING):
+                    return await do(self.threads.far, work, shelf)
+            except NotFound:
+                continue
+            except TimeoutError:
+                _no_answer(shelf)
+        raise missing
 
     def executor(self, shelf: Shelf) -> Executor:
         """Give the threads for what `look` found."""
-        return self.threads.far if shelf is self.shelf.upstream else self.threads.short
+        return self.threads.far if shelf in self.shelf.upstream else self.threads.short
 
     def body(self) -> Body:
         """Give what the client sends."""
@@ -87,3 +104,12 @@ class Call:
         if found.algorithm != "sha256":
             raise Refusal(400, "DIGEST_INVALID", f"only sha256 is stored here, not {text}")
         return found
+
+
+def _no_answer(shelf: Shelf) -> Refusal:
+    """Leave a place alone for a while whose threads wait, so that not all of them do."""
+    [source, *_] = shelf.sources
+    source.leave(ANSWERING)
+    message = f"{source.place.title} has not answered for {ANSWERING:g} seconds"
+    _log.warning("%s", message)
+    return later(503, "UNAVAILABLE", message)

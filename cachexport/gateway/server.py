@@ -72,7 +72,7 @@ class _Draining(uvicorn.Server):
         if not self._uploads.is_draining:
             self._uploads.drain(_RESTING)
         self._uploads.expire()
-        return not len(self._uploads)
+        return self.force_exit or not len(self._uploads)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -120,6 +120,10 @@ class Server:
         """Let `run` return when the requests under way are answered; uploads that rest are lost."""
         self._gateway.uploads.drain(0.0)
         self.drain()
+
+    def break_off(self) -> None:
+        """Let `run` return at once; whoever still waits for an answer gets none."""
+        self._server.force_exit = True
 
     async def _serve(self, ready: Callable[[], None]) -> None:
         beside = [asyncio.create_task(self._expire()), asyncio.create_task(self._tell(ready))]

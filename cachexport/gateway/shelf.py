@@ -65,10 +65,9 @@ class Shelf:
         return replace(self, sources=[source for source in self.sources if source.is_store])
 
     @cached_property
-    def upstream(self) -> Shelf | None:
-        """What stands behind the place, if anything does."""
-        behind = [source for source in self.sources if not source.is_store]
-        return replace(self, sources=behind) if behind else None
+    def upstream(self) -> list[Shelf]:
+        """What stands behind the place, each by itself."""
+        return [replace(self, sources=[each]) for each in self.sources if not each.is_store]
 
     def find(self, repository: str, tag: str) -> Served:
         """Give what a tag stands for, in the form that is wanted. Raises NotFound."""

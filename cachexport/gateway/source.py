@@ -68,7 +68,8 @@ class Source:
     def ask(self, work: Callable[[Source], _T]) -> _T:
         """Give what `work` gives. Raises NotFound, and what the store raises."""
         if self._monotonic() < self._away_until:
-            raise NotFound(f"{self.place.title} is away")
+            kind = Unavailable if self.is_store else NotFound
+            raise kind(f"{self.place.title} does not answer")
         try:
             return work(self)
         except NotFound:
@@ -79,9 +80,13 @@ class Source:
             self._pass_over(error)
             raise NotFound(f"{self.place.title} has no answer") from error
 
+    def leave(self, seconds: float) -> None:
+        """Do not ask it for a while: it did not answer."""
+        self._away_until = self._monotonic() + seconds
+
     def _pass_over(self, error: CachexportError) -> None:
         if isinstance(error, BackendError | TransferError | Unavailable):
-            self._away_until = self._monotonic() + AWAY
+            self.leave(AWAY)
         _log.warning("passing over %s: %s", self.place.title, error)
 
 

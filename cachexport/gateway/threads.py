@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import threading
+import time
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -14,6 +17,10 @@ if TYPE_CHECKING:
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+_NAME = "cachexport-place"
+_numbers = itertools.count()
+_ENDING = 2.0
+"""Seconds for threads to end when nobody waits for what they do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,18 +34,31 @@ class Threads:
     far: Executor
     """For what is read upstream: that may be another gateway, which waits for this one."""
 
+    name: str
+    """What the names of all begin with."""
+
     def shutdown(self) -> None:
-        """Wait for the work under way."""
+        """Begin nothing more, and give what is under way a moment."""
         for executor in (self.short, self.long, self.far):
-            executor.shutdown()
+            executor.shutdown(wait=False, cancel_futures=True)
+        until = time.monotonic() + _ENDING
+        for thread in working(self.name):
+            thread.join(max(0.0, until - time.monotonic()))
+
+
+def working(name: str = _NAME) -> list[threading.Thread]:
+    """List the threads that are there; after `shutdown` they wait for what does not answer."""
+    return [thread for thread in threading.enumerate() if thread.name.startswith(name)]
 
 
 def threads() -> Threads:
     """Give as many as a gateway needs for 64 clients at once."""
+    name = f"{_NAME}-{next(_numbers)}-"
     return Threads(
-        short=ThreadPoolExecutor(32, thread_name_prefix="cachexport-short"),
-        long=ThreadPoolExecutor(64, thread_name_prefix="cachexport-long"),
-        far=ThreadPoolExecutor(32, thread_name_prefix="cachexport-far"),
+        short=ThreadPoolExecutor(32, thread_name_prefix=f"{name}short"),
+        long=ThreadPoolExecutor(64, thread_name_prefix=f"{name}long"),
+        far=ThreadPoolExecutor(32, thread_name_prefix=f"{name}far"),
+        name=name,
     )
 
 

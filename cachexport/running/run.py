@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from cachexport.gateway.record import Record
     from cachexport.running.plan import Plan
 
+_ENDING = 2.0
+"""Seconds for requests under way when the command has ended."""
 _log = logging.getLogger(__name__)
 
 
@@ -105,7 +107,10 @@ def _serving(
                     raise BackendError(f"the gateway at {host} did not start", op="listen")
             yield host
         finally:
+            # Who asked has ended. What waits for a place that does not answer waits in vain.
             server.stop()
+            thread.join(_ENDING)
+            server.break_off()
             thread.join()
 
 
