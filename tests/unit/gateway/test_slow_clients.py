@@ -9,13 +9,16 @@ import time
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
+import pytest
+
 from cachexport import Digest
+from cachexport.gateway.protocol import Protocol
 
 if TYPE_CHECKING:
+    from asyncio import Transport
     from collections.abc import Callable
     from pathlib import Path
 
-    import pytest
     from unit.gateway.conftest import Gateway
 
 RAW = os.urandom(700_000)
@@ -144,3 +147,70 @@ def test_what_came_in_part_may_go_on_when_it_is_told_to_end(
     assert gateway.ask("PUT", f"{place}?digest={DIGEST}", RAW[300_000:]).status == 201
     gateway.thread.join(10)
     assert not gateway.thread.is_alive()
+
+
+GET = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+REFUSED = b"PUT /v2/ HTTP/1.1\r\nHost: x\r\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        (GET, b"\r\n"),
+        (GET, b"GET /he"),
+        (REFUSED + b"Content-Length: 1000000000\r\n\r\n", b""),
+        (REFUSED + b"Content-Length: 1000000000\r\n\r\n", b"x"),
+        (REFUSED + b"Transfer-Encoding: chunked\r\n\r\n", b"ff\r\nab"),
+    ],
+)
+def test_what_comes_after_an_answer_comes_soon(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, first: bytes, then: bytes
+) -> None:
+    monkeypatch.setattr("cachexport.gateway.protocol.ASKING", 0.3)
+    with closing(connected(gateway)) as raw:
+        raw.sendall(first)
+        assert raw.recv(4096)
+        raw.sendall(then)
+        assert raw.recv(4096) == b""
+
+
+@pytest.mark.parametrize("trailer", [b"X: y\r\n", b"x"])
+def test_trailers_without_an_end(gateway: Gateway, trailer: bytes) -> None:
+    with closing(connected(gateway)) as raw:
+        raw.sendall(REFUSED + b"Transfer-Encoding: chunked\r\n\r\n0\r\n")
+        with pytest.raises(ConnectionError):
+            for _ in range(10_000):
+                raw.sendall(trailer * 1000)
+
+
+def test_a_head_that_is_sent_ahead_waits_for_the_answer_before(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cachexport.gateway.protocol.ASKING", 0.2)
+    with ExitStack() as stack:
+        size = 2_000_000
+        raw = unread(gateway, stack, size)
+        raw.sendall(GET[:9])
+        came = b""
+        while len(came) < size:
+            block = raw.recv(1 << 20)
+            assert block
+            came += block
+            time.sleep(0.001)
+
+
+def test_small_answers_do_not_wait_for_each_other(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Protocol.connection_made
+    found: list[int] = []
+
+    def connection_made(protocol: Protocol, transport: Transport) -> None:
+        made(protocol, transport)
+        bound = transport.get_extra_info("socket")
+        found.append(bound.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+    monkeypatch.setattr(Protocol, "connection_made", connection_made)
+    gateway.ask("GET", "/healthz")
+    assert found
+    assert all(found)
