@@ -49,6 +49,7 @@ class Upload:
         self.repository = repository
         self.offset = 0
         """Bytes that came."""
+        self.is_broken = False
         self._spool = spool
         self._stack = ExitStack()
         self._ingester: Ingester = self._stack.enter_context(place.ingesting())
@@ -56,10 +57,12 @@ class Upload:
         self._hasher = hashlib.sha256()
 
     def write(self, block: bytes) -> None:
-        """Add a block at the end."""
+        """Add a block at the end. Where that fails the upload can only be ended."""
+        self.is_broken = True  # nobody knows how much of a block is there that was not written
         self._stage().write(block)
         self._hasher.update(block)
         self.offset += len(block)
+        self.is_broken = False
 
     def commit(self, digest: Digest) -> None:
         """Store what came under a digest. Raises Integrity when it is not what that says."""
@@ -153,7 +156,9 @@ class Uploads:
             self.release(upload)
 
     def release(self, upload: Upload) -> None:
-        """Use it no longer; it waits for more until it expires, unless it has ended."""
+        """Use it no longer; it waits for more until it expires, unless it broke or has ended."""
+        if upload.is_broken:
+            self.end(upload)
         with self._guard:
             if upload.id in self._busy:
                 self._busy.remove(upload.id)

@@ -16,6 +16,7 @@ from cachexport.backends.local.staging import (
     staged,
 )
 from cachexport.content.verify import BLOCK
+from cachexport.errors import Integrity
 from cachexport.files import lock
 from cachexport.files.errors import translated
 from cachexport.files.staged import sync_directory
@@ -54,7 +55,10 @@ class LayoutStaged:
         self._file.write(block)
 
     def commit(self, desc: Descriptor, /) -> None:
-        """See Staged."""
+        """See Staged. Raises Integrity when what was written has another size."""
+        size = os.fstat(self._file.fd).st_size
+        if size != desc.size:
+            raise Integrity(f"blob {desc.digest} is to have {desc.size} bytes, not {size}")
         _commit(self._layout, self._file, desc)
 
     def close(self) -> None:

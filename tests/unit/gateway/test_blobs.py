@@ -177,6 +177,26 @@ def test_a_full_disk(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     assert gateway.ask("HEAD", f"/v2/team/app/blobs/{DIGEST}").status == 404
 
 
+def test_a_disk_that_is_full_in_a_block(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    import errno
+
+    place, room, whole = begin(gateway), [300_001], os.write
+
+    def write(fd: int, block: bytes) -> int:
+        if not room[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written = whole(fd, block[: room[0]])
+        room[0] -= written
+        return written
+
+    with monkeypatch.context() as patch:
+        patch.setattr("cachexport.files.staged.os.write", write)
+        assert gateway.ask("PATCH", place, RAW).status == 507
+    # How much is there nobody knows for sure, so it does not go on.
+    assert gateway.ask("GET", place).code == "BLOB_UPLOAD_UNKNOWN"
+    assert b"cachexport_uploads 0.0" in gateway.ask("GET", "/metrics").body
+
+
 def test_blobs_are_not_deleted(gateway: Gateway) -> None:
     gateway.put_blob("team/app", RAW)
     refused = gateway.ask("DELETE", f"/v2/team/app/blobs/{DIGEST}")
