@@ -30,8 +30,11 @@ if TYPE_CHECKING:
     from cachexport.envelope.cache import Cache, WrappedCache
     from cachexport.envelope.manifest import Manifest
     from cachexport.gateway.shelf import Shelf
+    from cachexport.oci.digest import Digest
 
 _log = logging.getLogger(__name__)
+_MOST = 1000
+"""Manifests below an index: each is read, and few of them can name very many."""
 _CHILDREN = mediatype.MANIFESTS | mediatype.INDEXES
 
 
@@ -87,10 +90,22 @@ class Publishing:
 
     def _complete(self, manifest: Manifest, ingester: Ingester) -> None:
         """See that all is there, fetching what only the upstream has."""
-        if manifest.is_index and manifest.cache_config is None:
-            _check_children(manifest.manifests)
-            for child in manifest.manifests:
-                self._complete(self._child(child), ingester)
+        self._complete_one(manifest, ingester)
+        seen: set[Digest] = set()
+        waiting = _children(manifest)
+        while waiting:
+            desc = waiting.pop()
+            if desc.digest in seen:
+                continue
+            seen.add(desc.digest)
+            if len(seen) > _MOST:
+                message = f"an index leads to {_MOST:,} manifests at most"
+                raise Refusal(400, "MANIFEST_INVALID", message)
+            child = self._child(desc)
+            self._complete_one(child, ingester)
+            waiting += _children(child)
+
+    def _complete_one(self, manifest: Manifest, ingester: Ingester) -> None:
         config = [manifest.config] if manifest.config else []
         named = [*config, *manifest.layers, *manifest.manifests]
         wanted = [desc for desc in named if not _is_elsewhere(desc)]
@@ -154,8 +169,12 @@ def _is_elsewhere(desc: Descriptor) -> bool:
     return bool(desc.urls) or mediatype.is_foreign(desc.media_type)
 
 
-def _check_children(children: Sequence[Descriptor]) -> None:
-    for desc in children:
+def _children(manifest: Manifest) -> list[Descriptor]:
+    """List the manifests that an index names. Raises Refusal for an index of anything else."""
+    if not manifest.is_index or manifest.cache_config is not None:
+        return []
+    for desc in manifest.manifests:
         if desc.media_type not in _CHILDREN:
             message = f"{desc.digest} in an index is no manifest, but {desc.media_type!r}"
             raise Refusal(400, "MANIFEST_INVALID", message)
+    return list(manifest.manifests)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -28,8 +28,12 @@ if TYPE_CHECKING:
     from cachexport.gateway.names import Naming
     from cachexport.gateway.source import HostingPlace, Source
 
-MANIFEST_LIMIT = 32 << 20
-"""Bytes of a manifest that is taken or served."""
+MANIFEST_LIMIT = 4 << 20
+"""Bytes of a manifest that is taken or served, as in other registries."""
+
+
+_BEGINS = (b"{", b" ", b"\n", b"\r", b"\t")
+"""What a JSON object begins with; nothing else is read as a whole because somebody asks for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +174,9 @@ def _read_manifest(place: HostingPlace, digest: Digest) -> Served:
     desc = Descriptor(digest=digest, size=place.content.info(digest).size)
     if desc.size > MANIFEST_LIMIT:
         raise NotFound(f"{digest} is no manifest")
+    with closing(place.content.open(desc)) as reader:
+        if reader.read(1) not in _BEGINS:
+            raise NotFound(f"{digest} is no manifest")
     return _as_manifest(read_blob(place.content, desc), place.title)
 
 

@@ -105,3 +105,36 @@ def test_a_blob_of_another_size_is_not_what_is_meant(
     [detail] = refused.json["errors"][0]["detail"]
     assert detail == {"digest": second.digest}
     assert gateway.ask("GET", "/v2/images/manifests/1").status == 404
+
+
+def index_of(gateway: Gateway, children: list[bytes]) -> bytes:
+    """Give an index of manifests, which are stored as blobs."""
+    named = [
+        {
+            "mediaType": mediatype.OCI_INDEX,
+            "digest": gateway.put_blob("images", child),
+            "size": len(child),
+        }
+        for child in children
+    ]
+    return json.dumps({"mediaType": mediatype.OCI_INDEX, "manifests": named}).encode()
+
+
+def test_an_index_that_names_all_below_it_twice_is_read_once(gateway: Gateway) -> None:
+    raw = index_of(gateway, [])
+    for _ in range(50):
+        raw = index_of(gateway, [raw, raw])
+    assert gateway.ask("PUT", "/v2/images/manifests/1", raw).status == 201
+
+
+def test_an_index_of_very_many(gateway: Gateway) -> None:
+    raw = index_of(gateway, [])
+    for _ in range(1001):
+        raw = index_of(gateway, [raw])
+    refused = gateway.ask("PUT", "/v2/images/manifests/1", raw)
+    assert (refused.status, refused.code) == (400, "MANIFEST_INVALID")
+
+
+def test_a_layer_is_not_read_as_a_manifest(gateway: Gateway) -> None:
+    digest = gateway.put_blob("images", b"\x1f\x8b" + bytes(2_000_000))
+    assert gateway.ask("GET", f"/v2/images/manifests/{digest}").code == "MANIFEST_UNKNOWN"
