@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 import time
 from dataclasses import dataclass, field
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _OURS = 500
+_PSEUDONYM = re.compile(r"\bcachexport-[0-9a-f]{16}\b")
+_HOPS = 20
 _READING = ("GET", "HEAD")
 _ANSWERS: dict[tuple[str, str], Callable[[Call], Awaitable[Any]]] = {
     ("blobs", "GET"): blobs.get,
@@ -133,7 +136,9 @@ class Gateway:
     def _shelf(self, shelf: Shelf, via: str) -> Shelf:
         """Give what to look in: without upstream if the question comes from here through that."""
         if self.pseudonym not in via:
-            VIA.set(f"{via}, 1.1 {self.pseudonym}".removeprefix(", "))
+            # Of gateways alone, for a client may send anything.
+            ours = [*_PSEUDONYM.findall(via)[:_HOPS], self.pseudonym]
+            VIA.set(", ".join(f"1.1 {each}" for each in ours))
             return shelf
         if not shelf.upstream:
             raise Refusal(508, "UNSUPPORTED", "this gateway asks itself; look at its --store")

@@ -85,9 +85,16 @@ class Source:
         self._away_until = self._monotonic() + seconds
 
     def _pass_over(self, error: CachexportError) -> None:
-        if isinstance(error, BackendError | TransferError | Unavailable):
+        if _is_away(error):
             self.leave(AWAY)
         _log.warning("passing over %s: %s", self.place.title, error)
+
+
+def _is_away(error: CachexportError) -> bool:
+    """Say whether a place is not to be had, rather than that it does not like the question."""
+    if isinstance(error, BackendError):
+        return error.temporary or error.spent
+    return isinstance(error, TransferError | Unavailable)
 
 
 def first(sources: Iterable[Source], work: Callable[[Source], _T], what: str) -> _T:

@@ -171,7 +171,8 @@ def test_what_comes_after_an_answer_comes_soon(
         raw.sendall(first)
         assert raw.recv(4096)
         raw.sendall(then)
-        assert raw.recv(4096) == b""
+        while raw.recv(4096):  # the rest of the answer, and then the end
+            pass
 
 
 @pytest.mark.parametrize("trailer", [b"X: y\r\n", b"x"])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +13,12 @@ import pytest
 from support import caches
 
 from cachexport import Digest, copy_cache, load_cache
-from cachexport.errors import BackendError, NotFound, WireFormat
+from cachexport.errors import BackendError, NotFound, RegistryError, WireFormat
 from cachexport.gateway.source import Source
 from cachexport.testing.services.ports import free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from unit.gateway.conftest import Gateway
 
@@ -129,7 +132,10 @@ def test_one_that_is_away_is_not_asked_for_a_while() -> None:
     assert place.asked == 2
 
 
-@pytest.mark.parametrize("error", [NotFound("no"), WireFormat("no cache")])
+@pytest.mark.parametrize(
+    "error",
+    [NotFound("no"), WireFormat("no cache"), RegistryError("no", op="read", status=400)],
+)
 def test_one_that_answers_is_asked_again(error: Exception) -> None:
     place: Any = Away(error)
     source = Source(place)
@@ -146,3 +152,55 @@ def test_what_the_store_raises_counts() -> None:
         with pytest.raises(BackendError):
             source.ask(place.question)
     assert place.asked == 3
+
+
+class Hole:
+    """A server that takes what it is sent and never answers."""
+
+    def __init__(self) -> None:
+        self.heard = b""
+        self._bound = socket.create_server(("127.0.0.1", 0))
+        self.port = self._bound.getsockname()[1]
+        self._open: list[socket.socket] = []
+        threading.Thread(target=self._take, daemon=True).start()
+
+    def close(self) -> None:
+        """Let all go that wait."""
+        for each in (self._bound, *self._open):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+    def _take(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self._bound.accept()
+                self._open.append(connection)
+                self.heard += connection.recv(65_536)
+
+
+@pytest.fixture
+def hole(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hole]:
+    monkeypatch.setattr("cachexport.gateway.call.ANSWERING", 0.3)
+    with closing(Hole()) as made:
+        yield made
+
+
+def test_an_upstream_that_hangs_is_passed_over(start: Callable[..., Gateway], hole: Hole) -> None:
+    gateway = start(upstream=(f"type=registry,ref=127.0.0.1:{hole.port}/cache",))
+    known, unknown = "cachexport-0123456789abcdef", "x" * 9000
+    via = f"1.1 {known}, 1.1 {unknown}"
+    assert gateway.ask("GET", "/v2/cache/manifests/x", Via=via).status == 404
+    assert ask_at_once(gateway, ["/v2/cache/manifests/y"] * 50) == {404}
+    # Gateways are told of those that they may go through, and of nothing else that a client says.
+    assert known.encode() in hole.heard
+    assert unknown.encode() not in hole.heard
+
+
+def test_a_store_that_hangs_is_answered_for(start: Callable[..., Gateway], hole: Hole) -> None:
+    gateway = start(f"type=registry,ref=127.0.0.1:{hole.port}/cache")
+    asked = ["/v2/cache/manifests/x", f"/v2/cache/blobs/sha256:{0:064}", "/v2/cache/tags/list"]
+    assert ask_at_once(gateway, asked * 20) == {503}
+    assert gateway.ask("GET", "/healthz").status == 200
+    gateway.stop()
+    assert not gateway.thread.is_alive()
