@@ -143,8 +143,8 @@ def command(
 def _signals_for_the_command() -> Iterator[Callable[[Popen[bytes]], None]]:
     """Leave signals to the command, which decides what ends; give what is told of its process.
 
-    A terminal sends it an interrupt too, so that is not passed on. What comes before the process
-    is known is passed on then.
+    A terminal sends it an interrupt too, so that is not passed on. What comes before a process is
+    known is passed on then. What is ignored, as under nohup, the command ignores too.
     """
     processes: list[Popen[bytes]] = []
     early: list[int] = []
@@ -152,9 +152,10 @@ def _signals_for_the_command() -> Iterator[Callable[[Popen[bytes]], None]]:
     def passed_on(number: int, frame: FrameType | None) -> None:
         if number == signal.SIGINT:
             return
-        for process in processes:
+        running = [process for process in processes if process.poll() is None]
+        for process in running:
             process.send_signal(number)
-        if not processes:
+        if not running:
             early.append(number)
 
     def began(process: Popen[bytes]) -> None:
@@ -163,7 +164,8 @@ def _signals_for_the_command() -> Iterator[Callable[[Popen[bytes]], None]]:
             process.send_signal(number)
 
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = [(number, signal.signal(number, passed_on)) for number in numbers]
+    heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    before = [(number, signal.signal(number, passed_on)) for number in heard]
     try:
         yield began
     finally:

@@ -16,7 +16,7 @@ from cachexport.running.registries import with_insecure
 from cachexport.running.summary import Summary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from cachexport.gateway.record import Record
@@ -57,7 +57,7 @@ def run(
 ) -> Ran:
     """Run the command with its output untouched, and wait until what it pushed is written.
 
-    Its exit code counts, whatever becomes of the caches. `began` hears of its process, `told` of
+    Its exit code counts, whatever becomes of the caches. `began` hears of each process, `told` of
     each request. Raises CannotRun.
     """
     summary = Summary()
@@ -80,8 +80,7 @@ def run(
             began(process)
             exit_code = process.wait()
         if exit_code == 0:
-            for words in command.after:
-                _run_after(words, environment)
+            exit_code = _run_after(command.after, environment, began)
     return Ran(exit_code=exit_code, summary=summary)
 
 
@@ -125,8 +124,20 @@ def _started(words: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[b
         raise CannotRun(f"cannot run {words[0]}: {error.strerror}") from error
 
 
-def _run_after(words: Sequence[str], env: Mapping[str, str]) -> None:
-    done = subprocess.run(words, env=env, capture_output=True, text=True, check=False)  # noqa: S603
-    if done.returncode:
-        said = (done.stderr or done.stdout).strip()
-        _log.warning("`%s` failed: %s", " ".join(words), said)
+def _run_after(
+    commands: Iterable[Sequence[str]],
+    env: Mapping[str, str],
+    began: Callable[[subprocess.Popen[bytes]], None],
+) -> int:
+    """Run commands whose failures are told of; give 0, or what a signal ended the first with."""
+    pipe = subprocess.PIPE
+    for words in commands:
+        with subprocess.Popen(words, env=env, stdout=pipe, stderr=pipe) as process:  # noqa: S603
+            began(process)
+            out, err = process.communicate()
+        if process.returncode:
+            said = (err or out).decode(errors="replace").strip()
+            _log.warning("`%s` failed: %s", " ".join(words), said)
+        if process.returncode < 0:
+            return process.returncode
+    return 0

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -93,3 +95,61 @@ def test_a_signal_that_comes_before_the_process_is_known() -> None:
         signal.raise_signal(signal.SIGTERM)
         began(process)
         assert process.wait(30) == -signal.SIGTERM
+
+
+def test_a_signal_that_is_ignored_is_ignored_by_the_command() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with _signals_for_the_command() as began:
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+            with subprocess.Popen(["sleep", "60"]) as process:
+                began(process)
+                signal.raise_signal(signal.SIGHUP)
+                signal.raise_signal(signal.SIGTERM)
+                assert process.wait(30) == -signal.SIGTERM
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_signal_between_two_processes_is_for_the_second() -> None:
+    with _signals_for_the_command() as began:
+        with subprocess.Popen(["true"]) as process:
+            began(process)
+        signal.raise_signal(signal.SIGTERM)
+        with subprocess.Popen(["sleep", "60"]) as process:
+            began(process)
+            assert process.wait(30) == -signal.SIGTERM
+
+
+DOCKER = """#!/bin/sh
+case "$*" in *push*) kill -TERM $PPID; exec sleep 60;; esac
+"""
+
+
+def test_a_signal_ends_what_comes_after_the_command(tmp_path: Path) -> None:
+    docker = tmp_path / "docker"
+    docker.write_text(DOCKER)
+    docker.chmod(0o755)
+    done = process(
+        "run", "--cache-to", f"type=local,dest={tmp_path / 'x'}", "--", str(docker), "build", "."
+    )
+    assert done.code == 128 + signal.SIGTERM
+
+
+BUILDCTL = """#!/bin/sh
+for word; do case "$word" in --import-cache=*) ref=${word##*ref=};; esac; done
+repository=${ref#*/}
+ask="import sys, urllib.request as r; r.urlopen(sys.argv[1])"
+PYTHON -c "$ask" "http://${ref%%/*}/v2/${repository%:cache}/manifests/cache" 2>/dev/null &
+sleep 1
+"""
+
+
+def test_a_place_that_hangs_does_not_keep_the_command(tmp_path: Path) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as hole:
+        buildctl = tmp_path / "buildctl"
+        buildctl.write_text(BUILDCTL.replace("PYTHON", sys.executable))
+        buildctl.chmod(0o755)
+        source = f"type=registry,ref=127.0.0.1:{hole.getsockname()[1]}/cache:x"
+        done = process("run", "--no-login", "--cache-from", source, "--", str(buildctl), "build")
+        assert done.code == 0
