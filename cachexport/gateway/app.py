@@ -105,6 +105,9 @@ class Gateway:
         if record.path == "/metrics":
             _check_method(record.method, _READING)
             return Response(self.metrics.text(), media_type=self.metrics.media_type)
+        if "origin" in request.headers and record.method not in _READING:
+            # No build tool is a page in a browser, which may be anybody's.
+            raise Refusal(403, "DENIED", "nothing is taken from pages in a browser")
         visitor = self.access.visitor(request.headers.get("authorization", ""))
         found = target(record.path)
         record.kind, record.repository, record.item = found.kind, found.repository, found.item

@@ -11,6 +11,7 @@ from cachexport.oci.reference import Reference
 
 PLAIN = "cache"
 """The repository of names that have no slash."""
+_OURS = "cachexport/images/"
 _HOST = "gateway.invalid"
 _PARTS = re.compile(r"(.+)/([^/]+)")
 
@@ -32,6 +33,8 @@ class ByPath:
     def name(self, repository: str, tag: str, /) -> str:
         """See Naming."""
         check(repository, tag)
+        if f"{repository}/".startswith(_OURS):
+            raise InvalidReference(f"{_OURS} is where buckets keep images, so choose another name")
         return tag if repository == PLAIN else f"{repository}/{tag}"
 
     def reference(self, name: str, /) -> tuple[str, str] | None:

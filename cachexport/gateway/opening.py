@@ -72,8 +72,8 @@ def open_gateway(
 ) -> Gateway:
     """Give the application that serves what `find` gives for a repository.
 
-    With `verify` blobs are checked on their way out, too.
-    Raises MissingExtra where the extra `serve` is not installed.
+    With `verify` blobs are checked on their way out, too. Raises FailedPrecondition where blobs
+    that wait have no folder, MissingExtra where the extra `serve` is not installed.
     """
     try:
         from cachexport.gateway.app import Gateway
@@ -87,6 +87,7 @@ def open_gateway(
     from cachexport.gateway.upload import Uploads
 
     spool = Spool(limits.spool, limits.spool_size)
+    spool.check()
     uploads = Uploads(spool, most=limits.uploads, expiry=limits.upload_expiry)
     return Gateway(
         find=find,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from cachexport.api.ends import open_targets
@@ -38,6 +39,11 @@ _MOST = 1000
 _CHILDREN = mediatype.MANIFESTS | mediatype.INDEXES
 
 
+def _locks() -> tuple[threading.Lock, ...]:
+    """Give as many as names are pushed to at once; that two share one does no harm."""
+    return tuple(threading.Lock() for _ in range(64))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publishing:
     """Writes manifests to a shelf. `limit` is as many bytes of a config as builds can import."""
@@ -46,6 +52,8 @@ class Publishing:
     limit: int
     only_caches: bool = False
     """Whether of an image its inline cache alone gets the name."""
+    _turns: tuple[threading.Lock, ...] = field(default_factory=_locks)
+    """One for each of a name's pushes at a time: merges that race are all begun again but one."""
 
     def store(self, raw: bytes, stated: str = "") -> Descriptor:
         """Store a manifest under its digest, of which all that it names is there.
@@ -67,7 +75,9 @@ class Publishing:
         manifest = _read(raw, stated)
         # Held until it has its name: a prune in between would take what nothing needs yet.
         with self.shelf.place.ingesting() as ingester:
-            return self._name(name, self._stored(manifest, ingester), manifest)
+            desc = self._stored(manifest, ingester)
+            with self._turns[hash(name) % len(self._turns)]:
+                return self._name(name, desc, manifest)
 
     def _stored(self, manifest: Manifest, ingester: Ingester) -> Descriptor:
         desc = Descriptor.of(manifest.raw, manifest.media_type)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import threading
 from contextlib import closing
@@ -9,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from cachexport.content.verify import VerifyingReader
+from cachexport.errors import FailedPrecondition
 from cachexport.files.errors import translated
-from cachexport.gateway.refusal import later
+from cachexport.gateway.refusal import Refusal, later
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,15 +46,25 @@ class Spool:
 
     def open(self) -> BinaryIO:
         """Make a file that is gone when it is closed."""
+        self.check()
         with translated("write", self.folder):
-            self.folder.mkdir(0o700, parents=True, exist_ok=True)
             return cast("BinaryIO", tempfile.TemporaryFile(dir=self.folder, buffering=0))
 
+    def check(self) -> None:
+        """Make the folder. Raises FailedPrecondition when it is not this user's own."""
+        with translated("write", self.folder):
+            self.folder.mkdir(0o700, parents=True, exist_ok=True)
+            if self.folder.stat().st_uid != os.geteuid():
+                raise FailedPrecondition(
+                    f"{self.folder} is another user's; choose a folder for blobs with --spool"
+                )
+
     def take(self, size: int) -> None:
-        """Count bytes that are about to be written; negative ones are given back."""
+        """Count bytes that are about to be written, or given back if negative. Raises Refusal."""
         with self._guard:
             if size > 0 and self._used[0] + size > self.most:
-                raise later(503, "UNAVAILABLE", f"{self.folder} has its {self.most:,} bytes")
+                message = f"the spool {self.folder} has its {self.most:,} bytes"
+                raise later(503, "UNAVAILABLE", message)
             self._used[0] += size
 
 
@@ -66,7 +78,11 @@ class Spooled:
         self._size = 0
 
     def write(self, block: bytes, /) -> None:
-        """See Staged."""
+        """See Staged. Raises Refusal where there is no room, or can never be."""
+        if self._size + len(block) > self._spool.most:
+            most = self._spool.most
+            message = f"no blob has more than the {most:,} bytes of the spool (--spool-bytes)"
+            raise Refusal(413, "SIZE_INVALID", message)
         self._spool.take(len(block))
         self._size += len(block)
         view = memoryview(block)

@@ -82,9 +82,11 @@ def push(gateway: Gateway, name: str) -> None:
 def test_two_caches_pushed_at_once_are_both_there(
     start: Callable[..., Gateway], store: str, meeting: Meeting, tmp_path: Path
 ) -> None:
-    gateway = start(store, merge=True)
+    # Two gateways: within one they take turns.
+    both = [start(store, merge=True) for _ in BOTH]
+    gateway = both[0]
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda name: push(gateway, name), BOTH))
+        list(pool.map(push, both, BOTH))
     assert meeting.came == 3  # one of them was too late, and began again
     merge_cache(
         [f"type=local,src={caches.FOLDER / name}" for name in BOTH],
@@ -93,3 +95,25 @@ def test_two_caches_pushed_at_once_are_both_there(
     [wanted] = load_cache(f"type=local,src={tmp_path / 'both'}")
     [found] = load_cache(f"type=registry,ref={gateway.host}/{TAG}")
     assert found.config == wanted.config
+
+
+def test_within_a_gateway_they_take_turns(
+    start: Callable[..., Gateway], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once: list[int] = []
+    most: list[int] = []
+    publish = LocalTarget.publish
+
+    def told(self: LocalTarget, *args: Any, **kwargs: Any) -> Any:
+        at_once.append(1)
+        most.append(len(at_once))
+        try:
+            return publish(self, *args, **kwargs)
+        finally:
+            at_once.pop()
+
+    monkeypatch.setattr(LocalTarget, "publish", told)
+    gateway = start(f"type=local,dest={tmp_path / 'store'}", merge=True)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda name: push(gateway, name), BOTH * 3))
+    assert set(most) == {1}

@@ -97,3 +97,17 @@ def test_a_tag_that_is_away_is_not_missed(gateway: Gateway) -> None:
     assert b"cachexport_manifests_missed_total 0.0" in gateway.ask("GET", "/metrics").body
     gateway.ask("GET", "/v2/a/manifests/none")
     assert b"cachexport_manifests_missed_total 1.0" in gateway.ask("GET", "/metrics").body
+
+
+def test_a_page_in_a_browser_writes_nothing(gateway: Gateway) -> None:
+    for origin in ("http://evil.example", "null"):
+        refused = gateway.ask("POST", UPLOADS, Origin=origin)
+        assert (refused.status, refused.code) == (403, "DENIED")
+    assert gateway.ask("GET", "/v2/", Origin="http://evil.example").status == 200
+
+
+def test_where_buckets_keep_images_nothing_is_pushed(gateway: Gateway) -> None:
+    for repository in ("cachexport/images", "cachexport/images/team/app"):
+        refused = gateway.ask("PUT", f"/v2/{repository}/manifests/x", b"{}")
+        assert (refused.status, refused.code) == (400, "NAME_INVALID")
+    assert gateway.ask("GET", "/v2/cachexport/app/manifests/x").status == 404

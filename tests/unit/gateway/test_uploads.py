@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from cachexport import Digest, MemoryContent
-from cachexport.errors import Integrity
+from cachexport.errors import FailedPrecondition, Integrity
 from cachexport.gateway.names import Below, ByPath, Single
 from cachexport.gateway.recent import Recent
 from cachexport.gateway.refusal import Refusal
@@ -95,6 +95,22 @@ def test_a_spool_that_is_full(tmp_path: Path) -> None:
     third = begin(those, place)
     third.write(RAW)
     those.end(third)
+
+
+def test_a_blob_that_no_spool_takes(tmp_path: Path) -> None:
+    those, place = uploads(tmp_path, most=500_000), Place()
+    upload = begin(those, place)
+    with pytest.raises(Refusal, match="--spool-bytes") as refused:
+        upload.write(RAW)
+    assert (refused.value.status, "Retry-After" in refused.value.headers) == (413, False)
+    those.release(upload)
+    assert len(those) == 0
+
+
+def test_a_spool_of_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 12_345)
+    with pytest.raises(FailedPrecondition, match="another user's"):
+        Spool(tmp_path, 1).check()
 
 
 def test_an_upload_is_forgotten_after_a_while(tmp_path: Path) -> None:
