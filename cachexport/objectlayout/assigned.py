@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cachexport.envelope.reach import reached_sizes
-from cachexport.errors import WireFormat
+from cachexport.errors import NotFound, WireFormat
 from cachexport.objectlayout.listing import pages
 from cachexport.oci import gojson
 from cachexport.oci.descriptor import Descriptor
@@ -25,7 +25,7 @@ FOLDER = "cachexport/images/"
 
 
 def is_assigned(key: str) -> bool:
-    """Say whether a key is one of these names, below whatever root."""
+    """Say whether a key is one of these names, of this place or of one whose root is below."""
     return key.startswith(FOLDER) or f"/{FOLDER}" in key
 
 
@@ -66,6 +66,17 @@ class Assigned:
 def needed(blobs: Blobs, key: str) -> Mapping[Digest, int]:
     """Give every blob that the name under `key` needs. Raises as `reached_sizes` does."""
     return reached_sizes(blobs, [_described(blobs, key)])
+
+
+def needed_elsewhere(blobs: Blobs, key: str) -> Mapping[Digest, int]:
+    """Give what a name of another place needs of these blobs, which it may share with us.
+
+    That is nothing where its manifest is not among them. Raises WireFormat.
+    """
+    try:
+        return needed(blobs, key)
+    except NotFound:
+        return {}
 
 
 def _described(blobs: Blobs, key: str) -> Descriptor:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cachexport.envelope.read import METADATA_LIMIT
 from cachexport.errors import FailedPrecondition, InvalidDigest, NotFound
-from cachexport.objectlayout.assigned import is_assigned, needed
+from cachexport.objectlayout.assigned import FOLDER, is_assigned, needed, needed_elsewhere
 from cachexport.objectlayout.load import load_needs
 from cachexport.oci.digest import Digest
 
@@ -32,7 +32,8 @@ def other_names(content: Blobs, root: str, known: frozenset[str]) -> Iterator[Ma
     number = 0
     for stored in _others(content, root, tuple(known)):
         if is_assigned(stored.key):
-            yield needed(content, stored.key)
+            is_ours = stored.key.startswith(root + FOLDER)
+            yield (needed if is_ours else needed_elsewhere)(content, stored.key)
             continue
         number += 1
         if number > _MOST:

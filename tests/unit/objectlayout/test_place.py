@@ -332,6 +332,21 @@ def test_an_export_waits_until_what_it_touched_is_safe() -> None:
     assert 1 < client.time - before < 10
 
 
+def test_an_image_of_a_place_below_needs_what_it_shares_with_us() -> None:
+    client = MemoryObjects()
+    put(client, "main", 1)
+    below = Keys(blobs="app/sub/blobs/", names="app/sub/manifests/")
+    put(client, "theirs", 2, keys=below)
+    put(client, "ours", 3)
+    for root, number, keys in (("app/sub/", 2, below), ("app/other/", 3, KEYS)):
+        place(client, keys, root).assign("steps/a", layer(number)[1])
+    client.delete(KEYS.name("ours"))
+    client.time += 100 * HOUR
+    done = prune(client)
+    assert (has(client, 2, below), has(client, 3)) == (True, True)
+    assert done.names[0].name == "main"
+
+
 def test_images_that_are_kept_apart_are_removed_by_force() -> None:
     client = MemoryObjects()
     here = place(client)
