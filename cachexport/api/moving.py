@@ -142,7 +142,7 @@ def copy_names(
             answered(answers[-1])
 
     with closing(open_place(source)) as origin, closing(open_place(target)) as goal:
-        found = [item for item in names.list_names(origin, pattern) if item.kind != names.NO_CACHE]
+        found = names.list_caches(origin, pattern)
         if not found:
             raise NotFound(f"no cache in {origin.title} matches {pattern!r}")
         for item in reversed(found):  # so that the newest is the newest there too

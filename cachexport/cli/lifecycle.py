@@ -34,8 +34,8 @@ from cachexport.cli.specs import complete_spec
 def command(spec: str, days: int, apply: bool) -> None:
     """Make rules by which a bucket expires old caches itself.
 
-    Names go first, blobs only when no name can need them any longer, and so do the parts of
-    uploads that were broken off. The rules are answered as JSON, as `aws s3api
+    Names go first, those of images too, blobs only when no name can need them any longer, and so
+    do the parts of uploads that were broken off. The rules are answered as JSON, as `aws s3api
     put-bucket-lifecycle-configuration` takes them. Exports with another touch_refresh than 24h
     have to be told with the SPEC.
     """

@@ -21,7 +21,8 @@ from cachexport.cli.specs import complete_spec, hinting_at_paths
                  which names may share; in a registry, which does not tell it,
                  since the newest result was made
           SIZE   all that the name needs; names may share it, see `du`
-          KIND   the form of a cache; `none` is no cache, `damaged` cannot be
+          KIND   the form of a cache; `image` is an image, beside a cache of the
+                 same name in a bucket; `none` is neither, `damaged` cannot be
                  read, and FAULT says why
 
         Fields of the JSON:

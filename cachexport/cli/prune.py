@@ -24,6 +24,7 @@ if TYPE_CHECKING:
           --keep-last N   the N newest stay; alone it means that others go
           --max-age SPAN  what was not written for longer goes
           --max-bytes S   the oldest go until what all others need fits
+          --images        images that are older than --max-age go too
           --keep-name P   names that match stay, whatever the other rules say
         Without a rule all names stay.
 
@@ -31,18 +32,20 @@ if TYPE_CHECKING:
           A blob that a name needs is never deleted, and neither is one that was
           written or touched within the grace: an export may be about to name it.
           The grace has to be longer than touch_refresh of the exports (24h) and
-          the longest export together. What is no cache stays. Names that cannot
-          be understood stop the command before anything is deleted.
+          the longest export together. What is no cache stays, images too without
+          --images. Names that cannot be understood stop the command before
+          anything is deleted.
 
         Fields of the JSON:
           places[]   title, dry_run, freed (null or blobs, size), kept, young,
                      failures[], names[]
-          names[]    place, name, time, size, own, stays, reason
+          names[]    place, name, time, size, own, stays, reason, image
 
         Examples:
           cachexport prune type=s3,bucket=caches,prefix=app/
           cachexport prune type=local,src=cache --keep-last 20 --yes
           cachexport prune registry.example/app --max-age 30d --keep-name main
+          cachexport prune type=s3,bucket=caches --max-age 30d --images
         """
     ),
 )
@@ -51,6 +54,7 @@ if TYPE_CHECKING:
 @click.option("--keep-name", "keep_names", multiple=True, metavar="PATTERN", help="Names to keep.")
 @click.option("--max-age", type=span, metavar="SPAN", help="Age of the oldest, as in 30d.")
 @click.option("--max-bytes", type=amount, metavar="SIZE", help="Bytes to keep, as in 50GB.")
+@click.option("--images", is_flag=True, help="Let images go by --max-age, too.")
 @click.option(
     "--grace",
     type=span,
@@ -71,6 +75,7 @@ def command(
     keep_names: tuple[str, ...],
     max_age: float | None,
     max_bytes: int | None,
+    images: bool,
     grace: float,
     dry_run: bool,
     yes: bool,
@@ -91,7 +96,11 @@ def command(
     if dry_run and yes:
         raise click.UsageError("--dry-run and --yes contradict each other")
     retention = Retention(
-        keep_last=keep_last, keep_names=keep_names, max_age=max_age, max_bytes=max_bytes
+        keep_last=keep_last,
+        keep_names=keep_names,
+        max_age=max_age,
+        max_bytes=max_bytes,
+        images=images,
     )
     plan = Plan(retention=retention, grace=grace, dry_run=not yes)
     with reporting(mode, specs) as progress:

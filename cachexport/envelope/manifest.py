@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _FIELDS = frozenset({"mediaType", "config", "layers", "manifests", "subject"})
+_READABLE = mediatype.MANIFESTS | mediatype.INDEXES
 _FORMS = {form.media_type: form for form in Form}
 
 
@@ -46,6 +47,14 @@ class Manifest:
         candidates = self.manifests if self.is_index else (self.config,)
         found = [desc for desc in candidates if desc and _is_cache_config(desc)]
         return found[-1] if found else None
+
+    @property
+    def is_image(self) -> bool:
+        """Whether this is an image, or an index of manifests; what these are is not looked at."""
+        if self.is_index:
+            named = {desc.media_type for desc in self.manifests}
+            return self.cache_config is None and not named.isdisjoint(_READABLE)
+        return self.config is not None and self.config.media_type in mediatype.CONFIGS
 
     @property
     def cache_layers(self) -> tuple[Descriptor, ...]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cachexport.content.protocols import Provider
+    from cachexport.envelope.manifest import Manifest
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
 
@@ -42,10 +43,20 @@ def reached_sizes(provider: Provider, roots: Iterable[Descriptor]) -> dict[Diges
 
 def is_cache_manifest(provider: Provider, desc: Descriptor) -> bool:
     """Say whether a descriptor names the manifest of a cache. Raises as `reached_sizes` does."""
+    manifest = _manifest(provider, desc)
+    return manifest is not None and manifest.cache_config is not None
+
+
+def is_image_manifest(provider: Provider, desc: Descriptor) -> bool:
+    """Say whether a descriptor names an image or an index of some. Raises as `reached_sizes`."""
+    manifest = _manifest(provider, desc)
+    return manifest is not None and manifest.is_image
+
+
+def _manifest(provider: Provider, desc: Descriptor) -> Manifest | None:
     if desc.media_type not in _READABLE:
-        return False
-    raw = read_blob(provider, desc, limit=METADATA_LIMIT)
-    return decode_manifest(raw).cache_config is not None
+        return None
+    return decode_manifest(read_blob(provider, desc, limit=METADATA_LIMIT))
 
 
 def _known(desc: Descriptor) -> Descriptor:

@@ -93,7 +93,7 @@ class Publishing:
             return written or desc
         if self.only_caches:
             return self._write(name, read_caches(self.shelf.content, desc)) or desc
-        if place.keeps_apart:
+        if place.apart:
             self._write_inline(name, desc)
         place.assign(name, desc)
         return desc

@@ -110,7 +110,7 @@ class Shelf:
         """Take a name away. Raises NotFound when there is none, and what the place gives."""
         name = self.naming.name(repository, tag)
         going = [entry for entry in self._entries() if entry.name == name]
-        is_assigned = name in self.place.assigned()
+        is_assigned = name in {entry.name for entry in self.place.assigned()}
         if not going and not is_assigned:
             raise NotFound(f"there is no {repository}:{tag}")
         self.place.unassign(name)
@@ -140,7 +140,7 @@ class Shelf:
         return self._served(place, cache, form)
 
     def _cache(self, place: HostingPlace, name: str, form: Form | None) -> Served:
-        if not place.keeps_apart:
+        if not place.apart:
             raise NotFound(f"there is no {name!r} in {place.title}")
         caches = place.contents(Entry(name=name, version="", modified=None)).caches
         for cache in caches:
@@ -155,7 +155,7 @@ class Shelf:
         return Served(wrapped.descriptor, wrapped.manifest, place.title)
 
     def _names(self) -> list[str]:
-        return sorted({*(entry.name for entry in self._entries()), *self.place.assigned()})
+        return sorted({entry.name for entry in (*self._entries(), *self.place.assigned())})
 
     def _entries(self) -> list[Entry]:
         try:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from cachexport.oci.digest import Digest
 
 _READABLE = mediatype.MANIFESTS | mediatype.INDEXES
-_CONFIGS = frozenset({mediatype.OCI_CONFIG, mediatype.DOCKER_CONFIG})
 # What containerd takes for the same machine as no variant at all.
 _PLAIN_VARIANTS = {"amd64": "v1", "arm64": "v8", "arm": "v7"}
 _UNKNOWN = "unknown"
@@ -96,7 +95,7 @@ def read_image(provider: Provider, desc: Descriptor) -> Image:
     """
     manifest = _read_manifest(provider, desc)
     config = manifest.config
-    if config is None or config.media_type not in _CONFIGS:
+    if config is None or config.media_type not in mediatype.CONFIGS:
         kind = repr(config.media_type) if config else "none"
         raise FailedPrecondition(f"{desc.digest} is not an image: the type of its config is {kind}")
     for layer in manifest.layers:

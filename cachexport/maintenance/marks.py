@@ -62,6 +62,7 @@ class Mark:
     place: Place
     entry: Entry
     is_cache: bool
+    is_image: bool = False
     newest: float | None
     """Seconds since 1970 at which the newest result was made, where nothing else tells its age."""
     blobs: array[int]
@@ -103,6 +104,7 @@ def _mark(place: Place, table: BlobTable, entry: Entry) -> Mark | str | None:
         place=place,
         entry=entry,
         is_cache=needs.is_cache,
+        is_image=needs.is_image,
         newest=newest,
         blobs=table.add(needs.sizes),
     )

@@ -22,11 +22,13 @@ from cachexport.transfer.parallel import map_parallel
 from cachexport.transfer.place import Hosting, Sweepable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
+    from cachexport.errors import CachexportError
     from cachexport.oci.digest import Digest
     from cachexport.transfer.place import Contents, Entry, Place
 
+IMAGE = "image"
 NO_CACHE = "none"
 DAMAGED = "damaged"
 
@@ -39,7 +41,7 @@ class NamedCache:
     time: float | None
     """Seconds since 1970 at which it was last written, or at least made; None if unknown."""
     kind: str
-    """The form of a cache, or NO_CACHE, or DAMAGED for what cannot be understood."""
+    """The form of a cache, IMAGE, NO_CACHE for all else, or DAMAGED if it cannot be understood."""
     digest: Digest | None = None
     """The manifest's."""
     size: int = 0
@@ -51,12 +53,27 @@ class NamedCache:
 
 
 def list_names(place: Place, pattern: str = "*") -> list[NamedCache]:
-    """Describe the names that match a pattern, newest first.
+    """Describe the names that match a pattern, newest first, those of images too.
 
     One that cannot be understood is listed with its fault. Raises NotFound when there is no such
     place.
     """
-    entries = [entry for entry in place.entries() if fnmatchcase(entry.name, pattern)]
+    return _listed(place, [*place.entries(), *apart(place)], pattern)
+
+
+def list_caches(place: Place, pattern: str = "*") -> list[NamedCache]:
+    """Describe the names that match as `list_names` does, but those of what is no cache."""
+    found = _listed(place, place.entries(), pattern)
+    return [item for item in found if item.kind not in (IMAGE, NO_CACHE)]
+
+
+def apart(place: Place) -> list[Entry]:
+    """List the names of images that a place keeps apart, sorted."""
+    return place.assigned() if isinstance(place, Hosting) else []
+
+
+def _listed(place: Place, listed: Sequence[Entry], pattern: str) -> list[NamedCache]:
+    entries = [entry for entry in listed if fnmatchcase(entry.name, pattern)]
     found = map_parallel(partial(_describe, place), entries, THREADS)
     return sorted((item for item in found if item is not None), key=_newest_first)
 
@@ -81,14 +98,9 @@ def matching(place: Place, pattern: str) -> list[Entry]:
 
 
 def _found(entries: Sequence[Entry], name: str) -> list[Entry]:
-    names = _meant([entry.name for entry in entries], name)
-    return [entry for entry in entries if entry.name in names]
-
-
-def _meant(names: Iterable[str], name: str) -> set[str]:
-    """Give the name that is just this, else those that it matches as a pattern."""
-    known = set(names)
-    return {name} if name in known else {each for each in known if fnmatchcase(each, name)}
+    """Give the entry that has just this name, else those that it matches as a pattern."""
+    exact = [entry for entry in entries if entry.name == name]
+    return exact or [entry for entry in entries if fnmatchcase(entry.name, name)]
 
 
 def _none(name: str, place: Place) -> NotFound:
@@ -121,15 +133,14 @@ def remove_names(
     NotFound when there is none, and, when others went, FailedPrecondition or an ExceptionGroup for
     what could not be removed.
     """
-    apart = _meant(place.assigned(), pattern) if force and isinstance(place, Hosting) else set()
-    entries = _found(place.entries(), pattern) if apart else meant(place, pattern)
+    images = _found(apart(place), pattern) if force else []
+    entries = _found(place.entries(), pattern) if images else meant(place, pattern)
     if not force:
         map_parallel(partial(_check_cache, place), entries, THREADS)
-    refused = {} if dry_run else place.withdraw(entries)
-    if isinstance(place, Hosting) and not dry_run:
-        for name in apart:
-            place.unassign(name)
-    gone = sorted({*apart, *(entry.name for entry in entries)} - refused.keys())
+    refused: dict[str, CachexportError] = {}
+    for going in (entries, images) if not dry_run else ():
+        refused |= place.withdraw(going) if going else {}
+    gone = sorted({entry.name for entry in (*entries, *images)} - refused.keys())
     for name in gone:
         removed(name)
     if len(refused) == 1:
@@ -187,7 +198,8 @@ def _describe(place: Place, entry: Entry) -> NamedCache | None:
 def _described(entry: Entry, contents: Contents) -> NamedCache:
     size = sum(contents.sizes.values())
     if not contents.caches:
-        return NamedCache(name=entry.name, time=entry.modified, kind=NO_CACHE, size=size)
+        kind = IMAGE if contents.is_image else NO_CACHE
+        return NamedCache(name=entry.name, time=entry.modified, kind=kind, size=size)
     cache = contents.caches[0]
     made = newest_result(cache.config)
     wrapped = cache.wrapped if isinstance(cache, WrappedCache) else None

@@ -21,8 +21,9 @@ from cachexport.errors import (
     Shared,
 )
 from cachexport.maintenance.marks import BlobTable, Mark, mark
+from cachexport.maintenance.names import apart
 from cachexport.maintenance.retention import Retention, Verdict, judge
-from cachexport.transfer.place import Hindered, Sweepable
+from cachexport.transfer.place import Hindered, Hosting, Sweepable
 from cachexport.transfer.progress import silent, step
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class PrunedName:
     """Bytes of all that it needs."""
     own: int
     """Bytes that no other name needs: what is freed if it goes alone."""
+    is_image: bool
     stays: bool
     reason: str
 
@@ -173,11 +175,13 @@ def _prune(
 def _withdraw(places: Sequence[Place], verdicts: dict[Mark, Verdict]) -> dict[Mark, Verdict]:
     """Remove the names that go; give the verdicts of those that could not be removed."""
     refused: dict[Mark, Verdict] = {}
-    for place in places:
-        going = [
-            item for item, found in verdicts.items() if item.place is place and not found.stays
-        ]
-        errors: dict[str, CachexportError] = place.withdraw([item.entry for item in going])
+    groups: dict[tuple[int, bool], list[Mark]] = {}
+    for item, found in verdicts.items():
+        if not found.stays:
+            key = (places.index(item.place), item.entry.is_apart)
+            groups.setdefault(key, []).append(item)
+    for (number, _), going in groups.items():
+        errors = places[number].withdraw([item.entry for item in going])
         for item in going:
             if item.entry.name in errors:
                 refused[item] = _refused(errors[item.entry.name])
@@ -200,7 +204,7 @@ class _Names:
     progress: Progress
     table: BlobTable = field(default_factory=BlobTable)
     marks: list[Mark] = field(default_factory=list)
-    _versions: dict[tuple[str, str], str] = field(default_factory=dict)
+    _versions: dict[tuple[str, str, bool], str] = field(default_factory=dict)
 
     def read(self) -> list[Mark]:
         """Read the names that are new or other than when they were last read, and give those."""
@@ -228,16 +232,27 @@ class _Names:
     def keep(self, marks: Sequence[Mark]) -> None:
         """Forget all other names: one that was removed and written again is news, even the same."""
         self.marks = list(marks)
-        kept = {(item.place.title, item.entry.name) for item in marks}
+        kept = {_key(item.place, item.entry) for item in marks}
         self._versions = {key: told for key, told in self._versions.items() if key in kept}
 
     def _read(self, place: Place) -> list[Mark]:
-        changed = [entry for entry in place.entries() if self._is_news(place, entry)]
-        self._versions |= {(place.title, entry.name): entry.version for entry in changed}
+        listed = [*place.entries(), *(apart(place) if self._is_first(place) else ())]
+        changed = [entry for entry in listed if self._is_news(place, entry)]
+        self._versions |= {_key(place, entry): entry.version for entry in changed}
         return mark(place, changed, self.table)
 
+    def _is_first(self, place: Place) -> bool:
+        """Say whether no place before this one has the same images beside its caches."""
+        there = [it.apart if isinstance(it, Hosting) else "" for it in self.places]
+        number = self.places.index(place)
+        return there[number] not in there[:number]
+
     def _is_news(self, place: Place, entry: Entry) -> bool:
-        return self._versions.get((place.title, entry.name)) != entry.version
+        return self._versions.get(_key(place, entry)) != entry.version
+
+
+def _key(place: Place, entry: Entry) -> tuple[str, str, bool]:
+    return place.title, entry.name, entry.is_apart
 
 
 @dataclass(slots=True)
@@ -324,6 +339,7 @@ def _told(verdicts: dict[Mark, Verdict], table: BlobTable) -> tuple[PrunedName, 
             time=item.time,
             size=table.total(item.blobs),
             own=table.total(number for number in item.blobs if uses[number] == 1),
+            is_image=item.is_image,
             stays=verdict.stays,
             reason=verdict.reason,
         )

@@ -30,6 +30,8 @@ class Retention:
     """Seconds; caches that were not written for longer go."""
     max_bytes: int | None = None
     """The oldest caches go until all that the others need is no more than this."""
+    images: bool = False
+    """Whether images go too that were not written for longer than `max_age`."""
 
     def __post_init__(self) -> None:
         rules = (self.keep_last, self.max_age, self.max_bytes)
@@ -37,6 +39,8 @@ class Retention:
             raise InvalidInputError(
                 "keep-name spares names from another rule; give keep-last, max-age or max-bytes too"
             )
+        if self.images and self.max_age is None:
+            raise InvalidInputError("images go by their age alone; give max-age too")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +58,8 @@ def judge(
 ) -> dict[Mark, Verdict]:
     """Say of each name whether it stays. `now` is in seconds since 1970.
 
-    What is no cache stays always, and so does a cache of which nobody knows how old it is; neither
-    is among the newest.
+    What is no cache stays, but for old images where these are to go too, and so does that of which
+    nobody knows how old it is; neither is among the newest.
     """
     newest_first = sorted(marks, key=_age_order)
     ranked = [item for item in newest_first if item.is_cache and item.time is not None]
@@ -71,17 +75,20 @@ def _age_order(mark: Mark) -> tuple[float, str]:
 
 
 def _judge(mark: Mark, rank: int | None, retention: Retention, now: float) -> Verdict:
-    if not mark.is_cache:
-        return Verdict(True, "no cache")
-    if rank is None or mark.time is None:
+    if not mark.is_cache and not (mark.is_image and retention.images):
+        return Verdict(True, "an image" if mark.is_image else "no cache")
+    if mark.time is None:
         return Verdict(True, "its age is unknown")
     if any(fnmatchcase(mark.entry.name, pattern) for pattern in retention.keep_names):
         return Verdict(True, "kept by its name")
     last, max_age = retention.keep_last, retention.max_age
-    if last is not None and rank < last:
+    if last is not None and rank is not None and rank < last:
         return Verdict(True, f"among the newest {last}")
     if max_age is not None and now - mark.time > max_age:
-        return Verdict(False, f"older than {max_age / _DAY:g} days")
+        what = "an image " if mark.is_image else ""
+        return Verdict(False, f"{what}older than {max_age / _DAY:g} days")
+    if rank is None:
+        return Verdict(True, "an image that is not too old")
     if last is not None and max_age is None and retention.max_bytes is None:
         return Verdict(False, f"not among the newest {last}")
     return Verdict(True)

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from cachexport.chains import CacheChains
+from cachexport.chains.tie import untied
 from cachexport.content.protocols import InfoProvider, SizeProvider
 from cachexport.errors import (
     ContentError,
@@ -144,7 +145,7 @@ def verify_cache(
     reading = _Reading(cache.provider, progress, threads, known) if deep else None
     layers = list({desc.digest: desc for desc in cache.layers}.values())
     return Verification(
-        records=len(cache.config.records),
+        records=len(untied(cache.config).records),
         blobs=len(layers),
         size=sum(desc.size for desc in layers),
         faults=(

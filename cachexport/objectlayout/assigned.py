@@ -6,18 +6,21 @@ Each is an object that holds the descriptor of a manifest, which is a blob like 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from cachexport.envelope.reach import reached_sizes
-from cachexport.errors import WireFormat
+from cachexport.envelope.reach import is_image_manifest, reached_sizes
+from cachexport.errors import Integrity, NotFound, WireFormat
 from cachexport.objectlayout.listing import pages
 from cachexport.oci import gojson
 from cachexport.oci.descriptor import Descriptor
+from cachexport.transfer.place import Entry, Needs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cachexport.objectlayout.blobs import Blobs
+    from cachexport.objectlayout.client import Stored
     from cachexport.oci.digest import Digest
 
 FOLDER = "cachexport/images/"
@@ -25,7 +28,7 @@ FOLDER = "cachexport/images/"
 
 
 def is_assigned(key: str) -> bool:
-    """Say whether a key is one of these names, below whatever root."""
+    """Say whether a key is one of these names, of this place or of one whose root is below."""
     return key.startswith(FOLDER) or f"/{FOLDER}" in key
 
 
@@ -36,36 +39,63 @@ class Assigned:
     blobs: Blobs
     root: str
 
-    def list(self) -> list[str]:
+    def list(self) -> list[Entry]:
         """List all names, sorted."""
-        found = [stored for page in pages(self.blobs.client, self._folder) for stored in page]
-        return sorted(stored.key.removeprefix(self._folder) for stored in found)
+        found = [stored for page in pages(self.blobs.client, self.folder) for stored in page]
+        return sorted(map(self._entry, found), key=attrgetter("name"))
+
+    def key(self, name: str) -> str:
+        """Give the key of a name."""
+        return self.folder + name
 
     def resolve(self, name: str) -> Descriptor:
         """Describe the manifest of a name. Raises NotFound, WireFormat."""
-        return _described(self.blobs, self._folder + name)
+        return _described(self.blobs, self.key(name))
 
-    def needs(self, name: str) -> Mapping[Digest, int]:
-        """Give every blob that a name needs. Raises as `reached_sizes` does."""
-        return needed(self.blobs, self._folder + name)
+    def needs(self, name: str) -> Needs:
+        """Say what a name needs.
+
+        Raises NotFound when it is gone, Integrity where it leads nowhere, else as `reached_sizes`.
+        """
+        desc = self.resolve(name)
+        try:
+            sizes = reached_sizes(self.blobs, [desc])
+            return Needs(is_cache=False, is_image=is_image_manifest(self.blobs, desc), sizes=sizes)
+        except NotFound as error:
+            if self.resolve(name) != desc:
+                raise
+            raise Integrity(
+                f"{self.blobs.place}/{self.key(name)} leads nowhere: {error}"
+            ) from error
 
     def assign(self, name: str, desc: Descriptor) -> None:
         """Give a name to a manifest, in place of the one that had it."""
         plain = Descriptor(media_type=desc.media_type, digest=desc.digest, size=desc.size)
-        self.blobs.client.replace(self._folder + name, plain.encode().encode(), {}, version=None)
+        self.blobs.client.replace(self.key(name), plain.encode().encode(), {}, version=None)
 
     def unassign(self, name: str) -> None:
         """Take a name away; one that is not there is fine."""
-        self.blobs.client.delete(self._folder + name)
+        self.blobs.client.delete(self.key(name))
 
     @property
-    def _folder(self) -> str:
+    def folder(self) -> str:
+        """What the keys of these names begin with."""
         return self.root + FOLDER
 
+    def _entry(self, stored: Stored) -> Entry:
+        name = stored.key.removeprefix(self.folder)
+        return Entry(name=name, version=stored.version, modified=stored.modified, is_apart=True)
 
-def needed(blobs: Blobs, key: str) -> Mapping[Digest, int]:
-    """Give every blob that the name under `key` needs. Raises as `reached_sizes` does."""
-    return reached_sizes(blobs, [_described(blobs, key)])
+
+def needed_elsewhere(blobs: Blobs, key: str) -> Mapping[Digest, int]:
+    """Give what a name of another place needs of these blobs, which it may share with us.
+
+    That is nothing where its manifest is not among them. Raises WireFormat.
+    """
+    try:
+        return reached_sizes(blobs, [_described(blobs, key)])
+    except NotFound:
+        return {}
 
 
 def _described(blobs: Blobs, key: str) -> Descriptor:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from cachexport.envelope.read import METADATA_LIMIT
 from cachexport.errors import FailedPrecondition, InvalidDigest, NotFound
-from cachexport.objectlayout.assigned import is_assigned, needed
+from cachexport.objectlayout.assigned import is_assigned, needed_elsewhere
 from cachexport.objectlayout.load import load_needs
 from cachexport.oci.digest import Digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Set
 
     from cachexport.objectlayout.blobs import Blobs
     from cachexport.objectlayout.client import Stored
@@ -23,7 +23,7 @@ _BEGINNINGS = (b'{"layers"', b'{"record')
 _BLOB = "sha256:"
 
 
-def other_names(content: Blobs, root: str, known: frozenset[str]) -> Iterator[Mapping[Digest, int]]:
+def other_names(content: Blobs, root: str, known: Set[str]) -> Iterator[Mapping[Digest, int]]:
     """Give the blobs that each cache below `root` needs, but for those that are `known` names.
 
     `known` are what the keys of these begin with. Raises FailedPrecondition when there is too much
@@ -32,7 +32,7 @@ def other_names(content: Blobs, root: str, known: frozenset[str]) -> Iterator[Ma
     number = 0
     for stored in _others(content, root, tuple(known)):
         if is_assigned(stored.key):
-            yield needed(content, stored.key)
+            yield needed_elsewhere(content, stored.key)
             continue
         number += 1
         if number > _MOST:
@@ -56,7 +56,7 @@ def _others(content: Blobs, root: str, known: tuple[str, ...]) -> Iterator[Store
             if behind > after:
                 after, following = behind, ""
                 break
-            if not behind and (is_assigned(stored.key) or not stored.key.startswith(known)):
+            if not behind and not stored.key.startswith(known):
                 yield stored
         else:
             if page.is_last:

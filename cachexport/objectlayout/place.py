@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cachexport.errors import CachexportError, FailedPrecondition, NotFound, Outdated, WireFormat
-from cachexport.objectlayout.assigned import Assigned, is_assigned
+from cachexport.objectlayout.assigned import Assigned
 from cachexport.objectlayout.listing import find_stored, pages
 from cachexport.objectlayout.load import load_named, load_needs
 from cachexport.objectlayout.others import other_names
@@ -53,10 +53,15 @@ class ListedPlace:
 
     def needs(self, entry: Entry, /) -> Needs:
         """See Place. An empty cache, as BuildKit may write one over a good one, is none."""
+        if entry.is_apart:
+            return self._assigned.needs(entry.name)
         return load_needs(self.content, self._keys.name(entry.name))
 
     def contents(self, entry: Entry, /) -> Contents:
         """See Place."""
+        if entry.is_apart:
+            needs = self._assigned.needs(entry.name)
+            return Contents(is_cache=False, is_image=needs.is_image, caches=(), sizes=needs.sizes)
         key = self._keys.name(entry.name)
         cache, _ = load_named(self.content, key)
         needs = load_needs(self.content, key)
@@ -65,6 +70,8 @@ class ListedPlace:
 
     def salvage(self, entry: Entry, /) -> WrappedCache | None:
         """See Place."""
+        if entry.is_apart:
+            return None
         try:
             cache, _ = load_named(self.content, self._keys.name(entry.name), salvage=True)
         except (NotFound, WireFormat):
@@ -77,9 +84,9 @@ class ListedPlace:
         return {entry.name: error for entry, error in zip(entries, errors, strict=True) if error}
 
     @property
-    def keeps_apart(self) -> bool:
+    def apart(self) -> str:
         """See Hosting: BuildKit would take an image under the name of a cache for a cache."""
-        return True
+        return f"{self._client.place}/{self._assigned.folder}"
 
     @contextmanager
     def ingesting(self) -> Iterator[Settling]:
@@ -91,13 +98,9 @@ class ListedPlace:
         yield ingester
         ingester.touched.settle()
 
-    def assigned(self) -> list[str]:
+    def assigned(self) -> list[Entry]:
         """See Hosting."""
         return self._assigned.list()
-
-    def assigned_needs(self) -> Iterator[Mapping[Digest, int]]:
-        """Give every blob of each that has a name and is no cache. Raises as `needs` does."""
-        return map(self._assigned.needs, self.assigned())
 
     def resolve(self, name: str, /) -> Descriptor:
         """See Hosting."""
@@ -129,7 +132,7 @@ class ListedPlace:
 
     def _withdraw(self, entry: Entry) -> CachexportError | None:
         """Delete a name. A store may not know conditions, so it is looked at right before."""
-        client, key = self._client, self._keys.name(entry.name)
+        client, key = self._client, self._key(entry)
         try:
             now = client.head(key)
             if now.version != entry.version or _is_later(now.modified, entry.modified):
@@ -156,8 +159,12 @@ class ListedPlace:
     def _is_name(self, stored: Stored) -> bool:
         # Some tools leave an empty object in place of a folder.
         is_folder = stored.key.endswith("/") and not stored.size
-        is_other = is_assigned(stored.key) or self._keys.digest(stored.key) is not None
-        return not is_folder and not is_other
+        is_apart = stored.key.startswith(self._assigned.folder)
+        return not is_folder and not is_apart and self._keys.digest(stored.key) is None
+
+    def _key(self, entry: Entry) -> str:
+        key = self._assigned.key if entry.is_apart else self._keys.name
+        return key(entry.name)
 
     def _entry(self, stored: Stored) -> Entry:
         name = stored.key.removeprefix(self._keys.names)
@@ -200,8 +207,6 @@ class ObjectPlace(ListedPlace):
     def strays(self, beside: Sequence[Place], /) -> Iterable[Mapping[Digest, int]]:
         """See Sweepable: caches elsewhere below the same root, which may use the same blobs.
 
-        What has a name but is no cache is among them.
-
         Raises FailedPrecondition where it cannot be told what is whose.
         """
         keys = self._keys
@@ -210,8 +215,11 @@ class ObjectPlace(ListedPlace):
                 f"{self.title} has no prefix of their own for blobs and for names, so what else "
                 "is there cannot be told from them; nothing is deleted there"
             )
-        known = {place.content.keys.names for place in beside if isinstance(place, ObjectPlace)}
-        yield from other_names(self.content, self.root, frozenset({keys.names, *known}))
+        known = [place for place in (self, *beside) if isinstance(place, ObjectPlace)]
+        names = {place.content.keys.names for place in known}
+        yield from other_names(
+            self.content, self.root, names | {place._assigned.folder for place in known}
+        )
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -247,7 +255,7 @@ class ObjectPlace(ListedPlace):
         wanted = {keys.blob(digest): digest for digest in digests}
         stored = find_stored(client, keys.blobs, wanted)
         map_parallel(client.touch, stored.values(), client.parallelism)
-        client.touch(client.head(keys.name(entry.name)))
+        client.touch(client.head(self._key(entry)))
         return {digest for key, digest in wanted.items() if key not in stored}
 
     def delete(self, digests: Sequence[Digest], /) -> None:

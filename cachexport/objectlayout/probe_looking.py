@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from cachexport.chains.tie import untied
 from cachexport.envelope.cache import WrappedCache
 from cachexport.envelope.read import read_caches
 from cachexport.errors import Auth, NotFound, WireFormat
@@ -91,7 +92,7 @@ class Looking:
 
 
 def _cache(cache: WrappedCache) -> Finding:
-    form, records = cache.wrapped.form, len(cache.config.records)
+    form, records = cache.wrapped.form, len(untied(cache.config).records)
     text = f"a cache with {records:,} records, as {form}"
     return ok(text, found="cache", form=form, records=records)
 

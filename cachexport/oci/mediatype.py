@@ -12,6 +12,7 @@ CACHE_CONFIG_V0 = "application/vnd.buildkit.cacheconfig.v0"
 
 MANIFESTS = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
 INDEXES = frozenset({OCI_INDEX, DOCKER_MANIFEST_LIST})
+CONFIGS = frozenset({OCI_CONFIG, DOCKER_CONFIG})
 
 OCI_LAYER = "application/vnd.oci.image.layer.v1.tar"
 OCI_LAYER_GZIP = OCI_LAYER + "+gzip"

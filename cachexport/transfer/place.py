@@ -32,6 +32,8 @@ class Entry:
 
     None where the place does not tell.
     """
+    is_apart: bool = False
+    """Whether it stands beside the caches, one of which may have the same name; see Hosting."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,8 @@ class Needs:
 
     is_cache: bool
     """False for anything else, such as an image."""
+    is_image: bool = False
+    """Whether it is an image, or an index of some, and no cache."""
     sizes: Mapping[Digest, int]
     """Every blob, its manifests and configs too, with its bytes."""
 
@@ -77,7 +81,10 @@ class Place(Protocol):
         """How messages name it, such as `s3://bucket/prefix/`."""
 
     def entries(self) -> list[Entry]:
-        """List all names, sorted. Raises NotFound when there is no such place."""
+        """List all names, sorted, but those that a Hosting keeps apart.
+
+        Raises NotFound when there is no such place.
+        """
 
     @property
     def source(self) -> Callable[[str], Spec]:
@@ -105,8 +112,9 @@ class Place(Protocol):
     def withdraw(self, entries: Sequence[Entry], /) -> dict[str, CachexportError]:
         """Take names away; their blobs stay. Those that are gone already are fine.
 
-        Gives those that stay, by name, with why: Outdated for one that stands for something else
-        by now, FailedPrecondition where others would go with it or the place allows none of this.
+        All of them are kept apart, or none. Gives those that stay, by name, with why: Outdated for
+        one that stands for something else by now, FailedPrecondition where others would go with it
+        or the place allows none of this.
         """
 
     def close(self) -> None:
@@ -186,17 +194,18 @@ class Hosting(Protocol):
         """All blobs, manifests among them."""
 
     @property
-    def keeps_apart(self) -> bool:
-        """Whether what `assign` names stands beside the caches of the same names.
+    def apart(self) -> str:
+        """Tell where the names are that `assign` gives, if they stand beside those of caches.
 
-        Then `entries` and `contents` do not tell of it.
+        Then `assigned` lists them, not `entries`. Places with the same one share them. Empty where
+        caches and all else are under one another's names.
         """
 
     def ingesting(self) -> AbstractContextManager[Ingester]:
         """Give where blobs go. As long as the block runs nobody takes them for left behind."""
 
-    def assigned(self) -> list[str]:
-        """List the names that `entries` does not tell of, sorted."""
+    def assigned(self) -> list[Entry]:
+        """List the names that are kept apart, sorted."""
 
     def resolve(self, name: str, /) -> Descriptor:
         """Describe the manifest that was assigned to a name. Raises NotFound."""

@@ -182,8 +182,10 @@ def test_repair_leaves_what_it_cannot_read(run: InProcess, folder: Path) -> None
 def test_lifecycle_rules_keep_blobs_longer_than_names(run: InProcess) -> None:
     ran = run("lifecycle", "type=s3,bucket=caches,prefix=app/", "--days", "30")
     assert ran.code == 0
-    names, blobs, uploads = json.loads(ran.out)["Rules"]
+    names, images, blobs, uploads = json.loads(ran.out)["Rules"]
     assert (names["Filter"]["Prefix"], names["Expiration"]["Days"]) == ("app/manifests/", 30)
+    assert images["Filter"]["Prefix"] == "app/cachexport/images/"
+    assert images["Expiration"]["Days"] == 30
     assert (blobs["Filter"]["Prefix"], blobs["Expiration"]["Days"]) == ("app/blobs/", 32)
     assert uploads["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
     assert "nothing was set" in ran.err

@@ -131,10 +131,12 @@ def test_lifecycle_rules_are_set_beside_others(s3: S3, bucket: str) -> None:
     assert set(found) == {
         "theirs",
         "cachexport names a/manifests/",
+        "cachexport images a/cachexport/images/",
         "cachexport blobs a/blobs/",
         "cachexport uploads a/",
     }
     assert found["cachexport names a/manifests/"]["Expiration"]["Days"] == 10
+    assert found["cachexport images a/cachexport/images/"]["Expiration"]["Days"] == 10
     assert found["cachexport blobs a/blobs/"]["Expiration"]["Days"] == 13
     assert found["cachexport blobs a/blobs/"]["Filter"] == {"Prefix": "a/blobs/"}
     with pytest.raises(PluginError, match="prune"):
@@ -150,7 +152,8 @@ def test_shared_blobs_outlive_the_names_of_all(s3: S3, bucket: str) -> None:
     answer = s3.client.get_bucket_lifecycle_configuration(Bucket=bucket)
     found = {rule["Filter"]["Prefix"]: rule.get("Expiration") for rule in answer["Rules"]}
     days = {prefix: told["Days"] for prefix, told in found.items() if told}
-    assert days == {"a/release/": 90, "a/branches/": 30, "a/blobs/": 92}
+    images = "a/cachexport/images/"
+    assert days == {"a/release/": 90, "a/branches/": 30, images: 30, "a/blobs/": 92}
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from cachexport.backends.local.layout import Layout, check_source
 from cachexport.backends.local.names import Names
 from cachexport.backends.local.staging import file_system_time
 from cachexport.envelope.cache import WrappedCache
-from cachexport.envelope.reach import is_cache_manifest, reached_sizes
+from cachexport.envelope.reach import is_cache_manifest, is_image_manifest, reached_sizes
 from cachexport.envelope.read import read_caches
 from cachexport.errors import (
     BackendError,
@@ -52,7 +52,7 @@ class LocalPlace:
     `source` and `target` make specifications of names.
     """
 
-    keeps_apart = False
+    apart = ""
     """Caches and images have the same names."""
 
     shortest_grace = 0.0
@@ -89,7 +89,8 @@ class LocalPlace:
         with self._leading_somewhere(entry):
             sizes = reached_sizes(self._layout, named)
             is_cache = all(is_cache_manifest(self._layout, desc) for desc in named)
-        return Needs(is_cache=is_cache, sizes=sizes)
+            is_image = self._is_image(named)
+        return Needs(is_cache=is_cache, is_image=is_image, sizes=sizes)
 
     def contents(self, entry: Entry, /) -> Contents:
         """See Place."""
@@ -97,9 +98,10 @@ class LocalPlace:
         with self._leading_somewhere(entry):
             sizes = reached_sizes(self._layout, named)
             found = [self._caches(desc) for desc in named]
+            is_image = self._is_image(named)
         # A name that an image has too is treated as the image is.
         caches = tuple(cache for several in found for cache in several) if all(found) else ()
-        return Contents(is_cache=bool(caches), caches=caches, sizes=sizes)
+        return Contents(is_cache=bool(caches), is_image=is_image, caches=caches, sizes=sizes)
 
     def salvage(self, entry: Entry, /) -> WrappedCache | None:
         """See Place. Of several the first counts, as it does for BuildKit."""
@@ -136,7 +138,7 @@ class LocalPlace:
         with closing(LayoutIngester(self._layout)) as ingester:
             yield ingester
 
-    def assigned(self) -> list[str]:
+    def assigned(self) -> list[Entry]:
         """See Hosting: `entries` has all."""
         return []
 
@@ -253,6 +255,9 @@ class LocalPlace:
             if version(self._named_now(entry)) != entry.version:
                 raise NotFound(f"{entry.name!r} in {self.title} is another one now") from error
             raise Integrity(f"{entry.name!r} in {self.title} leads nowhere: {error}") from error
+
+    def _is_image(self, named: Sequence[Descriptor]) -> bool:
+        return any(is_image_manifest(self._layout, desc) for desc in named)
 
     def _caches(self, desc: Descriptor) -> Sequence[Cache]:
         """Read what an entry names, if it is a cache itself and no image with one inside."""

@@ -14,6 +14,7 @@ from cachexport.backends.local.layout import Layout, check_source, check_target
 from cachexport.backends.local.mounts import file_system
 from cachexport.backends.local.scratch import Scratch, nearest_directory
 from cachexport.backends.local.source import LocalSource
+from cachexport.chains.tie import untied
 from cachexport.envelope.cache import WrappedCache
 from cachexport.errors import BackendError, CachexportError, Conflict, NotFound
 from cachexport.files import lock
@@ -115,7 +116,7 @@ class LocalProbe:
             return note("an image without an inline cache", found="image")
         if not isinstance(caches[0], WrappedCache):
             return ok("an image with an inline cache", found="image")
-        records = len(caches[0].config.records)
+        records = len(untied(caches[0].config).records)
         return ok(
             f"a cache with {records:,} records, as {caches[0].wrapped.form}",
             found="cache",

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 class RegistryPlace:
     """A Place over a repository, and Hosting. `source` and `target` make specifications of tags."""
 
-    keeps_apart = False
+    apart = ""
     """A tag stands for one manifest, whatever that is."""
 
     def __init__(
@@ -72,7 +72,9 @@ class RegistryPlace:
         """See Place."""
         desc, needs = self._needs(entry)
         caches = read_caches(self._repository, desc) if needs.is_cache else ()
-        return Contents(is_cache=needs.is_cache, caches=caches, sizes=needs.sizes)
+        return Contents(
+            is_cache=needs.is_cache, is_image=needs.is_image, caches=caches, sizes=needs.sizes
+        )
 
     def salvage(self, entry: Entry, /) -> WrappedCache | None:
         """See Place."""
@@ -107,7 +109,7 @@ class RegistryPlace:
         """See Hosting. When a registry collects what nothing names is its own affair."""
         yield self._repository
 
-    def assigned(self) -> list[str]:
+    def assigned(self) -> list[Entry]:
         """See Hosting: `entries` has all."""
         return []
 
@@ -134,7 +136,8 @@ class RegistryPlace:
         except WireFormat:
             return desc, Needs(is_cache=False, sizes={desc.digest: desc.size})
         is_cache = manifest.cache_config is not None
-        return desc, Needs(is_cache=is_cache, sizes=_sizes(desc, manifest))
+        sizes = _sizes(desc, manifest)
+        return desc, Needs(is_cache=is_cache, is_image=manifest.is_image, sizes=sizes)
 
     def _resolved(self) -> list[tuple[str, Descriptor | None]]:
         tags = sorted(self._repository.tags())

@@ -2,7 +2,8 @@
 
 A name that was written at an instant t needs blobs that were written or touched at most
 `touch_refresh` before t. It is gone `days` after t at the earliest; so a blob may go `days` and
-`touch_refresh` after it was last written or touched. S3 counts whole days and rounds up to the
+`touch_refresh` after it was last written or touched. The names of images, which a gateway writes,
+are names like the others. S3 counts whole days and rounds up to the
 next midnight, hence one day more.
 """
 
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from cachexport.backends.s3.errors import translated
 from cachexport.errors import FailedPrecondition, S3Error
+from cachexport.objectlayout.assigned import FOLDER
 from cachexport.transfer.expiry import Rules
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 _DAY = 24 * 3600.0
 _STALE_UPLOAD = 7
 """Days after which the parts of an upload that was never finished go."""
-_NAMES = "names"
+_NAMES, _IMAGES = "names", "images"
 _NONE = "NoSuchLifecycleConfiguration"
 
 
@@ -90,6 +92,7 @@ class S3Expiry:
         document = {
             "Rules": [
                 _rule(_NAMES, self._keys.names, Expiration={"Days": days}),
+                _rule(_IMAGES, self._root + FOLDER, Expiration={"Days": days}),
                 _rule("blobs", self._keys.blobs, Expiration={"Days": blob_days}),
                 _rule("uploads", self._root, AbortIncompleteMultipartUpload=stale),
             ]
@@ -99,7 +102,8 @@ class S3Expiry:
     def _name_days(self, rule: Any) -> int:
         """Give the days of a rule of ours for other names below the same root; else 0."""
         prefix = rule.get("Filter", {}).get("Prefix", "")
-        is_near = rule.get("ID") == _id(_NAMES, prefix) and prefix.startswith(self._root)
+        is_of_names = rule.get("ID") in (_id(_NAMES, prefix), _id(_IMAGES, prefix))
+        is_near = is_of_names and prefix.startswith(self._root)
         return int(rule.get("Expiration", {}).get("Days", 0)) if is_near else 0
 
 

@@ -35,7 +35,7 @@ def age(time: float | None, now: float) -> str:
 
 
 def _row(item: NamedCache, now: float) -> tuple[str, ...]:
-    is_cache = item.kind not in ("none", "damaged")
+    is_cache = item.kind not in ("image", "none", "damaged")
     return (
         in_line(item.name),
         age(item.time, now),

@@ -92,6 +92,7 @@ def _place(item: Pruning) -> dict[str, Any]:
                 "own": name.own,
                 "stays": name.stays,
                 "reason": name.reason,
+                "image": name.is_image,
             }
             for name in item.names
         ],

@@ -92,10 +92,18 @@ class HostingSuite(Suite):
                 found = place.resolve("image")
                 assert (found.digest, found.size) == (manifest.digest, manifest.size)
                 assert found.media_type == OCI_MANIFEST
-            assert place.assigned() == (["image"] if place.keeps_apart else [])
+            apart = place.assigned()
+            assert [entry.name for entry in apart] == (["image"] if place.apart else [])
             harness.put("main", 1)
-            listed = {"image", "main"} - set(place.assigned())
-            assert {item.name for item in list_names(harness.spec("any"))} == listed
+            kinds = {item.name: item.kind for item in list_names(harness.spec("any"))}
+            assert kinds.keys() == {"image", "main"}
+            assert kinds["image"] == "image"
+            [entry] = apart or [entry for entry in opened.entries() if entry.name == "image"]
+            needs = opened.needs(entry)
+            assert (needs.is_cache, needs.is_image) == (False, True)
+            config, blob = Descriptor.of(_CONFIG, OCI_CONFIG), Descriptor.of(b"second", OCI_LAYER)
+            assert set(needs.sizes) == {manifest.digest, config.digest, blob.digest}
+            assert needs.sizes == opened.contents(entry).sizes
             place.unassign("image")
             place.unassign("image")
             assert place.assigned() == []

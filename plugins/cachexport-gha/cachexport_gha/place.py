@@ -52,7 +52,7 @@ class GhaPlace(ObjectPlace):
                 "cannot read, and may use blobs of this branch; nothing is deleted. Delete those "
                 "caches first, as when the branches are gone, or leave it to GitHub"
             )
-        return self.assigned_needs()
+        return ()
 
     def _entry(self, stored: Stored) -> Entry:
         return _entry(self.names, stored)

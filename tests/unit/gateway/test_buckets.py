@@ -9,8 +9,9 @@ import pytest
 from support import bucket, caches
 from support.images import make_image, tar_layer
 
-from cachexport import Digest, copy_cache, load_cache
+from cachexport import Digest, copy_cache, load_cache, prune_caches
 from cachexport.image import encode_image_manifest
+from cachexport.maintenance.prune import Plan
 from cachexport.oci.mediatype import OCI_MANIFEST
 
 if TYPE_CHECKING:
@@ -136,6 +137,20 @@ def test_a_page_of_tags(
     assert answer.json == {"name": "images", "tags": wanted}
     link = following and f'</v2/images/tags/list?{following}>; rel="next"'
     assert answer.headers.get("Link") == link
+
+
+def test_a_prune_lets_a_place_below_be(stored: Bucket, gateway: Gateway) -> None:
+    put_image(gateway, "1", make_image(tar_layer({"a": b"a"})))
+    for key, (raw, _) in list(stored.objects.objects.items()):
+        stored.objects.delete(key)
+        moved = key.replace(bucket.ROOT, f"{bucket.ROOT}sub/", 1)
+        stored.objects.replace(moved, raw, {}, version=None)
+    below = set(stored.objects.objects)
+    copy_cache([MAX], [bucket.SPEC])
+    stored.objects.time += 100 * 3600
+    [done] = prune_caches([bucket.SPEC], Plan(dry_run=False))
+    assert [name.name for name in done.names] == ["buildkit"]
+    assert below <= stored.objects.objects.keys()
 
 
 def test_the_disk_of_the_spool_is_full(

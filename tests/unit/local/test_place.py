@@ -90,7 +90,7 @@ def add(spec: str, entry: dict[str, object], name: str) -> None:
 def test_a_name_that_an_image_has_too_is_no_cache(spec: str) -> None:
     entry = image(spec, 9)
     add(spec, entry, "main")
-    assert [item.kind for item in list_names(spec)] == ["none"]
+    assert [item.kind for item in list_names(spec)] == ["image"]
     grow_old(spec)
     prune_caches([spec], ALL_GO)
     assert blob(spec, layer(9)[1].digest).exists()

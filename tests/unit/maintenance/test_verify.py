@@ -9,13 +9,23 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from support import caches
+from support import bucket, caches
 
-from cachexport import Digest, MemoryContent, load_cache, verify_cache
+from cachexport import (
+    Digest,
+    MemoryContent,
+    list_names,
+    load_cache,
+    merge_cache,
+    verify_cache,
+)
 from cachexport.backends.local.layout import Layout
+from cachexport.chains.tie import is_tied
 from cachexport.envelope.cache import Cache
 from cachexport.errors import NotFound
 from cachexport.layer.codecs import compress
+from cachexport.maintenance.doctor import doctor
+from cachexport.maintenance.inspect import inspect_cache
 from cachexport.maintenance.verify import FaultKind, verify_source
 from cachexport.maintenance.verify import verify_cache as verify
 from cachexport.objectlayout.blobs import Blobs
@@ -182,3 +192,24 @@ def test_a_bucket_is_asked_with_a_listing():
     [found] = verify_source(ObjectSource(blobs, ["main"]))
     assert [fault.kind for fault in found.faults] == [FaultKind.DAMAGED]
     assert "without annotations at layers[0]" in found.faults[0].text
+
+
+@pytest.mark.parametrize("there", ["local", "memory"])
+def test_all_count_the_same_records(
+    there: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket.installed(monkeypatch)
+    source, target = {
+        "local": (f"type=local,src={tmp_path}", f"type=local,dest={tmp_path}"),
+        "memory": (bucket.SPEC, bucket.SPEC),
+    }[there]
+    ends = [f"type=local,src={caches.FOLDER / name}" for name in ("max", "multi-amd64")]
+    merge_cache(ends, [target])
+    [merged] = load_cache(source)
+    assert is_tied(merged.config)
+    records = len(merged.config.records) - 1
+    [listed], [verified] = list_names(source), verify_cache(source)
+    assert listed.records == len(inspect_cache(merged).records) == verified.records == records
+    told = {item.check: item.finding for item in doctor(source, read_only=True).results}["read"]
+    assert told.facts["records"] == records
+    assert f"a cache with {records} records" in told.text

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cachexport.backends.registry.probe.desk import Role
+from cachexport.chains.tie import untied
 from cachexport.content.verify import read_blob
 from cachexport.envelope.cache import WrappedCache
 from cachexport.envelope.read import read_caches
@@ -43,7 +44,7 @@ class Reading:
             return failed(error, advice)
         if not caches or not isinstance(caches[0], WrappedCache):
             return self._image(inline=bool(caches))
-        form, records = caches[0].wrapped.form, len(caches[0].config.records)
+        form, records = caches[0].wrapped.form, len(untied(caches[0].config).records)
         text = f"a cache with {records:,} records, as {form}"
         wrapped = caches[0].wrapped
         for kind, raw in (("config", wrapped.config), ("manifest", wrapped.manifest)):
