@@ -63,6 +63,16 @@ def test_what_is_run_is_a_command(name: str) -> None:
         check(words)
 
 
+def test_what_the_page_shows_is_a_command() -> None:
+    page = (RECIPES.parent / "gateway.md").read_text()
+    blocks = re.findall(r"^```sh\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    lines = "".join(blocks).replace("\\\n", " ").splitlines()
+    found = [given(line, key="x") for line in lines if line.startswith("cachexport ")]
+    assert len(found) > 5
+    for [words] in found:
+        check(words)
+
+
 @pytest.mark.parametrize("name", ["github-actions.yml", "gitlab-ci.yml"])
 def test_who_has_no_key_writes_nothing(name: str) -> None:
     script = scripts(name)[0]
