@@ -14,6 +14,7 @@ from cachexport.cli import console
 from cachexport.cli.amounts import amount, span
 from cachexport.cli.interrupts import stopping
 from cachexport.cli.layout import verbatim
+from cachexport.cli.lines import Lines
 from cachexport.cli.output import abandon_stdout
 from cachexport.cli.specs import complete_spec, hinting_at_paths
 from cachexport.errors import CachexportError
@@ -209,6 +210,7 @@ def command(
         console.logging_to(say),
         hinting_at_paths([store, *upstream]),
         closing(open_shelf(given)) as shelf,
+        closing(Lines()) as lines,
     ):
         access = Access(
             tokens=read_token_file(token_file) if token_file else None,
@@ -221,7 +223,7 @@ def command(
             lambda repository: publishing,
             access=access,
             limits=limits,
-            told=_TELLING[log],
+            told=_telling(log, lines),
             verify=verify,
         )
         from cachexport.gateway.server import Server, Tls, address, bind
@@ -274,24 +276,12 @@ def _say_json(kind: str, message: str) -> None:
     click.echo(message_document(kind, message, time.time()), err=True)
 
 
-def _tell_json(record: Record) -> None:
-    from cachexport.cli.views.requests import document
+def _telling(log: str, lines: Lines) -> Callable[[Record], None]:
+    """Give what tells of requests."""
+    from cachexport.cli.views.requests import document, line
 
-    click.echo(document(record, time.time()), err=True)
-
-
-def _tell_plain(record: Record) -> None:
-    from cachexport.cli.views.requests import line
-
-    click.echo(line(record), err=True)
-
-
-def _tell_nothing(record: Record) -> None:
-    """Say nothing."""
-
-
-_TELLING: dict[str, Callable[[Record], None]] = {
-    "json": _tell_json,
-    "plain": _tell_plain,
-    "none": _tell_nothing,
-}
+    if log == "json":
+        return lambda record: lines.add(document(record, time.time()))
+    if log == "plain":
+        return lambda record: lines.add(line(record))
+    return lambda record: None

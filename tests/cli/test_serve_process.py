@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from contextlib import closing, contextmanager
+from http.client import HTTPConnection
 from typing import TYPE_CHECKING
 
 import pytest
@@ -106,3 +107,13 @@ def test_all_that_is_told_in_json(tmp_path: Path) -> None:
     assert (first["level"], str(tokens) in first["message"]) == ("warning", True)
     assert (second["level"], "with a token" in second["message"]) == ("warning", True)
     assert third["status"] == 400
+
+
+def test_a_log_that_nobody_reads_keeps_nobody_waiting(tmp_path: Path) -> None:
+    with serving(tmp_path, "--log", "plain") as (process, address):
+        for _ in range(60):  # a pipe holds 64 KiB
+            with closing(HTTPConnection(*address, timeout=20)) as client:
+                client.request("GET", f"/v2/{'x' * 3000}/manifests/y")
+                assert client.getresponse().status == 400
+        process.terminate()
+        assert process.wait(20) == 0

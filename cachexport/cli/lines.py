@@ -1,0 +1,52 @@
+"""Lines on stderr that nobody waits for: who reads them may be slow, or gone."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from contextlib import suppress
+
+import click
+
+MOST = 10_000
+"""Lines that wait at most."""
+_NAME = "cachexport-lines"
+_ENDING = 1.0
+"""Seconds to write what waits at the end."""
+
+
+class Lines:
+    """Writes lines in a thread of its own. What does not fit is counted, and told of."""
+
+    def __init__(self) -> None:
+        self._waiting: queue.Queue[str | None] = queue.Queue(MOST)
+        self._lost = 0
+        self._thread = threading.Thread(target=self._write_all, name=_NAME, daemon=True)
+        self._thread.start()
+
+    def add(self, line: str) -> None:
+        """Write a line soon."""
+        try:
+            self._waiting.put_nowait(line)
+        except queue.Full:
+            self._lost += 1
+
+    def close(self) -> None:
+        """Write what waits, if somebody reads it."""
+        with suppress(queue.Full):
+            self._waiting.put_nowait(None)
+        self._thread.join(_ENDING)
+
+    def _write_all(self) -> None:
+        while (line := self._waiting.get()) is not None:
+            with suppress(OSError):
+                click.echo(line, err=True)
+            if self._lost and self._waiting.empty():
+                lost, self._lost = self._lost, 0
+                with suppress(OSError):
+                    click.echo(f"cachexport: {lost:,} lines are lost: nobody read them", err=True)
+
+
+def are_stuck() -> bool:
+    """Say whether some lines are still not written."""
+    return any(thread.name == _NAME for thread in threading.enumerate())
