@@ -44,7 +44,7 @@ def test_a_manifest_is_one(name: str) -> None:
 COMMANDS = {
     "cachexport.service": ["serve"],
     "github-actions.yml": ["run"],
-    "gitlab-ci.yml": ["run", "rm", "prune"],
+    "gitlab-ci.yml": ["run", "prune"],
     "kubernetes-deployment.yml": ["serve"],
     "kubernetes-job.yml": ["serve"],
 }
