@@ -6,11 +6,20 @@ import json
 import os
 import re
 import shutil
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 from cli.commands import InProcess, local
-from support import caches
+from support import bucket, caches
+from support.images import make_image, tar_layer
+
+from cachexport import copy_cache
+from cachexport.content.copy import ingest_bytes
+from cachexport.maintenance.places import open_place
+from cachexport.oci.descriptor import Descriptor
+from cachexport.oci.mediatype import OCI_LAYER, OCI_MANIFEST
+from cachexport.plugin import Hosting
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -224,3 +233,28 @@ def test_compacting_takes_one_cache(run: InProcess, folder: Path) -> None:
     assert (ran.code, ran.out) == (2, "")
     assert "one cache at a time" in ran.errors[0]
     assert caches.files(folder) == before
+
+
+def test_images_of_a_bucket_are_shown_and_go_when_told(
+    run: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = bucket.installed(monkeypatch)
+    copy_cache([local(caches.FOLDER / "max")], [f"{bucket.SPEC},name=app"])
+    image = make_image(tar_layer({"a": b"a"}))
+    with closing(open_place(bucket.SPEC)) as place:
+        assert isinstance(place, Hosting)
+        with place.ingesting() as ingester:
+            for raw in image.blobs:
+                ingest_bytes(ingester, Descriptor.of(raw, OCI_LAYER), raw)
+        place.assign("app/step", Descriptor.of(image.blobs[-1], OCI_MANIFEST))
+    listed = run("ls", bucket.SPEC).out.splitlines()
+    assert [line.split()[-1] for line in listed] == ["KIND", "image-manifest", "image"]
+    stored.objects.time += 100 * 24 * 3600
+    copy_cache([local(caches.FOLDER / "max")], [f"{bucket.SPEC},name=app,force=true"])
+    prune = ("prune", "--progress", "quiet", bucket.SPEC, "--max-age", "30d")
+    assert "stays  an image" in run(*prune).out
+    ran = run(*prune, "--images", "--yes")
+    assert (ran.code, "an image older than 30 days" in ran.out) == (0, True)
+    assert [line.split()[0] for line in run("ls", bucket.SPEC).out.splitlines()] == ["NAME", "app"]
+    ran = run("prune", bucket.SPEC, "--images")
+    assert (ran.code, "max-age" in ran.errors[0]) == (2, True)

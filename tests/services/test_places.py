@@ -121,7 +121,7 @@ def test_what_is_no_cache_is_left_alone(registry: Registry, repo: str) -> None:
     [told] = prune_caches([ref], plan(keep_last=1))
     assert {item.name: (item.stays, item.reason) for item in told.names}["app"] == (
         True,
-        "no cache",
+        "an image",
     )
     assert registry.tags(repo) == ["app", "new"]
     with pytest.raises(FailedPrecondition, match="no cache"):
