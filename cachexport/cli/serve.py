@@ -50,7 +50,7 @@ _LOOPBACK = ("127.", "[::1]:")
 
         Fields of the log, a JSON object a line on stderr:
           time, method, path, status, client, agent, kind, repository, item,
-          digest, origin, received, sent, seconds, error
+          digest, size, origin, received, sent, seconds, error
           What is no HTTP has no method. What is about no request has time,
           level (warning, note) and message.
 
