@@ -187,7 +187,7 @@ def hole(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hole]:
 
 
 def test_an_upstream_that_hangs_is_passed_over(start: Callable[..., Gateway], hole: Hole) -> None:
-    gateway = start(upstream=(f"type=registry,ref=127.0.0.1:{hole.port}/cache",))
+    gateway = start(upstream=(f"type=registry,ref=127.0.0.1:{hole.port}/cache,retries=1",))
     known, unknown = "cachexport-0123456789abcdef", "x" * 9000
     via = f"1.1 {known}, 1.1 {unknown}"
     assert gateway.ask("GET", "/v2/cache/manifests/x", Via=via).status == 404
@@ -198,7 +198,7 @@ def test_an_upstream_that_hangs_is_passed_over(start: Callable[..., Gateway], ho
 
 
 def test_a_store_that_hangs_is_answered_for(start: Callable[..., Gateway], hole: Hole) -> None:
-    gateway = start(f"type=registry,ref=127.0.0.1:{hole.port}/cache")
+    gateway = start(f"type=registry,ref=127.0.0.1:{hole.port}/cache,retries=1")
     asked = ["/v2/cache/manifests/x", f"/v2/cache/blobs/sha256:{0:064}", "/v2/cache/tags/list"]
     assert ask_at_once(gateway, asked * 20) == {503}
     assert gateway.ask("GET", "/healthz").status == 200
