@@ -10,7 +10,6 @@ import click
 
 MOST = 10_000
 """Lines that wait at most."""
-_NAME = "cachexport-lines"
 _ENDING = 1.0
 """Seconds to write what waits at the end."""
 
@@ -21,7 +20,7 @@ class Lines:
     def __init__(self) -> None:
         self._waiting: queue.Queue[str | None] = queue.Queue(MOST)
         self._lost = 0
-        self._thread = threading.Thread(target=self._write_all, name=_NAME, daemon=True)
+        self._thread = threading.Thread(target=self._write_all, daemon=True)
         self._thread.start()
 
     def add(self, line: str) -> None:
@@ -37,6 +36,11 @@ class Lines:
             self._waiting.put_nowait(None)
         self._thread.join(_ENDING)
 
+    @property
+    def are_stuck(self) -> bool:
+        """Whether some are not written, after `close`."""
+        return self._thread.is_alive()
+
     def _write_all(self) -> None:
         while (line := self._waiting.get()) is not None:
             with suppress(OSError):
@@ -45,8 +49,3 @@ class Lines:
                 lost, self._lost = self._lost, 0
                 with suppress(OSError):
                     click.echo(f"cachexport: {lost:,} lines are lost: nobody read them", err=True)
-
-
-def are_stuck() -> bool:
-    """Say whether some lines are still not written."""
-    return any(thread.name == _NAME for thread in threading.enumerate())

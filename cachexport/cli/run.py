@@ -119,7 +119,7 @@ def command(
     when it is not there and 126 when it cannot be executed. What was read and written is told on
     stderr when it has ended.
     """
-    from cachexport.cli.leaving import leave_if_stuck
+    from cachexport.cli.leaving import leave
     from cachexport.envelope.form import Form
     from cachexport.running.plan import plan
     from cachexport.running.run import run
@@ -135,7 +135,8 @@ def command(
             ran = run(prepared, env=os.environ, listen=listen, began=began)
     _tell(prepared, ran.summary)
     code = _SIGNALLED - ran.exit_code if ran.exit_code < 0 else ran.exit_code
-    leave_if_stuck(code)
+    if ran.is_stuck:
+        leave(code)
     ctx.exit(code)
 
 

@@ -183,12 +183,13 @@ def command(
     a SIGTERM or SIGINT, after which it finishes what is under way; the exit code is then 0. A
     second one ends it at once.
     """
-    from cachexport.cli.leaving import leave_if_stuck
+    from cachexport.cli.leaving import leave
     from cachexport.gateway.access import Access
     from cachexport.gateway.certificate import check_certificate
     from cachexport.gateway.forms import read_forms
     from cachexport.gateway.opening import Limits, Store, open_gateway, open_shelf
     from cachexport.gateway.publishing import Publishing
+    from cachexport.gateway.threads import working
     from cachexport.gateway.tokens import read_token_file
 
     if read_only and patterns:
@@ -238,7 +239,8 @@ def command(
         server = Server(gateway, bound, tls)
         with stopping(server.drain):
             server.run(lambda: _tell_place(f"serving {shelf.place.title} at {scheme}://{place}"))
-    leave_if_stuck(0)
+    if lines.are_stuck or working(gateway.threads.name):
+        leave(0)
 
 
 def _tell_place(text: str) -> None:

@@ -46,7 +46,7 @@ class Threads:
             thread.join(max(0.0, until - time.monotonic()))
 
 
-def working(name: str = _NAME) -> list[threading.Thread]:
+def working(name: str) -> list[threading.Thread]:
     """List the threads that are there; after `shutdown` they wait for what does not answer."""
     return [thread for thread in threading.enumerate() if thread.name.startswith(name)]
 

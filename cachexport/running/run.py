@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from cachexport.errors import BackendError, CachexportError
 from cachexport.files.temporary import temporary_folder
 from cachexport.gateway.opening import Limits, open_gateway
+from cachexport.gateway.threads import working
 from cachexport.running.registries import with_insecure
 from cachexport.running.summary import Summary
 
@@ -45,6 +46,8 @@ class Ran:
 
     exit_code: int
     summary: Summary
+    is_stuck: bool
+    """Whether threads are left that wait for a place which does not answer."""
 
 
 def run(
@@ -70,7 +73,7 @@ def run(
 
     with ExitStack() as stack:
         folder = stack.enter_context(temporary_folder("cachexport-run-"))
-        host = stack.enter_context(_serving(prepared, listen, folder, hear))
+        host, name = stack.enter_context(_serving(prepared, listen, folder, hear))
         told_how, login = prepared.logged_in(host, env, folder)
         command = told_how.adapted(host)
         environment = {**command.env, **env, **login}
@@ -81,13 +84,14 @@ def run(
             exit_code = process.wait()
         if exit_code == 0:
             exit_code = _run_after(command.after, environment, began)
-    return Ran(exit_code=exit_code, summary=summary)
+    return Ran(exit_code=exit_code, summary=summary, is_stuck=bool(working(name)))
 
 
 @contextmanager
 def _serving(
     prepared: Plan, listen: str, folder: Path, told: Callable[[Record], None]
-) -> Iterator[str]:
+) -> Iterator[tuple[str, str]]:
+    """Give where the gateway listens, and what its threads are called."""
     limits = Limits(spool=folder / "spool")
     # First, for it says what to install where a package is missing.
     gateway = open_gateway(prepared.find, access=prepared.access, limits=limits, told=told)
@@ -104,7 +108,7 @@ def _serving(
             while not ready.wait(0.1):
                 if not thread.is_alive():
                     raise BackendError(f"the gateway at {host} did not start", op="listen")
-            yield host
+            yield host, gateway.threads.name
         finally:
             # Who asked has ended. What waits for a place that does not answer waits in vain.
             server.stop()
