@@ -184,6 +184,7 @@ def command(
     second one ends it at once.
     """
     from cachexport.cli.leaving import leave
+    from cachexport.cli.memory import keep_small
     from cachexport.gateway.access import Access
     from cachexport.gateway.certificate import check_certificate
     from cachexport.gateway.forms import read_forms
@@ -192,6 +193,7 @@ def command(
     from cachexport.gateway.threads import working
     from cachexport.gateway.tokens import read_token_file
 
+    keep_small()
     if read_only and patterns:
         raise click.UsageError("--read-only and --allow-push contradict each other")
     if tls_key and not tls_cert:

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from cachexport.backends.registry.via import VIA
 from cachexport.gateway import blobs, manifests, receiving
 from cachexport.gateway.call import Call
+from cachexport.gateway.download import Pace
 from cachexport.gateway.record import Record
 from cachexport.gateway.refusal import Refusal, refusal
 from cachexport.gateway.routes import target
@@ -65,6 +66,7 @@ class Gateway:
     told: Callable[[Record], None]
     patience: float
     verify: bool = False
+    pace: Pace = field(default_factory=Pace)
     threads: Threads = field(default_factory=threads)
     pseudonym: str = field(default_factory=lambda: f"cachexport-{secrets.token_hex(8)}")
     """What it calls itself to the registries that it reads from."""
@@ -125,6 +127,7 @@ class Gateway:
             uploads=self.uploads,
             threads=self.threads,
             record=record,
+            pace=self.pace,
             patience=self.patience,
             verify=self.verify,
         )

@@ -28,6 +28,7 @@ async def get(call: Call) -> Download:
         digest=digest,
         part=part,
         executor=call.executor(shelf),
+        pace=call.pace,
         verify=call.verify,
     )
 

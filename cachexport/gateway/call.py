@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from cachexport.gateway.access import Visitor
+    from cachexport.gateway.download import Pace
     from cachexport.gateway.publishing import Publishing
     from cachexport.gateway.record import Record
     from cachexport.gateway.routes import Target
@@ -48,6 +49,7 @@ class Call:
     uploads: Uploads
     threads: Threads
     record: Record
+    pace: Pace
     patience: float
     """Seconds for which a client may take to send a block."""
     verify: bool

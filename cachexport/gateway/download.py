@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,16 +16,19 @@ from cachexport.gateway.threads import do
 from cachexport.oci.descriptor import Descriptor
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from concurrent.futures import Executor
 
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import Message, Receive, Scope, Send
 
     from cachexport.content.protocols import Reader
     from cachexport.gateway.content import Layered
     from cachexport.oci.digest import Digest
 
-_BLOCK = 512 << 10
+_MOST, _LEAST = 512 << 10, 64 << 10
 """Bytes that are sent at a time: each takes a turn of the loop and one of a thread."""
+_ALL = 16 << 20
+"""Bytes that all downloads send at a time; as many again are read ahead."""
 _RANGE = re.compile(r"bytes=([0-9]*)-([0-9]*)")
 
 
@@ -60,6 +64,27 @@ def wanted_part(header: str | None, size: int) -> Part:
     return Part(start, end, size)
 
 
+class Pace:
+    """How many bytes each of the downloads under way sends at a time. Of one event loop."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Count one more in the block."""
+        self._count += 1
+        try:
+            yield
+        finally:
+            self._count -= 1
+
+    @property
+    def block(self) -> int:
+        """Give how many bytes, now."""
+        return max(_LEAST, min(_MOST, _ALL // max(self._count, 1)))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Download:
     """An answer that streams a part of a blob, no faster than the client takes it."""
@@ -68,6 +93,7 @@ class Download:
     digest: Digest
     part: Part
     executor: Executor
+    pace: Pace
     verify: bool
     """Whether what is sent as a whole is checked on the way."""
 
@@ -82,6 +108,10 @@ class Download:
             await send(head)
             await send({"type": "http.response.body", "body": b""})
             return
+        with self.pace.kept():
+            await self._give(head, receive, send)
+
+    async def _give(self, head: Message, receive: Receive, send: Send) -> None:
         opened = await do(self.executor, self._open)
         gone = asyncio.ensure_future(_departure(receive))
         try:
@@ -121,7 +151,7 @@ class Download:
 
     def _read(self, reader: Reader, left: int) -> bytes:
         try:
-            block = reader.read(min(_BLOCK, left))
+            block = reader.read(min(self.pace.block, left))
         except Integrity as error:
             raise Refusal(404, "BLOB_UNKNOWN", f"it is not served, for {error}") from error
         if not block and left:
