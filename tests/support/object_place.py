@@ -1,0 +1,57 @@
+"""A store in memory as a place, whose time goes on when somebody waits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cachexport.maintenance.prune import Plan, prune_places
+from cachexport.maintenance.retention import Retention
+from cachexport.objectlayout.blobs import Blobs
+from cachexport.objectlayout.keys import Keys
+from cachexport.objectlayout.place import ObjectPlace
+from cachexport.objectlayout.target import ObjectTarget
+from cachexport.spec import CommonExport, Spec
+from cachexport.testing.samples import layer, small_cache
+from cachexport.transfer.write import write
+
+if TYPE_CHECKING:
+    from cachexport.maintenance.prune import Pruning
+    from cachexport.testing.memory import MemoryObjects
+
+HOUR = 3600.0
+KEYS = Keys(blobs="app/blobs/", names="app/manifests/")
+
+
+def content(client: MemoryObjects, keys: Keys = KEYS) -> Blobs:
+    def sleep(seconds: float) -> None:
+        client.time += seconds
+
+    def clock() -> float:
+        return client.time
+
+    return Blobs(client=client, keys=keys, now=clock, monotonic=clock, sleep=sleep)
+
+
+def place(client: MemoryObjects, keys: Keys = KEYS, root: str = "app/") -> ObjectPlace:
+    def source(name: str) -> Spec:
+        return Spec("memory", {"name": name})
+
+    def target(name: str, *, force: bool = False) -> Spec:
+        return source(name)
+
+    return ObjectPlace(content=content(client, keys), root=root, source=source, target=target)
+
+
+def put(client: MemoryObjects, name: str, *numbers: int, keys: Keys = KEYS) -> None:
+    end = ObjectTarget(CommonExport(), content(client, keys), name, force=False)
+    assert write(small_cache(*numbers), end, threads=1)
+
+
+def prune(client: MemoryObjects, keys: Keys = KEYS, root: str = "app/", **rules: int) -> Pruning:
+    plan = Plan(retention=Retention(**rules), dry_run=False)
+    [done] = prune_places([place(client, keys, root)], plan, 0)
+    return done
+
+
+def has(client: MemoryObjects, number: int, keys: Keys = KEYS) -> bool:
+    return keys.blob(layer(number)[1].digest) in client.objects
