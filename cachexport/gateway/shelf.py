@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from cachexport.content.verify import read_blob
+from cachexport.content.verify import open_verified, read_blob
 from cachexport.envelope.cache import WrappedCache
 from cachexport.envelope.read import read_caches
 from cachexport.errors import NotFound, WireFormat
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 MANIFEST_LIMIT = 4 << 20
 """Bytes of a manifest that is taken or served, as in other registries."""
-
-
 _BEGINS = (b"{", b" ", b"\n", b"\r", b"\t")
 """What a JSON object begins with; nothing else is read as a whole because somebody asks for it."""
 
@@ -174,10 +172,11 @@ def _read_manifest(place: HostingPlace, digest: Digest) -> Served:
     desc = Descriptor(digest=digest, size=place.content.info(digest).size)
     if desc.size > MANIFEST_LIMIT:
         raise NotFound(f"{digest} is no manifest")
-    with closing(place.content.open(desc)) as reader:
-        if reader.read(1) not in _BEGINS:
+    with closing(open_verified(place.content, desc)) as reader:
+        begin = reader.read(1)
+        if begin not in _BEGINS:
             raise NotFound(f"{digest} is no manifest")
-    return _as_manifest(read_blob(place.content, desc), place.title)
+        return _as_manifest(begin + reader.read(), place.title)
 
 
 def _as_manifest(raw: bytes, origin: str) -> Served:
