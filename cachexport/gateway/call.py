@@ -34,6 +34,8 @@ _T = TypeVar("_T")
 
 ANSWERING = 20.0
 """Seconds for which a question waits for a place; what hangs is asked no more for as long."""
+LISTING = 300.0
+"""Seconds for which a question about many names waits."""
 _log = logging.getLogger(__name__)
 
 
@@ -62,6 +64,18 @@ class Call:
                 return await do(self.threads.short, work, *args, **kwargs)
         except TimeoutError:
             raise _no_answer(self.shelf) from None
+
+    async def listed(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """Do something that takes longer the more names there are. Raises Refusal as `soon` does.
+
+        That it is slow says nothing of the place, which others go on asking.
+        """
+        try:
+            async with asyncio.timeout(LISTING):
+                return await do(self.threads.long, work, *args, **kwargs)
+        except TimeoutError:
+            message = f"the names were not listed within {LISTING:g} seconds"
+            raise later(503, "UNAVAILABLE", message) from None
 
     async def long(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Do something that takes as long as a transfer in a thread."""

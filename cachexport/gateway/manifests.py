@@ -62,13 +62,13 @@ async def delete(call: Call) -> Response:
     try:
         tags = [item]
         if is_digest:
-            tags = await call.soon(call.shelf.alone.tagged, repository, call.digest(item))
+            tags = await call.listed(call.shelf.alone.tagged, repository, call.digest(item))
         if not tags:
             raise manifest_unknown(f"no tag of {repository} stands for {item}")
         for tag in tags:
             call.visitor.check_delete(repository, tag)
         for tag in tags:
-            await call.soon(call.shelf.withdraw, repository, tag)
+            await call.listed(call.shelf.withdraw, repository, tag)
     except NotFound as error:
         raise manifest_unknown(str(error)) from error
     return Response(status_code=202)
@@ -81,7 +81,7 @@ async def tags(call: Call) -> Response:
     most = query.get("n", "")
     if most and not (most.isascii() and most.isdecimal()):
         raise Refusal(400, "UNSUPPORTED", f"n={most} is no number")
-    found = await call.soon(call.shelf.tags, repository)
+    found = await call.listed(call.shelf.tags, repository)
     found = [tag for tag in found if tag > query.get("last", "")]
     page = found[: number(most)] if most else found
     headers = {}

@@ -14,6 +14,7 @@ from support import caches
 
 from cachexport import Digest, copy_cache, load_cache
 from cachexport.errors import BackendError, NotFound, RegistryError, WireFormat
+from cachexport.gateway.shelf import Shelf
 from cachexport.gateway.source import Source
 from cachexport.testing.services.ports import free_port
 
@@ -182,6 +183,7 @@ class Hole:
 @pytest.fixture
 def hole(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hole]:
     monkeypatch.setattr("cachexport.gateway.call.ANSWERING", 0.3)
+    monkeypatch.setattr("cachexport.gateway.call.LISTING", 0.3)
     with closing(Hole()) as made:
         yield made
 
@@ -204,3 +206,15 @@ def test_a_store_that_hangs_is_answered_for(start: Callable[..., Gateway], hole:
     assert gateway.ask("GET", "/healthz").status == 200
     gateway.stop()
     assert not gateway.thread.is_alive()
+
+
+def test_a_list_that_takes_long_keeps_nobody_from_the_store(
+    start: Callable[..., Gateway], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway, go_on = start(), threading.Event()
+    monkeypatch.setattr("cachexport.gateway.call.LISTING", 0.3)
+    monkeypatch.setattr(Shelf, "tags", lambda shelf, repository: go_on.wait(20))
+    digest = gateway.put_blob("a", b"a blob")
+    assert gateway.ask("GET", "/v2/a/tags/list").status == 503
+    assert gateway.ask("GET", f"/v2/a/blobs/{digest}").body == b"a blob"
+    go_on.set()
