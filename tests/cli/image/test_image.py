@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import gzip
-import io
 import json
 import os
 import subprocess
 import sys
-import tarfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+from cli.image.stored import IMAGE, archive, content, described
 from support import caches
 from support.images import make_image, make_index, tar_layer
-from unit.image.packing import files_of, packed
+from unit.image.packing import files_of
 
-from cachexport.content.verify import read_blob
 from cachexport.image import (
     open_docker_archive,
-    save_docker_archive,
     save_oci_archive,
-    select_image,
 )
 from cachexport.oci.descriptor import Platform
 from cachexport.store import Store
@@ -36,47 +31,12 @@ if TYPE_CHECKING:
 
 BUILDKITS = caches.FOLDER / "docker-archive.tar"
 NAME = "docker.io/example/app:1"
-IMAGE = make_image(tar_layer({"a": b"1"}), tar_layer({"b": b"2" * 9000}))
 OTHER = make_image(tar_layer({"c": b"3"}), platform=Platform(architecture="arm64", os="linux"))
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("CACHEXPORT_STORE", str(tmp_path / "store"))
-    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def image(run: InProcess) -> Callable[..., str]:
-    """Run `cachexport image …`, which has to succeed, and give what it answers."""
-
-    def image(*args: str) -> str:
-        ran = run("image", *args)
-        assert ran.code == 0, ran.err
-        return ran.out
-
-    return image
-
-
-def archive(path: str | Path, *names: str) -> str:
-    save_docker_archive(Path(path), IMAGE.content, IMAGE.descriptor, names=names)
-    return str(path)
-
-
-def content(folder: Path) -> list[str]:
-    with Store.open(folder / "store", clock=time.time) as store:
-        return [info.digest for info in store.content.list()]
 
 
 def leases() -> list[str]:
     with Store.open(home_store(os.environ), clock=time.time) as store:
         return [lease.id for lease in store.leases.list()]
-
-
-def described(image: Callable[..., str], *args: str) -> Any:
-    return json.loads(image("inspect", *args, "--format", "json"))["images"]
 
 
 def test_buildkits_archive_is_loaded_and_saved_again(image: Callable[..., str]) -> None:
@@ -268,151 +228,6 @@ def test_what_a_local_layout_has_is_pulled(image: Callable[..., str]) -> None:
     spec = "type=local,src=layout,tag=docker.io/library/app:1"
     pulled = image("pull", spec, "--name", "copied")
     assert pulled == f"docker.io/library/copied:latest {IMAGE.descriptor.digest}\n"
-
-
-def test_layers_are_appended_to_nothing(image: Callable[..., str]) -> None:
-    Path("dist/sub").mkdir(parents=True)
-    Path("dist/run").write_text("#!/bin/sh\n")
-    Path("dist/sub/x").write_text("x")
-    made = image(
-        *("append", "--layer", "dist:/app", "--layer", f"{Path.cwd()}/dist/run:/bin/"),
-        *("--name", "app:1"),
-        *("--entrypoint", "/app/run -v", "--cmd", '["a b"]', "--env", "A=1=2", "--label", "l="),
-        *("--workdir", "/app", "--user", "1000", "--platform", "linux/arm64"),
-    )
-    (found,) = described(image, "app:1")
-    assert (found["manifest"]["digest"], found["platform"]) == (made.strip(), "linux/arm64")
-    settings = found["settings"]
-    assert settings["Entrypoint"] == ["/app/run", "-v"]
-    assert (settings["Cmd"], settings["User"], settings["WorkingDir"]) == (["a b"], "1000", "/app")
-    assert settings["Env"][-1] == "A=1=2"
-    assert settings["Labels"] == {"l": ""}
-    assert [entry["created_by"] for entry in found["history"]][:2] == [
-        "COPY dist /app",
-        "COPY run /bin/",
-    ]
-    assert [entry["empty_layer"] for entry in found["history"]] == [False, False, True]
-    assert found["created"] is None
-
-
-def layer_names(path: str) -> list[list[str]]:
-    with open_docker_archive(path) as opened:
-        found = select_image(opened, opened.images[0].descriptor)
-        raws = [gzip.decompress(read_blob(opened, layer)) for layer in found.layers]
-    return [tarfile.open(fileobj=io.BytesIO(raw)).getnames() for raw in raws]
-
-
-def test_layers_are_appended_to_an_archive_and_the_same_every_time(
-    image: Callable[..., str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
-    Path("dist").mkdir()
-    Path("dist/x").write_text("x")
-    Path("layer.tar.gz").write_bytes(gzip.compress(tar_layer({"from/tar": b"t"})))
-    archive("base.tar")
-    answers = []
-    for number in (1, 2):
-        Path("dist/x").touch()
-        args = ["--base", "base.tar", "--layer", "dist", "--layer", "layer.tar.gz"]
-        answers.append(image("append", *args, "-o", f"type=docker,dest={number}.tar,name=a"))
-    assert answers[0] == answers[1]
-    assert Path("1.tar").read_bytes() == Path("2.tar").read_bytes()
-    assert layer_names("1.tar") == [["a"], ["b"], ["x"], ["from/tar"]]
-    (found,) = described(image, "1.tar")
-    assert [layer["digest"] for layer in found["layers"]][:2] == [d.digest for d in IMAGE.layers]
-    assert found["created"] == "2023-11-14T22:13:20Z"
-    assert [entry["created_by"] for entry in found["history"]][2:] == [
-        "COPY dist /",
-        "ADD layer.tar.gz",
-    ]
-    assert image("ls").splitlines()[1:] == []
-
-
-def test_settings_alone_are_changed(image: Callable[..., str]) -> None:
-    image("load", archive("app.tar", "app:1"))
-    image("append", "--base", "app:1", "--user", "me", "--name", "app:2")
-    (before,), (after,) = described(image, "app:1"), described(image, "app:2")
-    assert before["layers"] == after["layers"]
-    assert after["settings"] == {**before["settings"], "User": "me"}
-
-
-@pytest.mark.parametrize(
-    ("args", "problem"),
-    [
-        (["--layer", "no.txt"], "is no tar archive, so no layer"),
-        (["--layer", "dist:/../x"], "leads upwards"),
-        (["--layer", ":/x"], "names no file or directory"),
-        (["--entrypoint", "[1]"], "has what is no text"),
-        (["--entrypoint", "'"], "No closing quotation"),
-        (["--env", "=x"], "is not KEY=VALUE"),
-        (["--layer", "none"], "none"),
-    ],
-)
-def test_what_cannot_be_appended(
-    run: InProcess, folder: Path, args: list[str], problem: str
-) -> None:
-    Path("dist").mkdir()
-    Path("no.txt").write_text("no archive" * 200)
-    ran = run("image", "append", *args, "--name", "app")
-    assert (ran.code in (2, 66), ran.out) == (True, ""), ran.err
-    assert problem in ran.err
-    if (folder / "store").exists():
-        with Store.open(folder / "store", clock=time.time) as store:
-            assert (store.images.list(), store.leases.list()) == ([], [])
-            store.collect_garbage()
-            assert store.content.list() == []
-
-
-def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:
-    made = tarfile.TarInfo(name)
-    made.type, made.linkname = kind, link
-    return made
-
-
-def lying(files: dict[str, bytes]) -> dict[str, bytes]:
-    name = max((n for n in files if n.startswith("blobs/")), key=lambda n: len(files[n]))
-    return {**files, name: b"x" * len(files[name])}
-
-
-def pointing_out(files: dict[str, bytes]) -> dict[str, bytes]:
-    (saved,) = json.loads(files["manifest.json"])
-    saved["Layers"][0] = "../outside"
-    without_index = {name: raw for name, raw in files.items() if name != "index.json"}
-    return {**without_index, "manifest.json": json.dumps([saved]).encode()}
-
-
-@pytest.mark.parametrize(
-    ("change", "more"),
-    [
-        (dict, [member("../outside")]),
-        (dict, [member("/outside")]),
-        (dict, [member("a/../../outside")]),
-        (dict, [member("link", tarfile.SYMTYPE, "../../outside")]),
-        (dict, [member("link", tarfile.LNKTYPE, "/outside")]),
-        (dict, [member("device", tarfile.CHRTYPE)]),
-        (dict, [member("index.json")]),
-        (lying, []),
-        (pointing_out, []),
-        (lambda files: {k: v for k, v in files.items() if "blobs" not in k}, []),
-        (lambda files: {**files, "index.json": b"{"}, []),
-    ],
-)
-def test_an_archive_that_means_harm_leaves_nothing(
-    run: InProcess, folder: Path, change: Any, more: list[tarfile.TarInfo]
-) -> None:
-    files = files_of(Path(archive("good.tar", "app:1")).read_bytes())
-    bad = packed(folder / "bad.tar", change(files), *more)
-    before = sorted(path.name for path in folder.parent.iterdir())
-    ran = run("image", "load", str(bad))
-    assert (ran.code in (65, 70), ran.out) == (True, ""), ran.err
-    assert len(ran.errors) == 1
-    assert sorted(path.name for path in folder.parent.iterdir()) == before
-    with Store.open(folder / "store", clock=time.time) as store:
-        assert (store.images.list(), store.leases.list()) == ([], [])
-    run("image", "prune")
-    assert content(folder) == []
-    left = {path.name for path in (folder / "store").rglob("*") if path.is_file()}
-    assert left <= {"index.db", "index.db-wal", "index.db-shm", "opening.lock"}
 
 
 def test_it_says_what_is_wrong_with_a_store(run: InProcess) -> None:
