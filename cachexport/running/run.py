@@ -56,12 +56,11 @@ def run(
     env: Mapping[str, str],
     listen: str = "127.0.0.1:0",
     began: Callable[[subprocess.Popen[bytes]], None] = lambda process: None,
-    told: Callable[[Record], None] = lambda record: None,
 ) -> Ran:
     """Run the command with its output untouched, and wait until what it pushed is written.
 
-    Its exit code counts, whatever becomes of the caches. `began` hears of each process, `told` of
-    each request. Raises CannotRun.
+    Its exit code counts, whatever becomes of the caches. `began` hears of each process.
+    Raises CannotRun.
     """
     summary = Summary()
     guard = threading.Lock()
@@ -69,7 +68,6 @@ def run(
     def hear(record: Record) -> None:
         with guard:
             summary.hear(record)
-        told(record)
 
     with ExitStack() as stack:
         folder = stack.enter_context(temporary_folder("cachexport-run-"))
