@@ -23,10 +23,10 @@ from costs import Cost, measure
 from seaweed import BUCKET, LOGIN, bucket
 
 from cachexport import CacheChains, CacheLink, CacheResult, Descriptor, Digest, Remote, Timestamp
+from cachexport.content.layers.diff_ids import with_diff_ids
 from cachexport.objectlayout.named import encode_named
 from cachexport.oci.index import REF_NAME, Index
 from cachexport.spec import CommonExport
-from cachexport.transfer.diff_ids import with_diff_ids
 from cachexport.transfer.prepare import prepare_chains
 
 if TYPE_CHECKING:

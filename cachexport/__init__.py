@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         Remote,
     )
     from cachexport.content.memory import MemoryContent
+    from cachexport.content.progress import Event
     from cachexport.envelope.inline import encode_inline
     from cachexport.errors import CachexportError
     from cachexport.maintenance.installed import list_plugins
@@ -61,7 +62,6 @@ if TYPE_CHECKING:
     from cachexport.transfer.exporter import Exporter
     from cachexport.transfer.images.exporter import ImageExporter
     from cachexport.transfer.images.result import BuildResult
-    from cachexport.transfer.progress import Event
 
 __version__ = "0.1.0"
 
@@ -76,7 +76,7 @@ _HOMES = {
     "CachexportError": "cachexport.errors",
     "Descriptor": "cachexport.oci.descriptor",
     "Digest": "cachexport.oci.digest",
-    "Event": "cachexport.transfer.progress",
+    "Event": "cachexport.content.progress",
     "Exporter": "cachexport.transfer.exporter",
     "ImageExporter": "cachexport.transfer.images.exporter",
     "MemoryContent": "cachexport.content.memory",

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cachexport.content.parallel import map_parallel
     from cachexport.content.protocols import (
         Adopter,
         Distributed,
@@ -56,7 +57,6 @@ if TYPE_CHECKING:
     from cachexport.transfer.current import Current, read_current
     from cachexport.transfer.ends import Backend, Described, Eager, ManyNamed, Source, Target
     from cachexport.transfer.images.ends import ImageBackend, ImageSource, ImageTarget
-    from cachexport.transfer.parallel import map_parallel
     from cachexport.transfer.place import (
         Content,
         Contents,
@@ -102,7 +102,7 @@ _NAMES = {
     "transfer.current": ("Current", "read_current"),
     "transfer.ends": ("Backend", "Described", "Eager", "ManyNamed", "Source", "Target"),
     "transfer.images.ends": ("ImageBackend", "ImageSource", "ImageTarget"),
-    "transfer.parallel": ("map_parallel",),
+    "content.parallel": ("map_parallel",),
     "transfer.place": (
         *("Content", "Contents", "Entry", "Hindered", "Hosting", "Keeping", "Needs"),
         "Place",

@@ -17,6 +17,7 @@ from cachexport.api.moving import export_chains
 from cachexport.api.outputs import output_image
 from cachexport.builder import PullPolicy, Rights, Snapshots
 from cachexport.chains import CacheChains
+from cachexport.content.progress import silent, step
 from cachexport.errors import CachexportError, InvalidInputError, NotFound
 from cachexport.image import empty_config, select_image
 from cachexport.maintenance.places import expand
@@ -29,17 +30,16 @@ from cachexport.steps.workshop import Workshop
 from cachexport.store import Store
 from cachexport.store.home import home_store
 from cachexport.store.leases import DAY
-from cachexport.transfer.progress import silent, step
 
 if TYPE_CHECKING:
     import pathlib
     from collections.abc import Callable, Iterator, Sequence
 
+    from cachexport.content.progress import Progress
     from cachexport.oci.descriptor import Descriptor, Platform
     from cachexport.spec import Spec
     from cachexport.steps.image import Made
     from cachexport.store import Lease
-    from cachexport.transfer.progress import Progress
 
 _log = logging.getLogger(__name__)
 _INLINE = "inline"

@@ -8,23 +8,23 @@ from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from cachexport.api.ends import open_source
+from cachexport.content.progress import silent, step
 from cachexport.errors import InvalidInputError, PluginError
 from cachexport.plugins import find_backend
 from cachexport.spec import Spec, parse_spec
 from cachexport.store.leases import DAY
 from cachexport.transfer.images.ends import ImageBackend, ImageSource
-from cachexport.transfer.progress import silent, step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from cachexport.content.progress import Progress
     from cachexport.content.protocols import Provider
     from cachexport.oci.descriptor import Descriptor, Platform
     from cachexport.oci.reference import Reference
     from cachexport.store import Image, Store
     from cachexport.transfer.images.ends import ImageTarget
     from cachexport.transfer.images.pull import Puller
-    from cachexport.transfer.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,23 +7,23 @@ from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
 from cachexport.api.ends import named, open_source, open_targets
+from cachexport.content.progress import silent
 from cachexport.errors import InvalidInputError, PluginError
 from cachexport.maintenance.places import has_pattern, name_of, open_place
 from cachexport.plugins import find_backend
 from cachexport.spec import parse_spec
 from cachexport.transfer.expiry import Expiring
 from cachexport.transfer.importer import load_caches
-from cachexport.transfer.progress import silent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from cachexport.content.progress import Progress
     from cachexport.maintenance.compact import Compacted
     from cachexport.maintenance.prune import Plan, Pruning
     from cachexport.maintenance.repair import Repair
     from cachexport.spec import Spec
     from cachexport.transfer.expiry import Rules
-    from cachexport.transfer.progress import Progress
 
 
 def repair_names(

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING
 
 from cachexport.api.ends import open_source, opened
 from cachexport.api.moving import load_cache
+from cachexport.content.progress import silent, step
 from cachexport.errors import InvalidAttr, NotFound
 from cachexport.maintenance.places import has_pattern, name_of, open_place
 from cachexport.spec import parse_spec
 from cachexport.transfer.importer import load_caches, load_named, numbered
-from cachexport.transfer.progress import silent, step
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterable, Sequence
 
+    from cachexport.content.progress import Progress
     from cachexport.envelope.cache import Cache
     from cachexport.maintenance.diff import Difference
     from cachexport.maintenance.explain import Explanation
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from cachexport.oci.timestamp import Timestamp
     from cachexport.spec import Spec
     from cachexport.transfer.place import Entry, Place
-    from cachexport.transfer.progress import Progress
 
 
 def list_names(spec: str, pattern: str = "*") -> list[NamedCache]:

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING
 
 from cachexport.api.answers import Answer, raise_failures
 from cachexport.api.ends import named, open_source, open_targets, opened
+from cachexport.content.progress import silent, step
 from cachexport.errors import CachexportError, InvalidInputError, NotFound
 from cachexport.maintenance.places import expand, open_place
 from cachexport.transfer.ends import Eager
 from cachexport.transfer.importer import load_caches
-from cachexport.transfer.progress import silent, step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from cachexport.chains import CacheChains
+    from cachexport.content.progress import Progress
     from cachexport.envelope.cache import Cache, WrappedCache
     from cachexport.spec import CommonExport, Spec
     from cachexport.transfer.ends import Target
-    from cachexport.transfer.progress import Progress
 
     Preparing = Callable[[Sequence[Cache], CommonExport], WrappedCache]
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cachexport.api.images import OpenedImage, push_image
+from cachexport.content.files.errors import translated
+from cachexport.content.progress import silent, step
 from cachexport.errors import InvalidInputError
-from cachexport.files.errors import translated
 from cachexport.image.names import DANGLING
 from cachexport.image.parts import Preferring
 from cachexport.image.select import select_image
@@ -27,15 +28,14 @@ from cachexport.transfer.images.output import (
     parse_output,
 )
 from cachexport.transfer.images.pull import copy_image
-from cachexport.transfer.progress import silent, step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from cachexport.content.progress import Progress
     from cachexport.image.archive.members import Sink
     from cachexport.oci.descriptor import Descriptor, Platform
     from cachexport.store import Contents
-    from cachexport.transfer.progress import Progress
 
 
 def output_image(

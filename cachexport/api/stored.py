@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from cachexport.api.images import OpenedImage, open_image
 from cachexport.api.outputs import output_image, workspace
+from cachexport.content.progress import silent, step
 from cachexport.errors import (
     FailedPrecondition,
     InvalidInputError,
@@ -31,11 +32,11 @@ from cachexport.store.leases import DAY
 from cachexport.transfer.images.append import Base, append_layers
 from cachexport.transfer.images.output import StoreOutput
 from cachexport.transfer.images.pull import copy_image
-from cachexport.transfer.progress import silent, step
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cachexport.content.progress import Progress
     from cachexport.content.protocols import Provider
     from cachexport.image.archive.members import Sink
     from cachexport.image.inspect import ImageInspection
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
     from cachexport.store import Collected, Contents, Image, Lease, Store
     from cachexport.transfer.images.append import Addition
     from cachexport.transfer.images.output import Output
-    from cachexport.transfer.progress import Progress
 
 _DIGITS = re.compile(r"(?:sha256:)?([0-9a-f]{7,64})")
 

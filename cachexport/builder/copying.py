@@ -17,7 +17,7 @@ from cachexport.builder.pack import pack
 from cachexport.builder.root import Root
 from cachexport.builder.tree import scan
 from cachexport.builder.unpack import Rights, unpack
-from cachexport.files.errors import translated
+from cachexport.content.files.errors import translated
 from cachexport.oci.compression import Compression
 from cachexport.oci.digest import Digest
 

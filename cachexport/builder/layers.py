@@ -9,11 +9,11 @@ from cachexport.builder.changes import Policy, changes
 from cachexport.builder.limits import Limits, Meter
 from cachexport.builder.pack import pack
 from cachexport.builder.unpack import Rights, unpack
+from cachexport.content.files.errors import translated
+from cachexport.content.layers.blocks import BlockReader
+from cachexport.content.layers.convert import open_layer, store_layer
 from cachexport.content.verify import BLOCK
 from cachexport.errors import Integrity
-from cachexport.files.errors import translated
-from cachexport.layer.blocks import BlockReader
-from cachexport.layer.convert import open_layer, store_layer
 from cachexport.oci.compression import Compression
 from cachexport.oci.digest import Digest
 

@@ -14,7 +14,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cachexport.files.mounts import READ_ONLY, mount, unmount_below
+from cachexport.content.files.mounts import READ_ONLY, mount, unmount_below
 
 if TYPE_CHECKING:
     import pathlib

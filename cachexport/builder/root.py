@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from cachexport.builder.names import show
+from cachexport.content.files.errors import translated
 from cachexport.errors import WireFormat
-from cachexport.files.errors import translated
 
 if TYPE_CHECKING:
     import pathlib

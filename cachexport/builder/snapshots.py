@@ -18,9 +18,9 @@ from cachexport.builder.overlay import Overlay, fits, may_mount
 from cachexport.builder.touched import relinked
 from cachexport.builder.unpack import Rights
 from cachexport.builder.writable import CopyWritable, OverlayWritable, ScratchWritable, Writable
+from cachexport.content.files.errors import translated
+from cachexport.content.files.mounts import sync_file_system
 from cachexport.errors import CachexportError, FailedPrecondition, NotFound
-from cachexport.files.errors import translated
-from cachexport.files.mounts import sync_file_system
 from cachexport.image.config import diff_id_of
 from cachexport.oci.digest import Digest
 

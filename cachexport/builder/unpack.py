@@ -14,8 +14,8 @@ from cachexport.builder.archive import content, members, opened
 from cachexport.builder.names import OPAQUE, is_note, parse_path, removed_by, show
 from cachexport.builder.root import Root, Spot
 from cachexport.builder.tree import is_of_the_machine, xattrs
+from cachexport.content.files.errors import translated
 from cachexport.errors import FailedPrecondition, WireFormat
-from cachexport.files.errors import translated
 
 if TYPE_CHECKING:
     import pathlib

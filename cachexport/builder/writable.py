@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from cachexport.builder.changes import Policy, changes
 from cachexport.builder.layers import store_changes
 from cachexport.builder.touched import copy_changes, overlay_changes
+from cachexport.content.files.errors import translated
+from cachexport.content.files.mounts import mounts_at
 from cachexport.errors import FailedPrecondition
-from cachexport.files.errors import translated
-from cachexport.files.mounts import mounts_at
 from cachexport.oci.compression import Compression
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
-    from cachexport.transfer.progress import Event, Progress
+    from cachexport.content.progress import Event, Progress
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """What a terminal sends, and what a CI system sends to a job that it cancels."""

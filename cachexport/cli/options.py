@@ -15,7 +15,7 @@ from cachexport.cli.specs import hinting_at_paths
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from cachexport.transfer.progress import Progress
+    from cachexport.content.progress import Progress
 
 progress_option = click.option(
     "--progress",

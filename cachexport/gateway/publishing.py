@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from cachexport.api.ends import open_targets
 from cachexport.content.copy import ingest_bytes
+from cachexport.content.progress import silent
 from cachexport.content.verify import read_blob
 from cachexport.envelope.read import METADATA_LIMIT, read_caches
 from cachexport.errors import CachexportError, Integrity, NotFound, WireFormat
@@ -21,7 +22,6 @@ from cachexport.oci.descriptor import Descriptor
 from cachexport.transfer.blobs import move_missing
 from cachexport.transfer.images.moving import moving
 from cachexport.transfer.prepare import prepare
-from cachexport.transfer.progress import silent
 from cachexport.transfer.write import MANIFEST_KEY, write
 
 if TYPE_CHECKING:

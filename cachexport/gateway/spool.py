@@ -9,9 +9,9 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, cast
 
+from cachexport.content.files.errors import translated
 from cachexport.content.verify import VerifyingReader
 from cachexport.errors import FailedPrecondition
-from cachexport.files.errors import translated
 from cachexport.gateway.refusal import Refusal, later
 
 if TYPE_CHECKING:

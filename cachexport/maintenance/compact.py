@@ -6,23 +6,23 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cachexport.chains.tie import untied
+from cachexport.content.progress import silent, step
 from cachexport.envelope.cache import WrappedCache
 from cachexport.errors import AlreadyExists, FailedPrecondition, NotFound
 from cachexport.spec import CommonExport
 from cachexport.transfer.fit import Limits, Loss, fit
 from cachexport.transfer.merge import until_current
 from cachexport.transfer.prepare import marshalled, merge_caches, prepare_chains
-from cachexport.transfer.progress import silent, step
 from cachexport.transfer.write import republish
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cachexport.cacheconfig import CacheConfig
+    from cachexport.content.progress import Progress
     from cachexport.envelope.cache import Cache, Wrapped
     from cachexport.transfer.current import Current
     from cachexport.transfer.ends import Target
-    from cachexport.transfer.progress import Progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

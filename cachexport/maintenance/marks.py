@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
+from cachexport.content.parallel import map_parallel
 from cachexport.errors import (
     ChainError,
     FailedPrecondition,
@@ -16,7 +17,6 @@ from cachexport.errors import (
     WireFormat,
 )
 from cachexport.oci.timestamp import Timestamp
-from cachexport.transfer.parallel import map_parallel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from cachexport.cacheconfig.salvage import salvage
 from cachexport.chains import CacheChains
+from cachexport.content.layers.convert import diff_id
 from cachexport.content.verify import BLOCK, open_verified
 from cachexport.errors import Integrity, NotFound, TransferError
-from cachexport.layer.convert import diff_id
 from cachexport.maintenance.verify import FaultKind, stored_sizes
 from cachexport.oci.descriptor import UNCOMPRESSED, Descriptor
 from cachexport.transfer.prepare import marshalled

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from cachexport.chains.tie import untied
+from cachexport.content.parallel import map_parallel
 from cachexport.envelope.cache import WrappedCache
 from cachexport.errors import (
     ChainError,
@@ -18,7 +19,6 @@ from cachexport.errors import (
     WireFormat,
 )
 from cachexport.maintenance.marks import THREADS, BlobTable, Mark, mark, newest_result
-from cachexport.transfer.parallel import map_parallel
 from cachexport.transfer.place import Hosting, Sweepable
 
 if TYPE_CHECKING:

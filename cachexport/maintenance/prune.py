@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from cachexport.content.progress import silent, step
 from cachexport.errors import (
     FailedPrecondition,
     Integrity,
@@ -24,15 +25,14 @@ from cachexport.maintenance.marks import BlobTable, Mark, mark
 from cachexport.maintenance.names import apart
 from cachexport.maintenance.retention import Retention, Verdict, judge
 from cachexport.transfer.place import Hindered, Hosting, Sweepable
-from cachexport.transfer.progress import silent, step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from cachexport.content.progress import Progress
     from cachexport.errors import CachexportError
     from cachexport.oci.digest import Digest
     from cachexport.transfer.place import Entry, Place, StoredBlob
-    from cachexport.transfer.progress import Progress
 
 _HOUR = 3600.0
 GRACE = 48 * _HOUR

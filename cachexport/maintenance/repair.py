@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from cachexport.chains.tie import untied
+from cachexport.content.progress import silent, step
 from cachexport.errors import ChainError, ContentError, NotFound, WireFormat
 from cachexport.maintenance.mending import Mended, Mending, is_spoiled
 from cachexport.maintenance.restoring import Origins, restore_envelope
@@ -16,19 +17,18 @@ from cachexport.plugins import find_backend
 from cachexport.transfer.current import Current
 from cachexport.transfer.merge import until_current
 from cachexport.transfer.place import Sweepable
-from cachexport.transfer.progress import silent, step
 from cachexport.transfer.write import rewrite
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from cachexport.cacheconfig import CacheConfig
+    from cachexport.content.progress import Progress
     from cachexport.content.protocols import Provider
     from cachexport.envelope.cache import WrappedCache
     from cachexport.maintenance.verify import Contents, Fault
     from cachexport.transfer.ends import Target
     from cachexport.transfer.place import Entry, Place
-    from cachexport.transfer.progress import Progress
 
 
 class Outcome(StrEnum):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cachexport.content.copy import copy_blob, ingest_bytes
+from cachexport.content.progress import step
 from cachexport.content.verify import read_blob
 from cachexport.envelope.manifest import decode_manifest
 from cachexport.envelope.read import METADATA_LIMIT
@@ -21,13 +22,12 @@ from cachexport.errors import (
 from cachexport.maintenance.verify import stored_sizes
 from cachexport.oci.descriptor import Descriptor
 from cachexport.oci.digest import Digest
-from cachexport.transfer.progress import step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from cachexport.content.progress import Progress
     from cachexport.content.protocols import Ingester, Provider
-    from cachexport.transfer.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)

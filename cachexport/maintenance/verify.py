@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 
 from cachexport.chains import CacheChains
 from cachexport.chains.tie import untied
+from cachexport.content.layers.convert import diff_id
+from cachexport.content.parallel import DEFAULT_THREADS, map_parallel
+from cachexport.content.progress import Event, silent, step
 from cachexport.content.protocols import InfoProvider, SizeProvider
 from cachexport.errors import (
     ContentError,
@@ -17,21 +20,18 @@ from cachexport.errors import (
     NotFound,
     WireFormat,
 )
-from cachexport.layer.convert import diff_id
 from cachexport.oci import mediatype
-from cachexport.transfer.parallel import DEFAULT_THREADS, map_parallel
-from cachexport.transfer.progress import Event, silent, step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from cachexport.content.progress import Progress
     from cachexport.content.protocols import Provider
     from cachexport.envelope.cache import Cache
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
     from cachexport.transfer.ends import Source
     from cachexport.transfer.place import Entry, Place
-    from cachexport.transfer.progress import Progress
 
 
 class FaultKind(StrEnum):

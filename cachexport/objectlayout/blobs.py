@@ -7,10 +7,10 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from cachexport.content.parallel import map_parallel
 from cachexport.content.protocols import Info
 from cachexport.errors import NotFound
 from cachexport.objectlayout.listing import find_stored
-from cachexport.transfer.parallel import map_parallel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

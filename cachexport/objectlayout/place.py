@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cachexport.content.parallel import map_parallel
 from cachexport.errors import CachexportError, FailedPrecondition, NotFound, Outdated, WireFormat
 from cachexport.objectlayout.assigned import Assigned
 from cachexport.objectlayout.listing import find_stored, pages
 from cachexport.objectlayout.load import load_named, load_needs
 from cachexport.objectlayout.others import other_names
 from cachexport.objectlayout.sweeping import Settling, Sweep
-from cachexport.transfer.parallel import map_parallel
 from cachexport.transfer.place import Contents, Entry, Needs, StoredBlob
 
 if TYPE_CHECKING:

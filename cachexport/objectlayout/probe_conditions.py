@@ -6,9 +6,9 @@ from contextlib import suppress
 from threading import Barrier, BrokenBarrierError
 from typing import TYPE_CHECKING
 
+from cachexport.content.parallel import map_parallel
 from cachexport.errors import BackendError, Outdated
 from cachexport.objectlayout.client import ABSENT
-from cachexport.transfer.parallel import map_parallel
 from cachexport.transfer.probe import note, ok, skipped, warning
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cachexport.content.parallel import map_parallel
 from cachexport.errors import Outdated, Unavailable
 from cachexport.objectlayout.listing import ask_each, find_stored
-from cachexport.transfer.parallel import map_parallel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cachexport.content.layers.diff_ids import with_diff_ids
 from cachexport.errors import AlreadyExists, NotFound, Outdated, WireFormat
 from cachexport.objectlayout.client import ABSENT
 from cachexport.objectlayout.load import MANIFEST_METADATA, load_named
 from cachexport.objectlayout.named import decode_named, encode_named
 from cachexport.objectlayout.sweeping import Touched
 from cachexport.transfer.current import Current
-from cachexport.transfer.diff_ids import with_diff_ids
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

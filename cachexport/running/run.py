@@ -9,8 +9,8 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cachexport.content.files.temporary import temporary_folder
 from cachexport.errors import BackendError, CachexportError
-from cachexport.files.temporary import temporary_folder
 from cachexport.gateway.opening import Limits, open_gateway
 from cachexport.gateway.threads import working
 from cachexport.running.registries import with_insecure

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cachexport.builder import Copying
 from cachexport.chains import CacheResult, Remote
+from cachexport.content.progress import silent, step
 from cachexport.errors import Conflict, InvalidInputError
 from cachexport.image.history import HistoryEntry
 from cachexport.image.settings import Settings, change_settings, working_dir
@@ -19,17 +20,16 @@ from cachexport.steps.digests import step_digest
 from cachexport.steps.graph import StepGraph
 from cachexport.steps.image import Made, make_image
 from cachexport.steps.stack import Stack
-from cachexport.transfer.progress import silent, step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from cachexport.chains import CacheChains
+    from cachexport.content.progress import Progress
     from cachexport.oci.digest import Digest
     from cachexport.steps.graph import Position
     from cachexport.steps.image import Base
     from cachexport.steps.workshop import Workshop
-    from cachexport.transfer.progress import Progress
 
     Output = Callable[[str, Made], Descriptor]
 

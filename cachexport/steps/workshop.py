@@ -7,23 +7,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cachexport.builder import Policy, copy_into, copy_layer
+from cachexport.content.progress import silent
 from cachexport.oci.compression import Compression
 from cachexport.store.leases import DAY
 from cachexport.transfer.blobs import move_missing
 from cachexport.transfer.images.moving import moving
-from cachexport.transfer.progress import silent
 
 if TYPE_CHECKING:
     import pathlib
     from collections.abc import Callable, Iterator
 
     from cachexport.builder import Copying, Rights, Snapshots, Writable
+    from cachexport.content.progress import Progress
     from cachexport.oci.descriptor import Descriptor
     from cachexport.steps.stack import Stack
     from cachexport.store import Store
     from cachexport.store.content import Contents
     from cachexport.store.leases import Lease
-    from cachexport.transfer.progress import Progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from cachexport.content.files.blobfile import BlobReader, open_regular
 from cachexport.content.protocols import Info
 from cachexport.content.verify import BLOCK
 from cachexport.errors import NotFound
-from cachexport.files.blobfile import BlobReader, open_regular
 from cachexport.oci.digest import Digest
 from cachexport.store.held import check_lives, hold, is_there
 from cachexport.store.ingestion import nameless

@@ -14,9 +14,9 @@ import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from cachexport.content.files import lock
+from cachexport.content.files.errors import translated
 from cachexport.errors import FailedPrecondition
-from cachexport.files import lock
-from cachexport.files.errors import translated
 from cachexport.store.errors import translated_sqlite
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cachexport.content.files import lock
+from cachexport.content.files.errors import translated
+from cachexport.content.files.mounts import unmount_below
+from cachexport.content.files.removal import remove_tree
 from cachexport.errors import Conflict
-from cachexport.files import lock
-from cachexport.files.errors import translated
-from cachexport.files.mounts import unmount_below
-from cachexport.files.removal import remove_tree
 from cachexport.oci.digest import Digest
 from cachexport.store.held import check_lives
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from cachexport.files.lock import FileLock
+    from cachexport.content.files.lock import FileLock
     from cachexport.store.ingestion import Context
 
 _LOCK = "lock"

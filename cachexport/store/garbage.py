@@ -13,8 +13,8 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cachexport.content.files.errors import translated
 from cachexport.errors import Unavailable
-from cachexport.files.errors import translated
 from cachexport.store.directories import forget_directories, remove_directories
 from cachexport.store.held import garbage, is_there
 from cachexport.store.ingestion import Ingestion

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from cachexport.content.files import lock
+from cachexport.content.files.errors import translated
+from cachexport.content.files.staged import StagedFile, sync_directory
 from cachexport.content.protocols import Info
 from cachexport.content.verify import BLOCK
 from cachexport.envelope.read import METADATA_LIMIT
 from cachexport.errors import Conflict, Integrity, Unavailable
-from cachexport.files import lock
-from cachexport.files.errors import translated
-from cachexport.files.staged import StagedFile, sync_directory
 from cachexport.store.held import hold, is_there
 from cachexport.store.labels import check_labels, put_labels, references
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from cachexport.files.lock import FileLock
+    from cachexport.content.files.lock import FileLock
     from cachexport.oci.digest import Digest
     from cachexport.store.database import Database
     from cachexport.store.paths import Paths

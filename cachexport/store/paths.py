@@ -8,9 +8,9 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cachexport.content.files.digests import listed, listed_digests
+from cachexport.content.files.errors import translated
 from cachexport.errors import FailedPrecondition, NotFound
-from cachexport.files.digests import listed, listed_digests
-from cachexport.files.errors import translated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

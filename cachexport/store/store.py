@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from cachexport.files import lock
+from cachexport.content.files import lock
 from cachexport.store.content import Contents
 from cachexport.store.database import Database
 from cachexport.store.directories import Directories

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cachexport.content.copy import copy_blob
+from cachexport.content.parallel import DEFAULT_THREADS, map_parallel
 from cachexport.content.protocols import Adopter
 from cachexport.content.retry import persistently
-from cachexport.transfer.parallel import DEFAULT_THREADS, map_parallel
 from cachexport.transfer.prepare import LayerProvider
 
 if TYPE_CHECKING:

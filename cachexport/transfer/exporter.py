@@ -6,21 +6,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cachexport.chains import CacheChains
+from cachexport.content.parallel import DEFAULT_THREADS
+from cachexport.content.progress import silent
 from cachexport.envelope.size import IMPORT_LIMIT
 from cachexport.spec import CommonExport
 from cachexport.transfer.current import Current
-from cachexport.transfer.parallel import DEFAULT_THREADS
 from cachexport.transfer.prepare import prepare_chains
-from cachexport.transfer.progress import silent
 from cachexport.transfer.write import write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from cachexport.chains import CacheLink, CacheRecord, CacheResult
+    from cachexport.content.progress import Progress
     from cachexport.content.protocols import Ingester
     from cachexport.envelope.cache import WrappedCache
-    from cachexport.transfer.progress import Progress
 
 
 class Exporter:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from cachexport.content.progress import silent, step
 from cachexport.errors import NotFound
-from cachexport.transfer.progress import silent, step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from cachexport.content.progress import Progress
     from cachexport.envelope.cache import Cache
     from cachexport.transfer.ends import Source
-    from cachexport.transfer.progress import Progress
 
 _log = logging.getLogger(__name__)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from cachexport.chains import CacheChains
 from cachexport.chains.tie import tie_ends
+from cachexport.content.layers.diff_ids import with_diff_ids
 from cachexport.content.protocols import Distributed
 from cachexport.envelope.cache import Wrapped, WrappedCache
 from cachexport.envelope.form import Form, requested_form
@@ -14,7 +15,6 @@ from cachexport.envelope.manifest import encode_manifest
 from cachexport.errors import Integrity, NotFound
 from cachexport.oci.descriptor import Descriptor
 from cachexport.oci.mediatype import CACHE_CONFIG_V0
-from cachexport.transfer.diff_ids import with_diff_ids
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

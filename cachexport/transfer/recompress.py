@@ -6,17 +6,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cachexport.chains import BlobSource, CacheChains
-from cachexport.layer.convert import convert_layer
+from cachexport.content.layers.convert import convert_layer
+from cachexport.content.parallel import map_parallel
+from cachexport.content.progress import Event, step
 from cachexport.oci.compression import Compression
-from cachexport.transfer.parallel import map_parallel
 from cachexport.transfer.prepare import marshalled
-from cachexport.transfer.progress import Event, step
 
 if TYPE_CHECKING:
+    from cachexport.content.progress import Progress
     from cachexport.content.protocols import Ingester
     from cachexport.envelope.cache import WrappedCache
     from cachexport.oci.descriptor import Descriptor
-    from cachexport.transfer.progress import Progress
 
 
 def recompress(

@@ -7,25 +7,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cachexport.content.copy import ingest_bytes
+from cachexport.content.parallel import DEFAULT_THREADS, map_parallel
+from cachexport.content.progress import Event, silent, step
 from cachexport.envelope.form import Form
 from cachexport.errors import Integrity, NotFound
 from cachexport.oci.compression import Compression
 from cachexport.transfer.blobs import move_blob
 from cachexport.transfer.merge import Merged, merge_into, until_current
 from cachexport.transfer.oversize import fit_size
-from cachexport.transfer.parallel import DEFAULT_THREADS, map_parallel
-from cachexport.transfer.progress import Event, silent, step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from cachexport.content.progress import Progress
     from cachexport.envelope.cache import Wrapped, WrappedCache
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
     from cachexport.spec import CommonExport
     from cachexport.transfer.current import Current
     from cachexport.transfer.ends import Target
-    from cachexport.transfer.progress import Progress
 
 MANIFEST_KEY = "cache.manifest"
 """The key of an export's response under which the manifest's descriptor is, as JSON."""

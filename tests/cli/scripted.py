@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from cachexport.transfer.progress import Event
+from cachexport.content.progress import Event
 
 if TYPE_CHECKING:
-    from cachexport.transfer.progress import Progress
+    from cachexport.content.progress import Progress
 
 SECOND = 1_000_000_000
 START = 1_790_000_000 * SECOND

@@ -21,7 +21,7 @@ from cachexport.backends.local import mounts, probe, scratch
 from cachexport.backends.local.layout import Layout
 from cachexport.backends.local.mounts import file_system
 from cachexport.backends.local.scratch import Scratch
-from cachexport.files import mounts as table
+from cachexport.content.files import mounts as table
 from cachexport.maintenance.doctor import doctor
 from cachexport.transfer.probe import Finding, Outcome
 

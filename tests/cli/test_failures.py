@@ -17,8 +17,8 @@ from support.caches import FOLDER
 
 from cachexport.cli.failures import guard
 from cachexport.cli.interrupts import interruptible
+from cachexport.content.progress import Event
 from cachexport.errors import BackendError, Conflict, Integrity, NotFound
-from cachexport.transfer.progress import Event
 
 MAX = local(FOLDER / "max")
 

@@ -149,7 +149,7 @@ def test_prune_waits_for_exports_and_says_who_holds_on(
     run: InProcess, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from cachexport.backends.local.layout import Layout
-    from cachexport.files import lock
+    from cachexport.content.files import lock
 
     monkeypatch.setattr(lock, "PATIENCE", 0.0)
     taken = lock.acquire(Layout(folder).exports_lock, shared=True)

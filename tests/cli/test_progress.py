@@ -16,8 +16,8 @@ from cachexport.cli.progress import clock, open_renderer
 from cachexport.cli.progress.plain import PlainRenderer
 from cachexport.cli.progress.rawjson import RawJsonRenderer
 from cachexport.cli.progress.renderer import Renderer
+from cachexport.content.progress import Event
 from cachexport.spec.sizes import readable
-from cachexport.transfer.progress import Event
 
 
 def plain() -> tuple[PlainRenderer, Clock, io.StringIO]:

@@ -30,7 +30,7 @@ def test_nothing_heavy_is_imported(args: list[str]) -> None:
 
 
 LOGINS = ("docker", "requests", "publicsuffixlist")
-CHANGES = ("zstandard", "jinja2", "cachexport.maintenance.", "cachexport.layer")
+CHANGES = ("zstandard", "jinja2", "cachexport.maintenance.", "cachexport.content.layers")
 LIGHT = {"cachexport.maintenance.places", "cachexport.maintenance.sizes"}
 
 

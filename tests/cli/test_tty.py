@@ -20,7 +20,7 @@ from rich.console import Console
 from support.caches import unpack_wide
 
 from cachexport.cli.progress.tty import MAX_ROWS, TtyRenderer
-from cachexport.transfer.progress import Event
+from cachexport.content.progress import Event
 
 if TYPE_CHECKING:
     from pathlib import Path

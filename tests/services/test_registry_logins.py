@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from support.services.tls import Authority
     from support.services.token_server import TokenServer
 
-    from cachexport.transfer.progress import Event
+    from cachexport.content.progress import Event
 
 UPLOAD = r"/blobs/uploads/."
 LAYER = noise(20 * MIB)

@@ -15,20 +15,20 @@ from cachexport.backends.local.staging import (
     remove_stale,
     staged,
 )
+from cachexport.content.files import lock
+from cachexport.content.files.errors import translated
+from cachexport.content.files.staged import sync_directory
 from cachexport.content.verify import BLOCK
 from cachexport.errors import Integrity
-from cachexport.files import lock
-from cachexport.files.errors import translated
-from cachexport.files.staged import sync_directory
 from cachexport.oci.layout import LAYOUT_MARK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from cachexport.backends.local.layout import Layout
+    from cachexport.content.files.lock import FileLock
+    from cachexport.content.files.staged import StagedFile
     from cachexport.content.protocols import Reader
-    from cachexport.files.lock import FileLock
-    from cachexport.files.staged import StagedFile
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
 

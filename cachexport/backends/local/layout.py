@@ -8,11 +8,11 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cachexport.content.files.blobfile import BlobReader, open_regular, read_regular
+from cachexport.content.files.digests import listed, listed_digests
+from cachexport.content.files.errors import translated
 from cachexport.content.protocols import Info
 from cachexport.errors import FailedPrecondition, InvalidDigest, NotFound
-from cachexport.files.blobfile import BlobReader, open_regular, read_regular
-from cachexport.files.digests import listed, listed_digests
-from cachexport.files.errors import translated
 from cachexport.oci.digest import Digest
 from cachexport.oci.index import METADATA_LIMIT
 from cachexport.oci.layout import INDEX, LAYOUT

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from cachexport.files.mounts import mounted
+from cachexport.content.files.mounts import mounted
 
 _SHARED = frozenset({"nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "glusterfs", "lustre"})
 _ADVICE = {

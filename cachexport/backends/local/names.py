@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cachexport.backends.local.staging import staged
+from cachexport.content.files import lock
+from cachexport.content.files.blobfile import read_regular
+from cachexport.content.files.errors import translated
+from cachexport.content.files.staged import StagedFile, sync_directory
 from cachexport.errors import Conflict, NotFound, Outdated, WireFormat
-from cachexport.files import lock
-from cachexport.files.blobfile import read_regular
-from cachexport.files.errors import translated
-from cachexport.files.staged import StagedFile, sync_directory
 from cachexport.oci.index import METADATA_LIMIT, Index, version
 
 if TYPE_CHECKING:

@@ -13,6 +13,8 @@ from cachexport.backends.local.ingest import LayoutIngester
 from cachexport.backends.local.layout import Layout, check_source
 from cachexport.backends.local.names import Names
 from cachexport.backends.local.staging import file_system_time
+from cachexport.content.files import lock
+from cachexport.content.files.errors import translated
 from cachexport.envelope.cache import WrappedCache
 from cachexport.envelope.reach import is_cache_manifest, is_image_manifest, reached_sizes
 from cachexport.envelope.read import read_caches
@@ -27,8 +29,6 @@ from cachexport.errors import (
     Outdated,
     WireFormat,
 )
-from cachexport.files import lock
-from cachexport.files.errors import translated
 from cachexport.oci import mediatype
 from cachexport.oci.index import version
 from cachexport.spec import CommonExport, Spec, known_attributes, read_attributes

@@ -6,9 +6,9 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
+from cachexport.content.files.errors import translated
 from cachexport.envelope.reach import reached_sizes
 from cachexport.errors import CachexportError, FailedPrecondition
-from cachexport.files.errors import translated
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cachexport.files.errors import translated
+from cachexport.content.files.errors import translated
 
 if TYPE_CHECKING:
     from cachexport.backends.local.layout import Layout

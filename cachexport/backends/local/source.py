@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from cachexport.backends.local.layout import Layout, check_source
 from cachexport.backends.local.names import Names
+from cachexport.content.files import lock
+from cachexport.content.files.errors import translated
 from cachexport.content.verify import read_blob
 from cachexport.envelope.manifest import decode_manifest
 from cachexport.envelope.read import METADATA_LIMIT, read_caches
 from cachexport.errors import Conflict, FailedPrecondition, Integrity, NotFound
-from cachexport.files import lock
-from cachexport.files.errors import translated
 from cachexport.oci.descriptor import Descriptor
 
 if TYPE_CHECKING:

@@ -6,17 +6,17 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from cachexport.content.files import lock
+from cachexport.content.files.staged import SUFFIX
+from cachexport.content.files.staged import staged as staged_in
 from cachexport.errors import Conflict
-from cachexport.files import lock
-from cachexport.files.staged import SUFFIX
-from cachexport.files.staged import staged as staged_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     from cachexport.backends.local.layout import Layout
-    from cachexport.files.staged import StagedFile
+    from cachexport.content.files.staged import StagedFile
 
 STALE_AFTER = 24 * 3600 * 10**9
 """Nanoseconds without a write after which a temporary file belongs to nobody any more."""

@@ -12,11 +12,11 @@ from cachexport.backends.local.ingest import LayoutIngester
 from cachexport.backends.local.layout import Layout, check_target
 from cachexport.backends.local.names import Names
 from cachexport.backends.local.reset import delete_unreferenced
+from cachexport.content.parallel import DEFAULT_THREADS
 from cachexport.envelope.size import IMPORT_LIMIT
 from cachexport.errors import CachexportError, FailedPrecondition, NotFound
 from cachexport.oci.index import version
 from cachexport.transfer.current import Current, read_current
-from cachexport.transfer.parallel import DEFAULT_THREADS
 
 if TYPE_CHECKING:
     from cachexport.backends.local.attrs import LocalExport

@@ -19,8 +19,8 @@ from cachexport.backends.registry.errors import give_up, network, refusal
 from cachexport.backends.registry.hosts import is_loopback, origin
 from cachexport.backends.registry.pools import Pools
 from cachexport.backends.registry.proxies import Proxies
+from cachexport.content.parallel import map_parallel
 from cachexport.errors import BackendError, CachexportError
-from cachexport.transfer.parallel import map_parallel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urljoin
 
 from cachexport.backends.registry.errors import TEMPORARY
+from cachexport.content.parallel import map_parallel
 from cachexport.errors import Auth, BackendError, NotFound, RegistryError
-from cachexport.transfer.parallel import map_parallel
 
 if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse

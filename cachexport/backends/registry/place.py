@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from cachexport.backends.registry.content import RegistryContent
+from cachexport.content.parallel import map_parallel
 from cachexport.content.verify import read_blob
 from cachexport.envelope.cache import WrappedCache
 from cachexport.envelope.manifest import decode_manifest
@@ -19,7 +20,6 @@ from cachexport.errors import (
     WireFormat,
 )
 from cachexport.oci import mediatype
-from cachexport.transfer.parallel import map_parallel
 from cachexport.transfer.place import Contents, Entry, Needs
 
 if TYPE_CHECKING:

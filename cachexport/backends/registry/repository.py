@@ -12,6 +12,7 @@ from cachexport.backends.registry.download import BlobReader
 from cachexport.backends.registry.errors import network
 from cachexport.backends.registry.mounts import Mounts
 from cachexport.backends.registry.uploads import Uploads
+from cachexport.content.parallel import map_parallel
 from cachexport.content.protocols import Distributed
 from cachexport.content.verify import BLOCK
 from cachexport.errors import (
@@ -25,7 +26,6 @@ from cachexport.errors import (
 from cachexport.oci import mediatype
 from cachexport.oci.descriptor import Descriptor
 from cachexport.oci.digest import Digest
-from cachexport.transfer.parallel import map_parallel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

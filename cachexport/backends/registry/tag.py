@@ -7,9 +7,9 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
+from cachexport.content.parallel import soon
 from cachexport.envelope.form import Form
 from cachexport.errors import BackendError, NotFound, Outdated, RegistryError
-from cachexport.transfer.parallel import soon
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from cachexport.backends.registry.tag import Tag
 from cachexport.backends.registry.trust import lacks_blobs, refuses_missing_blobs
+from cachexport.content.parallel import map_parallel, soon
 from cachexport.content.verify import read_blob
 from cachexport.envelope.manifest import decode_manifest
 from cachexport.envelope.read import METADATA_LIMIT
@@ -16,7 +17,6 @@ from cachexport.envelope.size import IMPORT_LIMIT
 from cachexport.errors import AlreadyExists, NotFound, Outdated, RegistryError, WireFormat
 from cachexport.oci import mediatype
 from cachexport.transfer.current import Current, read_current
-from cachexport.transfer.parallel import map_parallel, soon
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

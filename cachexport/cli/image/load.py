@@ -63,7 +63,7 @@ def _as_file(path: Path) -> Iterator[Path]:
     if str(path) != "-":
         yield path
         return
-    from cachexport.files.errors import translated
+    from cachexport.content.files.errors import translated
 
     with translated("write", _TEMPORARY):
         file = tempfile.NamedTemporaryFile(prefix="cachexport-")  # noqa: SIM115 - closed below

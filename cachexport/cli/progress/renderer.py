@@ -13,7 +13,7 @@ from cachexport.cli.progress.steps import Step, Tracker, Vertex
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from cachexport.transfer.progress import Event
+    from cachexport.content.progress import Event
 
 Clock = Callable[[], int]
 """Tells the time in nanoseconds since 1970."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cachexport.transfer.progress import Event
+    from cachexport.content.progress import Event
 
 _VERTEXES = (
     "importing cache manifest from ",

@@ -6,9 +6,9 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from cachexport.content.files.errors import translated
 from cachexport.content.verify import BLOCK, open_verified
 from cachexport.errors import WireFormat
-from cachexport.files.errors import translated
 from cachexport.image.archive.tarheader import END, directory_header, file_header, padding
 from cachexport.oci.index import Index
 from cachexport.oci.layout import INDEX, LAYOUT, LAYOUT_MARK, blob_path

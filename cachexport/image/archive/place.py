@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cachexport.content.files.errors import translated
+from cachexport.content.files.staged import staged, sync_directory
 from cachexport.errors import FailedPrecondition
-from cachexport.files.errors import translated
-from cachexport.files.staged import staged, sync_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cachexport.files.staged import StagedFile
+    from cachexport.content.files.staged import StagedFile
 
 
 @contextmanager

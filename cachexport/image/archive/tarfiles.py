@@ -14,10 +14,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cachexport.content.files.blobfile import BlobReader
+from cachexport.content.files.errors import translated
 from cachexport.content.verify import BLOCK
 from cachexport.errors import FailedPrecondition, NotFound, WireFormat
-from cachexport.files.blobfile import BlobReader
-from cachexport.files.errors import translated
 from cachexport.oci.index import METADATA_LIMIT
 
 if TYPE_CHECKING:

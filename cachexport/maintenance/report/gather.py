@@ -7,23 +7,23 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from cachexport.content.progress import silent, step
 from cachexport.errors import Integrity, Loop, NotFound, WireFormat
 from cachexport.maintenance.inspect import inspect_cache
 from cachexport.maintenance.usage import measure_usage
 from cachexport.maintenance.verify import Fault, FaultKind, verify_cache
 from cachexport.transfer.importer import numbered
-from cachexport.transfer.progress import silent, step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from cachexport.content.progress import Progress
     from cachexport.envelope.cache import Cache
     from cachexport.maintenance.inspect import Inspection
     from cachexport.maintenance.usage import NameUsage, Usage
     from cachexport.maintenance.verify import Contents
     from cachexport.oci.timestamp import Timestamp
     from cachexport.transfer.ends import Source
-    from cachexport.transfer.progress import Progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

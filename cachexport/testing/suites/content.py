@@ -11,6 +11,7 @@ import pytest
 
 from cachexport.content.copy import copy_blob, ingest_bytes
 from cachexport.content.memory import MemoryContent
+from cachexport.content.parallel import map_parallel
 from cachexport.content.protocols import InfoProvider, SizeProvider
 from cachexport.content.verify import VerifyingReader, read_blob
 from cachexport.errors import CachexportError, Integrity, NotFound, TransferError
@@ -18,7 +19,6 @@ from cachexport.oci.descriptor import Descriptor
 from cachexport.oci.mediatype import OCI_LAYER
 from cachexport.testing.faults import Fault, Faults, FaultyProvider
 from cachexport.testing.suites.suite import Suite
-from cachexport.transfer.parallel import map_parallel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

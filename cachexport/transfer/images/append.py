@@ -11,30 +11,30 @@ from typing import TYPE_CHECKING
 
 from cachexport.builder import Copying, copy_layer
 from cachexport.content.copy import ingest_bytes
+from cachexport.content.files.blobfile import BlobReader, open_regular
+from cachexport.content.layers.blocks import BlockReader, read_full
+from cachexport.content.layers.codecs import MAGIC_SIZE, decompress, detect
+from cachexport.content.layers.convert import store_layer
+from cachexport.content.progress import silent, step
 from cachexport.content.verify import BLOCK
 from cachexport.errors import InvalidInputError
-from cachexport.files.blobfile import BlobReader, open_regular
 from cachexport.image.extend import extend_config
 from cachexport.image.history import HistoryEntry
 from cachexport.image.layers import told_layers
 from cachexport.image.manifest import encode_image_manifest
 from cachexport.image.settings import change_settings
-from cachexport.layer.blocks import BlockReader, read_full
-from cachexport.layer.codecs import MAGIC_SIZE, decompress, detect
-from cachexport.layer.convert import store_layer
 from cachexport.oci import mediatype
 from cachexport.oci.compression import Compression
 from cachexport.oci.descriptor import Descriptor
-from cachexport.transfer.progress import silent, step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from cachexport.content.progress import Progress
     from cachexport.content.protocols import Ingester, Reader
     from cachexport.image.select import Image
     from cachexport.image.settings import Settings
     from cachexport.oci.timestamp import Timestamp
-    from cachexport.transfer.progress import Progress
 
 _COMMENT = "cachexport"
 

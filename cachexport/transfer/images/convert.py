@@ -6,22 +6,22 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cachexport.content.copy import ingest_bytes
+from cachexport.content.layers.convert import convert_layer
+from cachexport.content.parallel import map_parallel
+from cachexport.content.progress import silent, step
 from cachexport.image.layers import told_layers
 from cachexport.image.manifest import change_manifest
 from cachexport.image.select import read_config
-from cachexport.layer.convert import convert_layer
 from cachexport.oci import mediatype
 from cachexport.oci.compression import Compression
-from cachexport.transfer.parallel import map_parallel
-from cachexport.transfer.progress import silent, step
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from cachexport.content.progress import Progress
     from cachexport.content.protocols import Ingester, Provider
     from cachexport.image.select import Image
     from cachexport.oci.descriptor import Descriptor
-    from cachexport.transfer.progress import Progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Self
 
 from cachexport.chains import BlobSource
 from cachexport.content.copy import ingest_bytes
+from cachexport.content.layers.diff_ids import with_diff_ids
+from cachexport.content.progress import silent, step
 from cachexport.errors import NotFound
 from cachexport.image.config import complete_config, empty_config
 from cachexport.image.manifest import encode_image_manifest
@@ -17,19 +19,17 @@ from cachexport.oci import mediatype
 from cachexport.oci.descriptor import Descriptor
 from cachexport.store.leases import DAY
 from cachexport.transfer.blobs import move_missing
-from cachexport.transfer.diff_ids import with_diff_ids
 from cachexport.transfer.images.result import BuildResult, Chosen, choose
 from cachexport.transfer.prepare import LayerProvider
-from cachexport.transfer.progress import silent, step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from cachexport.chains import Remote
+    from cachexport.content.progress import Progress
     from cachexport.oci.descriptor import Platform
     from cachexport.oci.digest import Digest
     from cachexport.store import Contents, Lease, Store
-    from cachexport.transfer.progress import Progress
 
     Exported = Callable[[str, Descriptor], object]
     InlineCache = Callable[[Sequence[Digest]], bytes | None]

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cachexport.content.progress import step
 from cachexport.oci import mediatype
-from cachexport.transfer.progress import step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from cachexport.content.progress import Progress
     from cachexport.oci.descriptor import Descriptor
     from cachexport.transfer.blobs import Moving
-    from cachexport.transfer.progress import Progress
 
 _CONFIGS = (mediatype.OCI_CONFIG, mediatype.DOCKER_CONFIG)
 

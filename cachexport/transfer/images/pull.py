@@ -7,24 +7,24 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cachexport.content.copy import ingest_bytes
+from cachexport.content.parallel import DEFAULT_THREADS
+from cachexport.content.progress import silent, step
 from cachexport.content.protocols import Distributed
 from cachexport.image.parts import Preferring, take_apart
 from cachexport.oci import mediatype
 from cachexport.transfer.blobs import move_missing
 from cachexport.transfer.images.moving import moving
-from cachexport.transfer.parallel import DEFAULT_THREADS
-from cachexport.transfer.progress import silent, step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from cachexport.content.progress import Progress
     from cachexport.content.protocols import Provider
     from cachexport.oci.descriptor import Descriptor, Platform
     from cachexport.oci.digest import Digest
     from cachexport.oci.reference import Reference
     from cachexport.store import Contents, Image, Store
     from cachexport.transfer.images.ends import ImageSource
-    from cachexport.transfer.progress import Progress
 
 
 def copy_image(

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cachexport.content.copy import ingest_bytes
+from cachexport.content.progress import silent, step
 from cachexport.image.parts import take_apart
 from cachexport.transfer.blobs import move_missing
 from cachexport.transfer.images.moving import moving
-from cachexport.transfer.progress import silent, step
 
 if TYPE_CHECKING:
+    from cachexport.content.progress import Progress
     from cachexport.content.protocols import Provider
     from cachexport.oci.descriptor import Descriptor, Platform
     from cachexport.transfer.images.ends import ImageTarget
-    from cachexport.transfer.progress import Progress
 
 
 def push_image(

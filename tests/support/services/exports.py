@@ -18,7 +18,7 @@ from cachexport import (
 )
 from cachexport.backends.registry import client
 from cachexport.content import retry
-from cachexport.transfer.progress import silent
+from cachexport.content.progress import silent
 from support import caches
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from cachexport.transfer.progress import Event
+    from cachexport.content.progress import Event
     from support.services.logins import Login
 
 MIB = 1 << 20

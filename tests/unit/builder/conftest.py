@@ -12,7 +12,7 @@ import pytest
 from unit.builder.stacks import WAYS, way_of
 from unit.store.rig import Clock, opened
 
-from cachexport.files.mounts import mounted
+from cachexport.content.files.mounts import mounted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

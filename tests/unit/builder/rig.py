@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from cachexport.builder import unpack_layer
 from cachexport.content.copy import ingest_bytes
+from cachexport.content.layers.convert import open_layer
 from cachexport.content.memory import MemoryContent
-from cachexport.layer.convert import open_layer
 from cachexport.oci import mediatype
 from cachexport.oci.descriptor import UNCOMPRESSED, Descriptor
 from cachexport.oci.digest import Digest

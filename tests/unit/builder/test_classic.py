@@ -17,6 +17,7 @@ from unit.store.rig import Clock, index_of, opened, put
 from cachexport.builder import Policy, PullPolicy, Rights, Snapshots, Way
 from cachexport.builder.classic import DANGLING, EMPTY, LABEL, PARENT, ClassicBuilder
 from cachexport.content.copy import copy_blob
+from cachexport.content.files.mounts import mounted
 from cachexport.errors import (
     CachexportError,
     FailedPrecondition,
@@ -24,7 +25,6 @@ from cachexport.errors import (
     NotFound,
     WireFormat,
 )
-from cachexport.files.mounts import mounted
 from cachexport.image import empty_config, parse_history
 from cachexport.image.config import read_diff_ids
 from cachexport.oci import mediatype

@@ -16,7 +16,7 @@ import pytest
 from unit.builder.test_classic import LOCAL, NAME, Remote
 from unit.store.rig import BEGIN
 
-from cachexport.files.mounts import mounted
+from cachexport.content.files.mounts import mounted
 from cachexport.store import Store
 
 if TYPE_CHECKING:

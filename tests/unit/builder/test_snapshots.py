@@ -15,11 +15,11 @@ from unit.builder.stacks import WAYS, two_layers, way_of
 from unit.store.rig import Clock, opened
 
 from cachexport.builder import Policy, Snapshots, Way, diff_layer
+from cachexport.content.files.mounts import mounted
 from cachexport.content.memory import MemoryContent
 from cachexport.errors import (
     FailedPrecondition,
 )
-from cachexport.files.mounts import mounted
 from cachexport.oci.compression import Compression
 
 if TYPE_CHECKING:

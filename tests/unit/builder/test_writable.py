@@ -12,6 +12,7 @@ from unit.builder.rig import entry, put_layer
 from unit.builder.stacks import two_layers, way_of
 
 from cachexport.builder import Policy, Rights, Snapshots, Way
+from cachexport.content.files.mounts import mount, mounted, unmount_below
 from cachexport.content.memory import MemoryContent
 from cachexport.errors import (
     FailedPrecondition,
@@ -20,7 +21,6 @@ from cachexport.errors import (
     TransferError,
     WireFormat,
 )
-from cachexport.files.mounts import mount, mounted, unmount_below
 
 if TYPE_CHECKING:
     from pathlib import Path

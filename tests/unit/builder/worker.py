@@ -21,8 +21,8 @@ from unit.store.rig import read
 from cachexport.builder import Policy, Snapshots, Way
 from cachexport.builder.classic import ClassicBuilder
 from cachexport.content.copy import ingest_bytes  # noqa: F401 - loaded before it is mortal
+from cachexport.content.files import mounts
 from cachexport.errors import CachexportError
-from cachexport.files import mounts
 from cachexport.image import empty_config
 from cachexport.oci.digest import Digest
 from cachexport.store import Store

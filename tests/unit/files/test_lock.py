@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from unit.local.rig import expect, process, tell
 
+from cachexport.content.files import lock
 from cachexport.errors import Conflict
-from cachexport.files import lock
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cachexport.files import mounts
+from cachexport.content.files import mounts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +37,7 @@ def test_what_is_mounted_elsewhere_too_stays_there(tmp_path: Path) -> None:
     """In a namespace whose mounts are shared, as systemd has them."""
     script = """
 import pathlib, subprocess, sys
-from cachexport.files.mounts import mount, mounts_at, unmount_below
+from cachexport.content.files.mounts import mount, mounts_at, unmount_below
 host, root = pathlib.Path(sys.argv[1], "host"), pathlib.Path(sys.argv[1], "root")
 host.mkdir(); root.mkdir()
 mount("tmpfs", host, "")

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from unit.builder.rig import as_nobody
 
-from cachexport.files import mounts
-from cachexport.files.removal import remove_tree
+from cachexport.content.files import mounts
+from cachexport.content.files.removal import remove_tree
 
 IS_ROOT = os.geteuid() == 0
 

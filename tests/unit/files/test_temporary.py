@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from cachexport.files.temporary import temporary_folder
+from cachexport.content.files.temporary import temporary_folder
 
 PREFIX = "cachexport-test-"
 KILLED = f"""
 import os, signal
-from cachexport.files.temporary import temporary_folder
+from cachexport.content.files.temporary import temporary_folder
 with temporary_folder({PREFIX!r}) as folder:
     (folder / "secret").write_text("sesame")
     print(folder, flush=True)

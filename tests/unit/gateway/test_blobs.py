@@ -171,7 +171,7 @@ def test_a_full_disk(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("cachexport.files.staged.os.write", write)
+        patch.setattr("cachexport.content.files.staged.os.write", write)
         refused = gateway.ask("PUT", f"{place}?digest={DIGEST}", RAW)
     assert (refused.status, refused.code) == (507, "UNAVAILABLE")
     assert gateway.ask("HEAD", f"/v2/team/app/blobs/{DIGEST}").status == 404
@@ -190,7 +190,7 @@ def test_a_disk_that_is_full_in_a_block(gateway: Gateway, monkeypatch: pytest.Mo
         return written
 
     with monkeypatch.context() as patch:
-        patch.setattr("cachexport.files.staged.os.write", write)
+        patch.setattr("cachexport.content.files.staged.os.write", write)
         assert gateway.ask("PATCH", place, RAW).status == 507
     # How much is there nobody knows for sure, so it does not go on.
     assert gateway.ask("GET", place).code == "BLOB_UPLOAD_UNKNOWN"

@@ -7,8 +7,8 @@ import io
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from cachexport.content.layers.codecs import compress, decompress
 from cachexport.content.memory import MemoryContent
-from cachexport.layer.codecs import compress, decompress
 from cachexport.oci.descriptor import UNCOMPRESSED, Descriptor
 from cachexport.oci.digest import Digest
 

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unit.layer.samples import CONTENT, Trickle, packed, unpacked
 
+from cachexport.content.layers.blocks import BlockReader
+from cachexport.content.layers.codecs import check_level, compress, decompress, detect
 from cachexport.errors import InvalidAttr
-from cachexport.layer.blocks import BlockReader
-from cachexport.layer.codecs import check_level, compress, decompress, detect
 from cachexport.oci.compression import Compression
 
 LEVELS = [
@@ -157,5 +157,5 @@ def test_a_reader_gives_what_it_is_asked_for() -> None:
 
 
 def test_zstandard_is_not_imported_before_it_is_needed() -> None:
-    check = "import sys, cachexport.layer.convert; sys.exit('zstandard' in sys.modules)"
+    check = "import sys, cachexport.content.layers.convert; sys.exit('zstandard' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0

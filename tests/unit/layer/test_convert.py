@@ -17,9 +17,9 @@ from unit.layer.samples import (
     unpacked,
 )
 
+from cachexport.content.layers.convert import convert_layer, diff_id, open_layer
 from cachexport.content.memory import MemoryContent
 from cachexport.errors import InvalidAttr
-from cachexport.layer.convert import convert_layer, diff_id, open_layer
 from cachexport.oci import mediatype
 from cachexport.oci.compression import Compression
 from cachexport.oci.descriptor import CREATED_AT, DESCRIPTION, UNCOMPRESSED

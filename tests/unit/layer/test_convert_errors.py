@@ -17,6 +17,7 @@ from unit.layer.samples import (
     packed_once,
 )
 
+from cachexport.content.layers.convert import convert_layer, diff_id
 from cachexport.content.memory import MemoryContent
 from cachexport.errors import (
     BackendError,
@@ -26,7 +27,6 @@ from cachexport.errors import (
     Unavailable,
     WireFormat,
 )
-from cachexport.layer.convert import convert_layer, diff_id
 from cachexport.oci.compression import Compression
 from cachexport.oci.descriptor import UNCOMPRESSED
 from cachexport.oci.digest import Digest

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 from unit.layer.samples import CONTENT, Discarding
 
-from cachexport.layer.codecs import compress, decompress
-from cachexport.layer.convert import convert_layer, diff_id
+from cachexport.content.layers.codecs import compress, decompress
+from cachexport.content.layers.convert import convert_layer, diff_id
 from cachexport.oci.compression import Compression
 from cachexport.oci.descriptor import Descriptor
 from cachexport.oci.digest import Digest

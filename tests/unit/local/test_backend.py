@@ -26,9 +26,9 @@ from unit.local.rig import (
 
 from cachexport.backends.local.layout import Layout
 from cachexport.backends.local.names import Names
+from cachexport.content.files import lock
 from cachexport.content.protocols import InfoProvider, Ingester
 from cachexport.errors import FailedPrecondition, Integrity, InvalidAttr, NotFound
-from cachexport.files import lock
 from cachexport.oci import mediatype
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 EXPORT_UP_TO_THE_INDEX = """
 import sys
 from pathlib import Path
-from cachexport.files import staged
+from cachexport.content.files import staged
 from unit.local.rig import export, load, target
 commit = staged.StagedFile.commit
 def stop(file, to):

@@ -9,8 +9,8 @@ from unit.local.rig import described, reader
 
 from cachexport.backends.local.ingest import LayoutIngester
 from cachexport.backends.local.layout import Layout
+from cachexport.content.files.errors import MEANINGS, from_os_error, translated
 from cachexport.errors import BackendError, CachexportError, FailedPrecondition, NotFound
-from cachexport.files.errors import MEANINGS, from_os_error, translated
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,10 +12,10 @@ from unit.local.rig import copied, described, tree
 from cachexport.backends.local import names
 from cachexport.backends.local.layout import Layout
 from cachexport.backends.local.names import Names
+from cachexport.content.files import lock
+from cachexport.content.files.blobfile import read_regular
+from cachexport.content.files.staged import StagedFile
 from cachexport.errors import BackendError, Conflict, NotFound, WireFormat
-from cachexport.files import lock
-from cachexport.files.blobfile import read_regular
-from cachexport.files.staged import StagedFile
 from cachexport.oci.index import IMAGE_NAME, REF_NAME, Index
 
 if TYPE_CHECKING:

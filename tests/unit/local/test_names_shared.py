@@ -23,7 +23,7 @@ import sys
 from pathlib import Path
 from cachexport.backends.local.layout import Layout
 from cachexport.backends.local.names import Names
-from cachexport.files.staged import StagedFile
+from cachexport.content.files.staged import StagedFile
 from unit.local.rig import described
 names = Names(Layout(Path(sys.argv[1])))
 print("ready", flush=True)

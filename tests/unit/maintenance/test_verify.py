@@ -21,9 +21,9 @@ from cachexport import (
 )
 from cachexport.backends.local.layout import Layout
 from cachexport.chains.tie import is_tied
+from cachexport.content.layers.codecs import compress
 from cachexport.envelope.cache import Cache
 from cachexport.errors import NotFound
-from cachexport.layer.codecs import compress
 from cachexport.maintenance.doctor import doctor
 from cachexport.maintenance.inspect import inspect_cache
 from cachexport.maintenance.verify import FaultKind, verify_source

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import pytest
 from unit.store.rig import described, index_of, opened, put, put_image, read
 
+from cachexport.content.files import lock
 from cachexport.content.protocols import Info
-from cachexport.files import lock
 from cachexport.oci import mediatype
 from cachexport.store import REFERENCE, Collected
 from cachexport.store.paths import Paths

@@ -14,6 +14,7 @@ from unit.store.rig import opened
 from cachexport import MemoryContent
 from cachexport.api.images import OpenedImage, open_image
 from cachexport.api.outputs import output_image
+from cachexport.content.layers.convert import diff_id
 from cachexport.content.verify import read_blob
 from cachexport.errors import (
     CachexportError,
@@ -25,7 +26,6 @@ from cachexport.errors import (
     WireFormat,
 )
 from cachexport.image import encode_image_manifest, open_docker_archive, select_image
-from cachexport.layer.convert import diff_id
 from cachexport.oci import mediatype
 from cachexport.oci.compression import Compression
 from cachexport.oci.descriptor import Platform

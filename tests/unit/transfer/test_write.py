@@ -17,17 +17,17 @@ from cachexport import (
     MemoryContent,
     Remote,
 )
+from cachexport.content.layers.codecs import compress
+from cachexport.content.parallel import map_parallel
+from cachexport.content.progress import Event, step
 from cachexport.envelope.form import Form
 from cachexport.envelope.read import read_caches
 from cachexport.errors import Integrity, NotFound, TransferError
-from cachexport.layer.codecs import compress
 from cachexport.oci import mediatype
 from cachexport.oci.compression import Compression
 from cachexport.spec import CommonExport
 from cachexport.transfer.importer import load_caches
-from cachexport.transfer.parallel import map_parallel
 from cachexport.transfer.prepare import merge_caches, prepare, prepare_chains
-from cachexport.transfer.progress import Event, step
 from cachexport.transfer.write import write
 
 LAYERS = [b"layer %d" % number for number in range(8)]

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cachexport.files.errors import translated
+from cachexport.content.files.errors import translated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,8 +6,8 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
+from cachexport.content.files.errors import translated
 from cachexport.errors import FailedPrecondition, WireFormat
-from cachexport.files.errors import translated
 
 if TYPE_CHECKING:
     from pathlib import Path

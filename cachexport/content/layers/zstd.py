@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cachexport.content.layers.blocks import cut_off, full_blocks, read_exactly, read_full
 from cachexport.content.verify import BLOCK
 from cachexport.errors import Integrity
-from cachexport.layer.blocks import cut_off, full_blocks, read_exactly, read_full
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cachexport.content.layers import gzip, zstd
+from cachexport.content.layers.blocks import BlockReader, full_blocks
 from cachexport.errors import InvalidAttr
-from cachexport.layer import gzip, zstd
-from cachexport.layer.blocks import BlockReader, full_blocks
 from cachexport.oci.compression import Compression
 
 if TYPE_CHECKING:

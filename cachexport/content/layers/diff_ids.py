@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from cachexport.content.parallel import map_parallel
 from cachexport.oci import mediatype
 from cachexport.oci.descriptor import UNCOMPRESSED, Descriptor
-from cachexport.transfer.parallel import map_parallel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +22,7 @@ def with_diff_ids(descs: Iterable[Descriptor], provider: Provider) -> dict[Diges
     A compressed layer that does not tell it is read for it. Raises NotFound, Integrity or
     TransferError when it cannot be.
     """
-    from cachexport.layer.convert import diff_id
+    from cachexport.content.layers.convert import diff_id
 
     def complete(desc: Descriptor) -> Descriptor:
         plain = desc.media_type == mediatype.OCI_LAYER

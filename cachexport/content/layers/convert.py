@@ -10,10 +10,10 @@ from contextlib import closing, contextmanager
 from typing import IO, TYPE_CHECKING
 
 from cachexport.content.copy import copy_blob
+from cachexport.content.layers.blocks import BlockReader, full_blocks, read_full
+from cachexport.content.layers.codecs import MAGIC_SIZE, check_level, compress, decompress, detect
 from cachexport.content.verify import BLOCK, VerifyingReader, from_source, open_verified
 from cachexport.errors import CachexportError, Integrity, NotFound, TransferError
-from cachexport.layer.blocks import BlockReader, full_blocks, read_full
-from cachexport.layer.codecs import MAGIC_SIZE, check_level, compress, decompress, detect
 from cachexport.oci import mediatype
 from cachexport.oci.compression import Compression
 from cachexport.oci.descriptor import UNCOMPRESSED, Descriptor

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from cachexport.content.files.errors import translated
 from cachexport.errors import FailedPrecondition, InvalidDigest, NotFound
-from cachexport.files.errors import translated
 from cachexport.oci.digest import Digest
 
 if TYPE_CHECKING:

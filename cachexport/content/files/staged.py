@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cachexport.files.errors import translated
+from cachexport.content.files.errors import translated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

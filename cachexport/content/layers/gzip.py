@@ -6,9 +6,9 @@ import struct
 import zlib
 from typing import TYPE_CHECKING
 
+from cachexport.content.layers.blocks import cut_off, full_blocks
 from cachexport.content.verify import BLOCK
 from cachexport.errors import Integrity
-from cachexport.layer.blocks import cut_off, full_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
