@@ -17,20 +17,12 @@ from pathlib import Path
 
 from costs import measure
 
-from cachexport import (
-    CacheChains,
-    CacheLink,
-    CacheResult,
-    Descriptor,
-    Digest,
-    Remote,
-    Timestamp,
-    cacheconfig,
-)
+from cachexport import CacheChains, CacheLink, CacheResult, Descriptor, Digest, Remote, Timestamp
 from cachexport.content.memory import MemoryContent
-from cachexport.envelope.cache import Cache
-from cachexport.envelope.form import Form
-from cachexport.envelope.manifest import decode_manifest
+from cachexport.model import config as cacheconfig
+from cachexport.model.envelope.cache import Cache
+from cachexport.model.envelope.form import Form
+from cachexport.model.envelope.manifest import decode_manifest
 from cachexport.oci.descriptor import CREATED_AT, UNCOMPRESSED
 from cachexport.oci.mediatype import OCI_LAYER_GZIP
 from cachexport.spec import CommonExport

@@ -32,7 +32,7 @@ from cachexport.transfer.prepare import prepare_chains
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from cachexport.envelope.cache import WrappedCache
+    from cachexport.model.envelope.cache import WrappedCache
 
 DEFAULT = [100, 300, 1000]
 LAYERS = 50

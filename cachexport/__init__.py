@@ -41,7 +41,12 @@ if TYPE_CHECKING:
     )
     from cachexport.api.outputs import output_image
     from cachexport.api.stored import append_image, load_archive
-    from cachexport.chains import (
+    from cachexport.content.memory import MemoryContent
+    from cachexport.content.progress import Event
+    from cachexport.errors import CachexportError
+    from cachexport.maintenance.installed import list_plugins
+    from cachexport.maintenance.report.page import render_report
+    from cachexport.model.chains import (
         BlobSource,
         CacheChains,
         CacheLink,
@@ -49,12 +54,7 @@ if TYPE_CHECKING:
         CacheResult,
         Remote,
     )
-    from cachexport.content.memory import MemoryContent
-    from cachexport.content.progress import Event
-    from cachexport.envelope.inline import encode_inline
-    from cachexport.errors import CachexportError
-    from cachexport.maintenance.installed import list_plugins
-    from cachexport.maintenance.report.page import render_report
+    from cachexport.model.envelope.inline import encode_inline
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
     from cachexport.oci.timestamp import Timestamp
@@ -67,12 +67,12 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Answer": "cachexport.api.answers",
-    "BlobSource": "cachexport.chains",
+    "BlobSource": "cachexport.model.chains",
     "BuildResult": "cachexport.transfer.images.result",
-    "CacheChains": "cachexport.chains",
-    "CacheLink": "cachexport.chains",
-    "CacheRecord": "cachexport.chains",
-    "CacheResult": "cachexport.chains",
+    "CacheChains": "cachexport.model.chains",
+    "CacheLink": "cachexport.model.chains",
+    "CacheRecord": "cachexport.model.chains",
+    "CacheResult": "cachexport.model.chains",
     "CachexportError": "cachexport.errors",
     "Descriptor": "cachexport.oci.descriptor",
     "Digest": "cachexport.oci.digest",
@@ -80,7 +80,7 @@ _HOMES = {
     "Exporter": "cachexport.transfer.exporter",
     "ImageExporter": "cachexport.transfer.images.exporter",
     "MemoryContent": "cachexport.content.memory",
-    "Remote": "cachexport.chains",
+    "Remote": "cachexport.model.chains",
     "Store": "cachexport.store",
     "Timestamp": "cachexport.oci.timestamp",
     "append_image": "cachexport.api.stored",
@@ -91,7 +91,7 @@ _HOMES = {
     "copy_cache": "cachexport.api.moving",
     "copy_names": "cachexport.api.moving",
     "diff_caches": "cachexport.api.looking",
-    "encode_inline": "cachexport.envelope.inline",
+    "encode_inline": "cachexport.model.envelope.inline",
     "explain_record": "cachexport.api.looking",
     "export_cache": "cachexport.api.moving",
     "import_cache": "cachexport.api.moving",

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from cachexport.content.resume import ResumingReader
     from cachexport.content.retry import persistently
     from cachexport.content.verify import BLOCK, open_verified, read_blob
-    from cachexport.envelope.cache import Cache, WrappedCache
-    from cachexport.envelope.read import METADATA_LIMIT, read_caches
+    from cachexport.contract.reading import METADATA_LIMIT, read_caches
+    from cachexport.model.envelope.cache import Cache, WrappedCache
     from cachexport.objectlayout.attrs import ObjectExport, ObjectImport, ObjectNames
     from cachexport.objectlayout.backend import ObjectBackend, Store
     from cachexport.objectlayout.blobs import Blobs
@@ -80,8 +80,8 @@ _NAMES = {
     "content.resume": ("ResumingReader",),
     "content.retry": ("persistently",),
     "content.verify": ("BLOCK", "open_verified", "read_blob"),
-    "envelope.cache": ("Cache", "WrappedCache"),
-    "envelope.read": ("METADATA_LIMIT", "read_caches"),
+    "model.envelope.cache": ("Cache", "WrappedCache"),
+    "contract.reading": ("METADATA_LIMIT", "read_caches"),
     "objectlayout.attrs": ("ObjectExport", "ObjectImport", "ObjectNames"),
     "objectlayout.backend": ("ObjectBackend", "Store"),
     "objectlayout.blobs": ("Blobs",),

@@ -16,11 +16,11 @@ from cachexport.api.images import OpenedImage, open_image
 from cachexport.api.moving import export_chains
 from cachexport.api.outputs import output_image
 from cachexport.builder import PullPolicy, Rights, Snapshots
-from cachexport.chains import CacheChains
 from cachexport.content.progress import silent, step
 from cachexport.errors import CachexportError, InvalidInputError, NotFound
 from cachexport.image import empty_config, select_image
 from cachexport.maintenance.places import expand
+from cachexport.model.chains import CacheChains
 from cachexport.oci.platform import parse_platform
 from cachexport.oci.reference import Reference
 from cachexport.spec import parse_spec

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from cachexport.content.progress import Progress
-    from cachexport.envelope.cache import Cache
     from cachexport.maintenance.diff import Difference
     from cachexport.maintenance.explain import Explanation
     from cachexport.maintenance.gate import Check, Demands
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from cachexport.maintenance.report.gather import Report
     from cachexport.maintenance.usage import Usage
     from cachexport.maintenance.verify import Contents, Verification
+    from cachexport.model.envelope.cache import Cache
     from cachexport.oci.timestamp import Timestamp
     from cachexport.spec import Spec
     from cachexport.transfer.place import Entry, Place

@@ -19,9 +19,9 @@ from cachexport.transfer.importer import load_caches
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from cachexport.chains import CacheChains
     from cachexport.content.progress import Progress
-    from cachexport.envelope.cache import Cache, WrappedCache
+    from cachexport.model.chains import CacheChains
+    from cachexport.model.envelope.cache import Cache, WrappedCache
     from cachexport.spec import CommonExport, Spec
     from cachexport.transfer.ends import Target
 

@@ -120,7 +120,7 @@ def command(
     stderr when it has ended.
     """
     from cachexport.cli.leaving import leave
-    from cachexport.envelope.form import Form
+    from cachexport.model.envelope.form import Form
     from cachexport.running.plan import plan
     from cachexport.running.run import run
 

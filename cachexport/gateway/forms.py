@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from cachexport.envelope.form import Form
 from cachexport.errors import InvalidInputError
+from cachexport.model.envelope.form import Form
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

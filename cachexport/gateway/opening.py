@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cachexport.envelope.size import IMPORT_LIMIT
 from cachexport.errors import MissingExtra
 from cachexport.maintenance.places import open_place
+from cachexport.model.envelope.size import IMPORT_LIMIT
 from cachexport.spec import Spec, parse_spec
 
 if TYPE_CHECKING:

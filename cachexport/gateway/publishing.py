@@ -13,7 +13,7 @@ from cachexport.api.ends import open_targets
 from cachexport.content.copy import ingest_bytes
 from cachexport.content.progress import silent
 from cachexport.content.verify import read_blob
-from cachexport.envelope.read import METADATA_LIMIT, read_caches
+from cachexport.contract.reading import METADATA_LIMIT, read_caches
 from cachexport.errors import CachexportError, Integrity, NotFound, WireFormat
 from cachexport.gateway.reading import check_stated, read_manifest
 from cachexport.gateway.refusal import Refusal
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cachexport.content.protocols import Ingester
-    from cachexport.envelope.cache import Cache, WrappedCache
-    from cachexport.envelope.manifest import Manifest
     from cachexport.gateway.shelf import Shelf
+    from cachexport.model.envelope.cache import Cache, WrappedCache
+    from cachexport.model.envelope.manifest import Manifest
     from cachexport.oci.digest import Digest
 
 _log = logging.getLogger(__name__)

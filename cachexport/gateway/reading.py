@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cachexport.envelope.manifest import Manifest, decode_manifest
 from cachexport.errors import WireFormat
+from cachexport.model.envelope.manifest import Manifest, decode_manifest
 from cachexport.oci import gojson, mediatype
 
 _KNOWN = mediatype.MANIFESTS | mediatype.INDEXES

@@ -8,8 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from cachexport.content.verify import open_verified, read_blob
-from cachexport.envelope.cache import WrappedCache
-from cachexport.envelope.read import read_caches
+from cachexport.contract.reading import read_caches
 from cachexport.errors import NotFound, WireFormat
 from cachexport.gateway.content import Layered
 from cachexport.gateway.forms import Forms
@@ -17,6 +16,7 @@ from cachexport.gateway.names import ByPath
 from cachexport.gateway.reading import read_manifest
 from cachexport.gateway.recent import Recent
 from cachexport.gateway.source import first
+from cachexport.model.envelope.cache import WrappedCache
 from cachexport.oci.descriptor import Descriptor
 from cachexport.oci.digest import Digest
 from cachexport.transfer.place import Entry
@@ -24,9 +24,9 @@ from cachexport.transfer.place import Entry
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from cachexport.envelope.form import Form
     from cachexport.gateway.names import Naming
     from cachexport.gateway.source import HostingPlace, Source
+    from cachexport.model.envelope.form import Form
 
 MANIFEST_LIMIT = 4 << 20
 """Bytes of a manifest that is taken or served, as in other registries."""

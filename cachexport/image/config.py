@@ -6,9 +6,9 @@ import base64
 import json
 from typing import TYPE_CHECKING
 
-from cachexport.envelope.inline import KEY
 from cachexport.errors import InvalidInputError
 from cachexport.image.history import normalise_history, parse_history
+from cachexport.model.envelope.inline import KEY
 from cachexport.oci import gojson, rawjson
 from cachexport.oci.compression import Compression
 from cachexport.oci.descriptor import Platform

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cachexport.envelope.inline import KEY
 from cachexport.image.config import diff_id_of, patch_config
 from cachexport.image.history import normalise_history, parse_history
+from cachexport.model.envelope.inline import KEY
 from cachexport.oci import rawjson
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from cachexport.oci.descriptor import Descriptor
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from cachexport.envelope.manifest import Manifest
+    from cachexport.model.envelope.manifest import Manifest
 
 _NOTES = ("buildkit/", "containerd.io/")
 """What annotations begin with that are BuildKit's notes on a layer, and nobody else's concern."""

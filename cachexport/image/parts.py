@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from cachexport.content.protocols import Distributed, InfoProvider
 from cachexport.content.verify import read_blob
-from cachexport.envelope.manifest import decode_manifest
-from cachexport.envelope.read import METADATA_LIMIT
+from cachexport.contract.reading import METADATA_LIMIT
 from cachexport.errors import NotFound, WireFormat
 from cachexport.image.select import images_of, read_image, select_image
+from cachexport.model.envelope.manifest import decode_manifest
 from cachexport.oci import mediatype
 from cachexport.oci.index import IMAGE_NAME, REF_NAME
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cachexport.content.verify import read_blob
-from cachexport.envelope.manifest import Manifest, decode_manifest
-from cachexport.envelope.read import METADATA_LIMIT
+from cachexport.contract.reading import METADATA_LIMIT
 from cachexport.errors import FailedPrecondition, InvalidInputError, NotFound, WireFormat
 from cachexport.image.config import read_platform
+from cachexport.model.envelope.manifest import Manifest, decode_manifest
 from cachexport.oci import mediatype
 from cachexport.oci.compression import Compression
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from cachexport.chains.tie import untied
 from cachexport.content.progress import silent, step
-from cachexport.envelope.cache import WrappedCache
 from cachexport.errors import AlreadyExists, FailedPrecondition, NotFound
+from cachexport.model.chains.tie import untied
+from cachexport.model.envelope.cache import WrappedCache
 from cachexport.spec import CommonExport
 from cachexport.transfer.fit import Limits, Loss, fit
 from cachexport.transfer.merge import until_current
@@ -18,9 +18,9 @@ from cachexport.transfer.write import republish
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cachexport.cacheconfig import CacheConfig
     from cachexport.content.progress import Progress
-    from cachexport.envelope.cache import Cache, Wrapped
+    from cachexport.model.config import CacheConfig
+    from cachexport.model.envelope.cache import Cache, Wrapped
     from cachexport.transfer.current import Current
     from cachexport.transfer.ends import Target
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from cachexport.chains import CacheChains, CacheRecord, CacheResult
 from cachexport.maintenance.pairing import Pairing
+from cachexport.model.chains import CacheChains, CacheRecord, CacheResult
 from cachexport.oci.descriptor import DESCRIPTION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from cachexport.envelope.cache import Cache
+    from cachexport.model.envelope.cache import Cache
 
     Newest = dict[CacheRecord, CacheResult | None]
 

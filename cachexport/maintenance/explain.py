@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from cachexport.cacheconfig.model import NO_PARENT
-from cachexport.envelope.cache import WrappedCache
-from cachexport.envelope.size import IMPORT_LIMIT
 from cachexport.errors import InvalidInputError
 from cachexport.maintenance.inspect import Record, Result, inspect_cache
 from cachexport.maintenance.verify import stored_sizes
+from cachexport.model.config.model import NO_PARENT
+from cachexport.model.envelope.cache import WrappedCache
+from cachexport.model.envelope.size import IMPORT_LIMIT
 from cachexport.oci import mediatype
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from cachexport.envelope.cache import Cache
     from cachexport.maintenance.inspect import Inspection, Layer
+    from cachexport.model.envelope.cache import Cache
     from cachexport.oci.digest import Digest
     from cachexport.oci.timestamp import Timestamp
 

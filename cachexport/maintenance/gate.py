@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cachexport.chains.tie import untied
+from cachexport.model.chains.tie import untied
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from cachexport.envelope.cache import Cache
+    from cachexport.model.envelope.cache import Cache
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

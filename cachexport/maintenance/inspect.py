@@ -6,11 +6,11 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cachexport.cacheconfig.model import NO_PARENT
-from cachexport.chains import CacheChains
-from cachexport.chains.tie import untied
-from cachexport.envelope.cache import WrappedCache
-from cachexport.envelope.size import IMPORT_LIMIT, size_note
+from cachexport.model.chains import CacheChains
+from cachexport.model.chains.tie import untied
+from cachexport.model.config.model import NO_PARENT
+from cachexport.model.envelope.cache import WrappedCache
+from cachexport.model.envelope.size import IMPORT_LIMIT, size_note
 from cachexport.oci.compression import Compression
 from cachexport.oci.descriptor import DESCRIPTION
 from cachexport.oci.timestamp import Timestamp
@@ -18,9 +18,9 @@ from cachexport.oci.timestamp import Timestamp
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from cachexport.cacheconfig import CacheConfig, CacheInput, CacheRecord
-    from cachexport.envelope.cache import Cache
-    from cachexport.envelope.form import Form
+    from cachexport.model.config import CacheConfig, CacheInput, CacheRecord
+    from cachexport.model.envelope.cache import Cache
+    from cachexport.model.envelope.form import Form
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
 

@@ -21,7 +21,7 @@ from cachexport.oci.timestamp import Timestamp
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from cachexport.cacheconfig import CacheConfig
+    from cachexport.model.config import CacheConfig
     from cachexport.oci.digest import Digest
     from cachexport.transfer.place import Contents, Entry, Place
 

@@ -7,23 +7,23 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from cachexport.cacheconfig.salvage import salvage
-from cachexport.chains import CacheChains
 from cachexport.content.layers.convert import diff_id
 from cachexport.content.verify import BLOCK, open_verified
 from cachexport.errors import Integrity, NotFound, TransferError
 from cachexport.maintenance.verify import FaultKind, stored_sizes
+from cachexport.model.chains import CacheChains
+from cachexport.model.config.salvage import salvage
 from cachexport.oci.descriptor import UNCOMPRESSED, Descriptor
 from cachexport.transfer.prepare import marshalled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cachexport.cacheconfig import CacheConfig
     from cachexport.content.protocols import Ingester, Provider, Reader
-    from cachexport.envelope.cache import WrappedCache
     from cachexport.maintenance.restoring import Origins
     from cachexport.maintenance.verify import Fault
+    from cachexport.model.config import CacheConfig
+    from cachexport.model.envelope.cache import WrappedCache
     from cachexport.oci.digest import Digest
 
 _log = logging.getLogger(__name__)

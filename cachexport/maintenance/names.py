@@ -7,9 +7,7 @@ from fnmatch import fnmatchcase
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cachexport.chains.tie import untied
 from cachexport.content.parallel import map_parallel
-from cachexport.envelope.cache import WrappedCache
 from cachexport.errors import (
     ChainError,
     ContentError,
@@ -19,6 +17,8 @@ from cachexport.errors import (
     WireFormat,
 )
 from cachexport.maintenance.marks import THREADS, BlobTable, Mark, mark, newest_result
+from cachexport.model.chains.tie import untied
+from cachexport.model.envelope.cache import WrappedCache
 from cachexport.transfer.place import Hosting, Sweepable
 
 if TYPE_CHECKING:

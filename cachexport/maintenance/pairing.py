@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
-    from cachexport.chains import CacheRecord
+    from cachexport.model.chains import CacheRecord
 
     Links = Collection[tuple[CacheRecord, str]]
 

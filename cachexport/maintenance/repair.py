@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from cachexport.chains.tie import untied
 from cachexport.content.progress import silent, step
 from cachexport.errors import ChainError, ContentError, NotFound, WireFormat
 from cachexport.maintenance.mending import Mended, Mending, is_spoiled
 from cachexport.maintenance.restoring import Origins, restore_envelope
 from cachexport.maintenance.verify import verify_cache
+from cachexport.model.chains.tie import untied
 from cachexport.plugins import find_backend
 from cachexport.transfer.current import Current
 from cachexport.transfer.merge import until_current
@@ -22,11 +22,11 @@ from cachexport.transfer.write import rewrite
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from cachexport.cacheconfig import CacheConfig
     from cachexport.content.progress import Progress
     from cachexport.content.protocols import Provider
-    from cachexport.envelope.cache import WrappedCache
     from cachexport.maintenance.verify import Contents, Fault
+    from cachexport.model.config import CacheConfig
+    from cachexport.model.envelope.cache import WrappedCache
     from cachexport.transfer.ends import Target
     from cachexport.transfer.place import Entry, Place
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from cachexport.content.copy import copy_blob, ingest_bytes
 from cachexport.content.progress import step
 from cachexport.content.verify import read_blob
-from cachexport.envelope.manifest import decode_manifest
-from cachexport.envelope.read import METADATA_LIMIT
+from cachexport.contract.reading import METADATA_LIMIT
 from cachexport.errors import (
     ContentError,
     Integrity,
@@ -20,6 +19,7 @@ from cachexport.errors import (
     WireFormat,
 )
 from cachexport.maintenance.verify import stored_sizes
+from cachexport.model.envelope.manifest import decode_manifest
 from cachexport.oci.descriptor import Descriptor
 from cachexport.oci.digest import Digest
 

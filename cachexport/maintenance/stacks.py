@@ -6,15 +6,15 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
-from cachexport.cacheconfig.model import NO_PARENT
-from cachexport.chains import CacheChains
-from cachexport.chains.tie import untied
+from cachexport.model.chains import CacheChains
+from cachexport.model.chains.tie import untied
+from cachexport.model.config.model import NO_PARENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from cachexport.cacheconfig import CacheConfig, CacheRecord
-    from cachexport.envelope.cache import Cache
+    from cachexport.model.config import CacheConfig, CacheRecord
+    from cachexport.model.envelope.cache import Cache
 
 
 @dataclass(slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from cachexport.oci.descriptor import DESCRIPTION
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from cachexport.envelope.cache import Cache
+    from cachexport.model.envelope.cache import Cache
     from cachexport.oci.descriptor import Descriptor
 
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from cachexport.chains import CacheChains
-from cachexport.chains.tie import untied
 from cachexport.content.layers.convert import diff_id
 from cachexport.content.parallel import DEFAULT_THREADS, map_parallel
 from cachexport.content.progress import Event, silent, step
@@ -20,6 +18,8 @@ from cachexport.errors import (
     NotFound,
     WireFormat,
 )
+from cachexport.model.chains import CacheChains
+from cachexport.model.chains.tie import untied
 from cachexport.oci import mediatype
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from cachexport.content.progress import Progress
     from cachexport.content.protocols import Provider
-    from cachexport.envelope.cache import Cache
+    from cachexport.model.envelope.cache import Cache
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
     from cachexport.transfer.ends import Source

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from cachexport.envelope.reach import is_image_manifest, reached_sizes
+from cachexport.contract.reach import is_image_manifest, reached_sizes
 from cachexport.errors import Integrity, NotFound, WireFormat
 from cachexport.objectlayout.listing import pages
 from cachexport.oci import gojson

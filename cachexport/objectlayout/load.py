@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from cachexport import cacheconfig
 from cachexport.content.verify import read_blob
-from cachexport.envelope.cache import Wrapped, WrappedCache
-from cachexport.envelope.form import Form
-from cachexport.envelope.manifest import Manifest, decode_manifest, encode_manifest
-from cachexport.envelope.read import METADATA_LIMIT
+from cachexport.contract.reading import METADATA_LIMIT
 from cachexport.errors import Auth, ContentError, InvalidDigest, NotFound, WireFormat
+from cachexport.model import config as cacheconfig
+from cachexport.model.envelope.cache import Wrapped, WrappedCache
+from cachexport.model.envelope.form import Form
+from cachexport.model.envelope.manifest import Manifest, decode_manifest, encode_manifest
 from cachexport.objectlayout.named import decode_named
 from cachexport.oci.descriptor import Descriptor
 from cachexport.oci.digest import Digest
@@ -19,7 +19,7 @@ from cachexport.oci.mediatype import CACHE_CONFIG_V0
 from cachexport.transfer.place import Needs
 
 if TYPE_CHECKING:
-    from cachexport.cacheconfig import CacheConfig
+    from cachexport.model.config import CacheConfig
     from cachexport.objectlayout.blobs import Blobs
     from cachexport.objectlayout.client import Stored
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from cachexport import cacheconfig
-from cachexport.cacheconfig.model import LayerAnnotations
 from cachexport.errors import InvalidDigest, InvalidInputError, WireFormat
+from cachexport.model import config as cacheconfig
+from cachexport.model.config.model import LayerAnnotations
 from cachexport.oci import mediatype
 from cachexport.oci.descriptor import CREATED_AT, UNCOMPRESSED, Descriptor
 from cachexport.oci.digest import Digest
@@ -16,7 +16,7 @@ from cachexport.oci.timestamp import Timestamp
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from cachexport.cacheconfig import CacheConfig, CacheLayer
+    from cachexport.model.config import CacheConfig, CacheLayer
 
 
 def encode_named(config: CacheConfig, layers: Iterable[Descriptor]) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from cachexport.envelope.read import METADATA_LIMIT
+from cachexport.contract.reading import METADATA_LIMIT
 from cachexport.errors import FailedPrecondition, InvalidDigest, NotFound
 from cachexport.objectlayout.assigned import is_assigned, needed_elsewhere
 from cachexport.objectlayout.load import load_needs

@@ -19,7 +19,7 @@ from cachexport.transfer.place import Contents, Entry, Needs, StoredBlob
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from cachexport.envelope.cache import WrappedCache
+    from cachexport.model.envelope.cache import WrappedCache
     from cachexport.objectlayout.blobs import Blobs
     from cachexport.objectlayout.client import ObjectClient, Stored
     from cachexport.objectlayout.keys import Keys

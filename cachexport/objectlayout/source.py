@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from cachexport.envelope.read import read_caches
+from cachexport.contract.reading import read_caches
 from cachexport.errors import Auth, NotFound
 from cachexport.objectlayout.load import load_named
 from cachexport.oci.descriptor import Descriptor
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cachexport.content.protocols import Provider
-    from cachexport.envelope.cache import Cache
+    from cachexport.model.envelope.cache import Cache
     from cachexport.objectlayout.blobs import Blobs
     from cachexport.oci.digest import Digest
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cachexport.content.protocols import Ingester, Reader
-    from cachexport.envelope.cache import WrappedCache
+    from cachexport.model.envelope.cache import WrappedCache
     from cachexport.objectlayout.blobs import Blobs
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest

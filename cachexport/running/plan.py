@@ -7,7 +7,6 @@ import secrets
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from cachexport.envelope.form import Form
 from cachexport.errors import CachexportError, InvalidInputError
 from cachexport.gateway.access import Access
 from cachexport.gateway.forms import Forms
@@ -18,6 +17,7 @@ from cachexport.gateway.shelf import Shelf
 from cachexport.gateway.source import Source, hosting
 from cachexport.gateway.tokens import Token
 from cachexport.maintenance.places import expand, name_of, open_place
+from cachexport.model.envelope.form import Form
 from cachexport.running.logins import Login, for_containers, for_docker
 from cachexport.running.tools import Cached, recognise
 from cachexport.spec import Spec, parse_spec

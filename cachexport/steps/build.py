@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cachexport.builder import Copying
-from cachexport.chains import CacheResult, Remote
 from cachexport.content.progress import silent, step
 from cachexport.errors import Conflict, InvalidInputError
 from cachexport.image.history import HistoryEntry
 from cachexport.image.settings import Settings, change_settings, working_dir
+from cachexport.model.chains import CacheResult, Remote
 from cachexport.oci.descriptor import CREATED_AT, DESCRIPTION, Descriptor
 from cachexport.oci.timestamp import Timestamp
 from cachexport.steps.digests import step_digest
@@ -24,8 +24,8 @@ from cachexport.steps.stack import Stack
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from cachexport.chains import CacheChains
     from cachexport.content.progress import Progress
+    from cachexport.model.chains import CacheChains
     from cachexport.oci.digest import Digest
     from cachexport.steps.graph import Position
     from cachexport.steps.image import Base

@@ -6,14 +6,14 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cachexport.chains import CacheChains, CacheLink
-from cachexport.chains.blobs import has_blob
 from cachexport.errors import CachexportError, InvalidInputError
 from cachexport.image.config import diff_id_of
+from cachexport.model.chains import CacheChains, CacheLink
+from cachexport.model.chains.blobs import has_blob
 from cachexport.oci.compression import Compression
 
 if TYPE_CHECKING:
-    from cachexport.chains import CacheRecord, CacheResult, Remote
+    from cachexport.model.chains import CacheRecord, CacheResult, Remote
     from cachexport.oci.digest import Digest
 
 _log = logging.getLogger(__name__)

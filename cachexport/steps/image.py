@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cachexport.chains import BlobSource, Remote
 from cachexport.content.memory import MemoryContent
-from cachexport.envelope.inline import encode_inline
 from cachexport.image import encode_image_manifest, read_config
 from cachexport.image.extend import extend_config
 from cachexport.image.layers import told_layers
+from cachexport.model.chains import BlobSource, Remote
+from cachexport.model.envelope.inline import encode_inline
 from cachexport.oci import mediatype
 from cachexport.oci.descriptor import Descriptor
 from cachexport.transfer.prepare import LayerProvider
@@ -18,9 +18,9 @@ from cachexport.transfer.prepare import LayerProvider
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cachexport.chains import CacheChains
     from cachexport.content.protocols import Provider
     from cachexport.image import HistoryEntry, Image
+    from cachexport.model.chains import CacheChains
     from cachexport.steps.stack import Stack
 
 

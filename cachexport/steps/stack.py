@@ -6,8 +6,8 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from cachexport.chains import BlobSource, Remote
 from cachexport.image.config import diff_id_of
+from cachexport.model.chains import BlobSource, Remote
 from cachexport.transfer.prepare import LayerProvider
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from cachexport.content.files.errors import translated
 from cachexport.content.files.staged import StagedFile, sync_directory
 from cachexport.content.protocols import Info
 from cachexport.content.verify import BLOCK
-from cachexport.envelope.read import METADATA_LIMIT
+from cachexport.contract.reading import METADATA_LIMIT
 from cachexport.errors import Conflict, Integrity, Unavailable
 from cachexport.store.held import hold, is_there
 from cachexport.store.labels import check_labels, put_labels, references

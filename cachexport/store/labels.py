@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from cachexport.envelope.manifest import decode_manifest
 from cachexport.errors import InvalidDigest, InvalidInputError
+from cachexport.model.envelope.manifest import decode_manifest
 from cachexport.oci import mediatype
 from cachexport.oci.digest import Digest
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterator, Mapping
 
-    from cachexport.envelope.manifest import Manifest
+    from cachexport.model.envelope.manifest import Manifest
     from cachexport.oci.descriptor import Descriptor
 
 Kind = Literal["content", "image", "lease"]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from cachexport.content.protocols import Ingester, Provider, Reader
-    from cachexport.envelope.cache import WrappedCache
+    from cachexport.model.envelope.cache import WrappedCache
     from cachexport.objectlayout.client import ObjectClient, Page, Stored
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest

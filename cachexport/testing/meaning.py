@@ -13,7 +13,7 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cachexport.cacheconfig import CacheConfig
+    from cachexport.model.config import CacheConfig
     from cachexport.oci.timestamp import Timestamp
 
 Found = frozenset[int]

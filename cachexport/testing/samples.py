@@ -24,7 +24,7 @@ from cachexport.spec import CommonExport
 from cachexport.transfer.prepare import prepare_chains
 
 if TYPE_CHECKING:
-    from cachexport.envelope.cache import WrappedCache
+    from cachexport.model.envelope.cache import WrappedCache
 
 BEGIN = Timestamp.parse("2026-01-01T00:00:00Z").seconds
 

@@ -10,7 +10,7 @@ from cachexport.errors import Integrity, NotFound, WireFormat
 
 if TYPE_CHECKING:
     from cachexport.content.protocols import Provider
-    from cachexport.envelope.cache import Cache
+    from cachexport.model.envelope.cache import Cache
     from cachexport.oci.descriptor import Descriptor
 
 _log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ def read_current(provider: Provider, desc: Descriptor) -> Current:
     A name whose manifest is gone is as good as nothing. Raises Integrity or WireFormat for one
     that is damaged: it may hold what only a person can save.
     """
-    from cachexport.envelope.read import read_caches
+    from cachexport.contract.reading import read_caches
 
     try:
         return Current(read_caches(provider, desc), desc.digest)

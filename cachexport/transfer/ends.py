@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from cachexport.content.protocols import Ingester, Provider
-    from cachexport.envelope.cache import Cache, WrappedCache
+    from cachexport.model.envelope.cache import Cache, WrappedCache
     from cachexport.spec import CommonExport, Spec
     from cachexport.transfer.current import Current
 

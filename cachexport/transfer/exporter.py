@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cachexport.chains import CacheChains
 from cachexport.content.parallel import DEFAULT_THREADS
 from cachexport.content.progress import silent
-from cachexport.envelope.size import IMPORT_LIMIT
+from cachexport.model.chains import CacheChains
+from cachexport.model.envelope.size import IMPORT_LIMIT
 from cachexport.spec import CommonExport
 from cachexport.transfer.current import Current
 from cachexport.transfer.prepare import prepare_chains
@@ -17,10 +17,10 @@ from cachexport.transfer.write import write
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from cachexport.chains import CacheLink, CacheRecord, CacheResult
     from cachexport.content.progress import Progress
     from cachexport.content.protocols import Ingester
-    from cachexport.envelope.cache import WrappedCache
+    from cachexport.model.chains import CacheLink, CacheRecord, CacheResult
+    from cachexport.model.envelope.cache import WrappedCache
 
 
 class Exporter:

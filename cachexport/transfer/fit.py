@@ -6,10 +6,10 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from cachexport.chains import CacheChains
-from cachexport.chains.compact import Compaction, shrink, tidy
-from cachexport.chains.tie import is_tied, tie_ends, untied
-from cachexport.envelope.manifest import encode_manifest
+from cachexport.model.chains import CacheChains
+from cachexport.model.chains.compact import Compaction, shrink, tidy
+from cachexport.model.chains.tie import is_tied, tie_ends, untied
+from cachexport.model.envelope.manifest import encode_manifest
 from cachexport.oci.descriptor import Descriptor
 from cachexport.oci.mediatype import CACHE_CONFIG_V0
 from cachexport.transfer.prepare import marshalled
@@ -17,9 +17,9 @@ from cachexport.transfer.prepare import marshalled
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cachexport.cacheconfig import CacheConfig
-    from cachexport.envelope.cache import WrappedCache
-    from cachexport.envelope.form import Form
+    from cachexport.model.config import CacheConfig
+    from cachexport.model.envelope.cache import WrappedCache
+    from cachexport.model.envelope.form import Form
     from cachexport.oci.timestamp import Timestamp
 
 

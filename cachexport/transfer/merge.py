@@ -8,18 +8,18 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from cachexport.chains import CacheChains
-from cachexport.envelope.cache import WrappedCache
-from cachexport.envelope.form import requested_form
 from cachexport.errors import Outdated
+from cachexport.model.chains import CacheChains
+from cachexport.model.envelope.cache import WrappedCache
+from cachexport.model.envelope.form import requested_form
 from cachexport.transfer.prepare import marshalled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cachexport.cacheconfig import CacheConfig
     from cachexport.content.protocols import Ingester
-    from cachexport.envelope.form import Form
+    from cachexport.model.config import CacheConfig
+    from cachexport.model.envelope.form import Form
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
     from cachexport.spec import CommonExport

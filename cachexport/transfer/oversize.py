@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from cachexport.envelope.size import IMPORT_LIMIT, size_note
 from cachexport.errors import FailedPrecondition
+from cachexport.model.envelope.size import IMPORT_LIMIT, size_note
 from cachexport.transfer.fit import Limits, fit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cachexport.envelope.cache import WrappedCache
+    from cachexport.model.envelope.cache import WrappedCache
     from cachexport.spec import CommonExport
 
 _log = logging.getLogger(__name__)

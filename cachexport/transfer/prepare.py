@@ -5,23 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from cachexport.chains import CacheChains
-from cachexport.chains.tie import tie_ends
 from cachexport.content.layers.diff_ids import with_diff_ids
 from cachexport.content.protocols import Distributed
-from cachexport.envelope.cache import Wrapped, WrappedCache
-from cachexport.envelope.form import Form, requested_form
-from cachexport.envelope.manifest import encode_manifest
 from cachexport.errors import Integrity, NotFound
+from cachexport.model.chains import CacheChains
+from cachexport.model.chains.tie import tie_ends
+from cachexport.model.envelope.cache import Wrapped, WrappedCache
+from cachexport.model.envelope.form import Form, requested_form
+from cachexport.model.envelope.manifest import encode_manifest
 from cachexport.oci.descriptor import Descriptor
 from cachexport.oci.mediatype import CACHE_CONFIG_V0
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from cachexport.chains import BlobSource
     from cachexport.content.protocols import Provider, Reader
-    from cachexport.envelope.cache import Cache
+    from cachexport.model.chains import BlobSource
+    from cachexport.model.envelope.cache import Cache
     from cachexport.oci.digest import Digest
     from cachexport.spec import CommonExport
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from cachexport.chains import BlobSource, CacheChains
 from cachexport.content.layers.convert import convert_layer
 from cachexport.content.parallel import map_parallel
 from cachexport.content.progress import Event, step
+from cachexport.model.chains import BlobSource, CacheChains
 from cachexport.oci.compression import Compression
 from cachexport.transfer.prepare import marshalled
 
 if TYPE_CHECKING:
     from cachexport.content.progress import Progress
     from cachexport.content.protocols import Ingester
-    from cachexport.envelope.cache import WrappedCache
+    from cachexport.model.envelope.cache import WrappedCache
     from cachexport.oci.descriptor import Descriptor
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from cachexport.content.copy import ingest_bytes
 from cachexport.content.parallel import DEFAULT_THREADS, map_parallel
 from cachexport.content.progress import Event, silent, step
-from cachexport.envelope.form import Form
 from cachexport.errors import Integrity, NotFound
+from cachexport.model.envelope.form import Form
 from cachexport.oci.compression import Compression
 from cachexport.transfer.blobs import move_blob
 from cachexport.transfer.merge import Merged, merge_into, until_current
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from cachexport.content.progress import Progress
-    from cachexport.envelope.cache import Wrapped, WrappedCache
+    from cachexport.model.envelope.cache import Wrapped, WrappedCache
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
     from cachexport.spec import CommonExport

@@ -6,7 +6,14 @@ import json
 
 import pytest
 
-from cachexport.cacheconfig import (
+from cachexport.cli.views.document import document_lines
+from cachexport.cli.views.dot import dot_lines
+from cachexport.cli.views.table import table_lines
+from cachexport.cli.views.tree import tree_lines
+from cachexport.content.memory import MemoryContent
+from cachexport.errors import Loop, WireFormat
+from cachexport.maintenance.inspect import Inspection, inspect_cache
+from cachexport.model.config import (
     CacheConfig,
     CacheInput,
     CacheLayer,
@@ -14,16 +21,9 @@ from cachexport.cacheconfig import (
     CacheResult,
     ChainedResult,
 )
-from cachexport.cli.views.document import document_lines
-from cachexport.cli.views.dot import dot_lines
-from cachexport.cli.views.table import table_lines
-from cachexport.cli.views.tree import tree_lines
-from cachexport.content.memory import MemoryContent
-from cachexport.envelope.cache import Cache, Wrapped, WrappedCache
-from cachexport.envelope.form import Form
-from cachexport.envelope.size import IMPORT_LIMIT, NEARLY_FULL
-from cachexport.errors import Loop, WireFormat
-from cachexport.maintenance.inspect import Inspection, inspect_cache
+from cachexport.model.envelope.cache import Cache, Wrapped, WrappedCache
+from cachexport.model.envelope.form import Form
+from cachexport.model.envelope.size import IMPORT_LIMIT, NEARLY_FULL
 from cachexport.oci.descriptor import DESCRIPTION, Descriptor
 from cachexport.oci.digest import Digest
 from cachexport.oci.mediatype import OCI_LAYER_GZIP, OCI_LAYER_ZSTD

@@ -14,7 +14,7 @@ HEAVY = (
     "rich",
     "zstandard",
     "cachexport.api",
-    "cachexport.chains",
+    "cachexport.model.chains",
     "asyncio",
     "jinja2",
     "pygments",
@@ -50,7 +50,7 @@ def test_what_is_far_away_is_asked_before_the_rest_is_imported() -> None:
     ran = process("export", *args, python=("-X", "importtime"))
     imported = [line.rpartition("|")[2].strip() for line in ran.err.splitlines()]
     assert imported.index("cachexport.backends.registry.target") < imported.index(
-        "cachexport.chains"
+        "cachexport.model.chains"
     )
 
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from support.builds import builds, cache_of, projects
 
 from cachexport import CacheChains, CacheLink, CacheResult, Descriptor, Digest, Remote, Timestamp
-from cachexport.chains.compact import shrink, tidy
-from cachexport.chains.tie import untied
+from cachexport.model.chains.compact import shrink, tidy
+from cachexport.model.chains.tie import untied
 from cachexport.spec import CommonExport
 from cachexport.testing.meaning import Index
 from cachexport.transfer.fit import Limits, fit

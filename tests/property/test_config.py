@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cachexport import Timestamp
-from cachexport.cacheconfig import (
+from cachexport.model.config import (
     CacheConfig,
     CacheInput,
     CacheLayer,

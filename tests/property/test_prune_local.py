@@ -31,7 +31,7 @@ from cachexport.transfer.write import write
 
 if TYPE_CHECKING:
     from cachexport.backends.local.target import LocalTarget
-    from cachexport.envelope.cache import WrappedCache
+    from cachexport.model.envelope.cache import WrappedCache
 
 HOUR = 3600.0
 NAMES = st.sampled_from(["main", "pr-1", "pr-2"])

@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cachexport import Digest, MemoryContent
-from cachexport.cacheconfig.model import (
+from cachexport.maintenance.usage import measure_usage
+from cachexport.model.config.model import (
     CacheConfig,
     CacheLayer,
     CacheRecord,
     CacheResult,
     ChainedResult,
 )
-from cachexport.envelope.cache import Cache
-from cachexport.maintenance.usage import measure_usage
+from cachexport.model.envelope.cache import Cache
 from cachexport.oci.descriptor import Descriptor
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from cachexport.spec import CommonExport
 from cachexport.transfer.prepare import prepare_chains
 
 if TYPE_CHECKING:
-    from cachexport.envelope.cache import WrappedCache
+    from cachexport.model.envelope.cache import WrappedCache
 
 SELECTORS = ("", "sha256:" + "a" * 64)
 

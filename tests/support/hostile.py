@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from cachexport import load_cache
-from cachexport.envelope.cache import Cache
+from cachexport.model.envelope.cache import Cache
 from cachexport.oci.descriptor import DESCRIPTION
 from support import caches
 

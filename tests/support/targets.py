@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from cachexport import Descriptor, Digest
     from cachexport.content.protocols import Ingester, Reader
-    from cachexport.envelope.cache import WrappedCache
+    from cachexport.model.envelope.cache import WrappedCache
 
 
 @dataclass

@@ -11,7 +11,7 @@ from cachexport import BlobSource, CacheChains, CacheLink, CacheResult, Descript
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cachexport.cacheconfig import CacheConfig
+    from cachexport.model.config import CacheConfig
 
 FOLDER = Path(__file__).parent.parent / "wire" / "vectors"
 

@@ -21,10 +21,10 @@ from cachexport import (
     import_cache,
     load_cache,
 )
-from cachexport.chains.tie import TIE, untied
-from cachexport.envelope.form import Form
-from cachexport.envelope.manifest import encode_manifest
 from cachexport.errors import CachexportError
+from cachexport.model.chains.tie import TIE, untied
+from cachexport.model.envelope.form import Form
+from cachexport.model.envelope.manifest import encode_manifest
 from cachexport.oci import mediatype
 from cachexport.oci.compression import Compression
 from cachexport.testing.meaning import difference
@@ -240,7 +240,7 @@ def test_an_inline_cache_becomes_a_cache(name, tmp_path):
 def test_an_inline_cache_is_written_as_buildkit_wrote_it(name):
     [inline] = load_cache(source(name))
     layers = [Digest.parse(layer.blob) for layer in inline.config.layers]
-    from cachexport.cacheconfig import encode_records
+    from cachexport.model.config import encode_records
 
     assert encode_inline(import_cache(source(name)), layers) == encode_records(
         inline.config.records

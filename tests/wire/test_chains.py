@@ -5,8 +5,9 @@ import random
 import pytest
 from support import vectors
 
-from cachexport import cacheconfig, encode_inline
-from cachexport.envelope.form import Form
+from cachexport import encode_inline
+from cachexport.model import config as cacheconfig
+from cachexport.model.envelope.form import Form
 from cachexport.spec import CommonExport
 from cachexport.testing.meaning import difference
 from cachexport.transfer.prepare import marshalled, prepare_chains

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 from support import vectors
 
-from cachexport import Timestamp, cacheconfig
+from cachexport import Timestamp
+from cachexport.model import config as cacheconfig
 from cachexport.testing.meaning import difference
 
 ROWS = [row for row in vectors.rows("chains-natural") if len(row["ops"]) > 3]

@@ -3,8 +3,9 @@
 import pytest
 from support import vectors
 
-from cachexport import CacheChains, cacheconfig
+from cachexport import CacheChains
 from cachexport.errors import CachexportError, Loop, WireFormat
+from cachexport.model import config as cacheconfig
 from cachexport.testing.meaning import difference
 
 ROWS = vectors.rows("parse")

@@ -15,9 +15,8 @@ from cachexport.backends.local.names import Names
 from cachexport.backends.local.staging import file_system_time
 from cachexport.content.files import lock
 from cachexport.content.files.errors import translated
-from cachexport.envelope.cache import WrappedCache
-from cachexport.envelope.reach import is_cache_manifest, is_image_manifest, reached_sizes
-from cachexport.envelope.read import read_caches
+from cachexport.contract.reach import is_cache_manifest, is_image_manifest, reached_sizes
+from cachexport.contract.reading import read_caches
 from cachexport.errors import (
     BackendError,
     CachexportError,
@@ -29,6 +28,7 @@ from cachexport.errors import (
     Outdated,
     WireFormat,
 )
+from cachexport.model.envelope.cache import WrappedCache
 from cachexport.oci import mediatype
 from cachexport.oci.index import version
 from cachexport.spec import CommonExport, Spec, known_attributes, read_attributes
@@ -37,7 +37,7 @@ from cachexport.transfer.place import Contents, Entry, Needs, StoredBlob
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from cachexport.envelope.cache import Cache
+    from cachexport.model.envelope.cache import Cache
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
     from cachexport.oci.index import Index

@@ -14,11 +14,11 @@ from cachexport.backends.local.layout import Layout, check_source, check_target
 from cachexport.backends.local.mounts import file_system
 from cachexport.backends.local.scratch import Scratch, nearest_directory
 from cachexport.backends.local.source import LocalSource
-from cachexport.chains.tie import untied
 from cachexport.content.files import lock
 from cachexport.content.files.errors import translated
-from cachexport.envelope.cache import WrappedCache
 from cachexport.errors import BackendError, CachexportError, Conflict, NotFound
+from cachexport.model.chains.tie import untied
+from cachexport.model.envelope.cache import WrappedCache
 from cachexport.transfer.probe import Check, Finding, failed, note, ok, skipped, warning
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from cachexport.content.files.errors import translated
-from cachexport.envelope.reach import reached_sizes
+from cachexport.contract.reach import reached_sizes
 from cachexport.errors import CachexportError, FailedPrecondition
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from cachexport.backends.local.names import Names
 from cachexport.content.files import lock
 from cachexport.content.files.errors import translated
 from cachexport.content.verify import read_blob
-from cachexport.envelope.manifest import decode_manifest
-from cachexport.envelope.read import METADATA_LIMIT, read_caches
+from cachexport.contract.reading import METADATA_LIMIT, read_caches
 from cachexport.errors import Conflict, FailedPrecondition, Integrity, NotFound
+from cachexport.model.envelope.manifest import decode_manifest
 from cachexport.oci.descriptor import Descriptor
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from cachexport.backends.local.attrs import LocalImport
     from cachexport.content.protocols import Provider
-    from cachexport.envelope.cache import Cache
     from cachexport.image.archive.read import Archive
+    from cachexport.model.envelope.cache import Cache
     from cachexport.oci.index import Index
 
 _DEFAULT_TAG = "latest"

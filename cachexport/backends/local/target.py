@@ -13,15 +13,15 @@ from cachexport.backends.local.layout import Layout, check_target
 from cachexport.backends.local.names import Names
 from cachexport.backends.local.reset import delete_unreferenced
 from cachexport.content.parallel import DEFAULT_THREADS
-from cachexport.envelope.size import IMPORT_LIMIT
 from cachexport.errors import CachexportError, FailedPrecondition, NotFound
+from cachexport.model.envelope.size import IMPORT_LIMIT
 from cachexport.oci.index import version
 from cachexport.transfer.current import Current, read_current
 
 if TYPE_CHECKING:
     from cachexport.backends.local.attrs import LocalExport
     from cachexport.content.protocols import Ingester
-    from cachexport.envelope.cache import WrappedCache
+    from cachexport.model.envelope.cache import WrappedCache
     from cachexport.oci.descriptor import Descriptor
     from cachexport.spec import CommonExport
 

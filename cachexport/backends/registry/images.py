@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cachexport.content.verify import read_blob
-from cachexport.envelope.manifest import decode_manifest
-from cachexport.envelope.read import METADATA_LIMIT
+from cachexport.contract.reading import METADATA_LIMIT
 from cachexport.errors import AlreadyExists, BackendError, NotFound, WireFormat
+from cachexport.model.envelope.manifest import decode_manifest
 
 if TYPE_CHECKING:
     from cachexport.backends.registry.attrs import RegistryImagePush

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 from cachexport.backends.registry.content import RegistryContent
 from cachexport.content.parallel import map_parallel
 from cachexport.content.verify import read_blob
-from cachexport.envelope.cache import WrappedCache
-from cachexport.envelope.manifest import decode_manifest
-from cachexport.envelope.read import METADATA_LIMIT, read_caches
+from cachexport.contract.reading import METADATA_LIMIT, read_caches
 from cachexport.errors import (
     CachexportError,
     ContentError,
@@ -19,6 +17,8 @@ from cachexport.errors import (
     Shared,
     WireFormat,
 )
+from cachexport.model.envelope.cache import WrappedCache
+from cachexport.model.envelope.manifest import decode_manifest
 from cachexport.oci import mediatype
 from cachexport.transfer.place import Contents, Entry, Needs
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from cachexport.backends.registry.repository import Repository
-    from cachexport.envelope.manifest import Manifest
+    from cachexport.model.envelope.manifest import Manifest
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
     from cachexport.spec import Spec

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cachexport.envelope.read import read_caches
+from cachexport.contract.reading import read_caches
 
 if TYPE_CHECKING:
     from cachexport.backends.registry.repository import Repository
     from cachexport.content.protocols import Provider
-    from cachexport.envelope.cache import Cache
+    from cachexport.model.envelope.cache import Cache
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.reference import Reference
 

@@ -8,14 +8,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from cachexport.content.parallel import soon
-from cachexport.envelope.form import Form
 from cachexport.errors import BackendError, NotFound, Outdated, RegistryError
+from cachexport.model.envelope.form import Form
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cachexport.backends.registry.repository import Repository
-    from cachexport.envelope.cache import WrappedCache
+    from cachexport.model.envelope.cache import WrappedCache
     from cachexport.oci.descriptor import Descriptor
 
 _log = logging.getLogger(__name__)

@@ -11,10 +11,10 @@ from cachexport.backends.registry.tag import Tag
 from cachexport.backends.registry.trust import lacks_blobs, refuses_missing_blobs
 from cachexport.content.parallel import map_parallel, soon
 from cachexport.content.verify import read_blob
-from cachexport.envelope.manifest import decode_manifest
-from cachexport.envelope.read import METADATA_LIMIT
-from cachexport.envelope.size import IMPORT_LIMIT
+from cachexport.contract.reading import METADATA_LIMIT
 from cachexport.errors import AlreadyExists, NotFound, Outdated, RegistryError, WireFormat
+from cachexport.model.envelope.manifest import decode_manifest
+from cachexport.model.envelope.size import IMPORT_LIMIT
 from cachexport.oci import mediatype
 from cachexport.transfer.current import Current, read_current
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from cachexport.backends.registry.attrs import RegistryExport
     from cachexport.backends.registry.repository import Repository
     from cachexport.content.protocols import Ingester, Provider, Reader
-    from cachexport.envelope.cache import WrappedCache
-    from cachexport.envelope.manifest import Manifest
+    from cachexport.model.envelope.cache import WrappedCache
+    from cachexport.model.envelope.manifest import Manifest
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
     from cachexport.spec import CommonExport

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cachexport.envelope.manifest import encode_manifest
 from cachexport.errors import BackendError, NotFound, RegistryError
+from cachexport.model.envelope.manifest import encode_manifest
 from cachexport.oci import mediatype
 from cachexport.oci.descriptor import Descriptor
 from cachexport.oci.digest import Digest
 
 if TYPE_CHECKING:
     from cachexport.backends.registry.repository import Repository
-    from cachexport.envelope.form import Form
+    from cachexport.model.envelope.form import Form
 
 _ABSENT = b"cachexport: nobody has these bytes as a blob"
 _BLOB_UNKNOWN = ("MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN")

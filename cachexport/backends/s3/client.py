@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cachexport.content.parallel import map_parallel
 from cachexport.content.resume import ResumingReader
 from cachexport.content.retry import persistently
-from cachexport.envelope.read import METADATA_LIMIT
+from cachexport.contract.reading import METADATA_LIMIT
 from cachexport.errors import (
     BackendError,
     CachexportError,

@@ -17,8 +17,8 @@ from cachexport.spec.sizes import readable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from cachexport.chains import CacheResult
     from cachexport.maintenance.diff import Difference, FirstChange, RecordChange, Side
+    from cachexport.model.chains import CacheResult
 
 _RECORDS = ("", "RECORD", "MADE IN A", "MADE IN B", "TOP LAYER", "STEP")
 

@@ -9,7 +9,7 @@ import click
 from cachexport.cli.console import in_line, printable
 from cachexport.cli.views.columns import aligned
 from cachexport.cli.views.names import counted, form_of, instant, short, title
-from cachexport.envelope.size import IMPORT_LIMIT
+from cachexport.model.envelope.size import IMPORT_LIMIT
 from cachexport.oci.timestamp import Timestamp
 from cachexport.spec.sizes import readable
 

@@ -17,8 +17,8 @@ from cachexport.spec.sizes import readable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from cachexport.cacheconfig import CacheInput
     from cachexport.maintenance.inspect import Inspection, Record
+    from cachexport.model.config import CacheInput
 
 _MAX_ALTERNATIVES = 4
 

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from cachexport.content.progress import Progress
-    from cachexport.envelope.cache import Cache
     from cachexport.maintenance.inspect import Inspection
     from cachexport.maintenance.usage import NameUsage, Usage
     from cachexport.maintenance.verify import Contents
+    from cachexport.model.envelope.cache import Cache
     from cachexport.oci.timestamp import Timestamp
     from cachexport.transfer.ends import Source
 

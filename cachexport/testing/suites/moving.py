@@ -15,9 +15,9 @@ from cachexport.api.moving import (
     load_cache,
     merge_cache,
 )
-from cachexport.chains import CacheChains
-from cachexport.envelope.cache import WrappedCache
 from cachexport.maintenance.inspect import inspect_cache
+from cachexport.model.chains import CacheChains
+from cachexport.model.envelope.cache import WrappedCache
 from cachexport.testing.meaning import difference
 from cachexport.testing.real import CACHES, layout_files, real_cache
 from cachexport.testing.samples import layer, small_chains

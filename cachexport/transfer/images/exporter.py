@@ -7,7 +7,6 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from cachexport.chains import BlobSource
 from cachexport.content.copy import ingest_bytes
 from cachexport.content.layers.diff_ids import with_diff_ids
 from cachexport.content.progress import silent, step
@@ -15,6 +14,7 @@ from cachexport.errors import NotFound
 from cachexport.image.config import complete_config, empty_config
 from cachexport.image.manifest import encode_image_manifest
 from cachexport.image.names import tagged
+from cachexport.model.chains import BlobSource
 from cachexport.oci import mediatype
 from cachexport.oci.descriptor import Descriptor
 from cachexport.store.leases import DAY
@@ -25,8 +25,8 @@ from cachexport.transfer.prepare import LayerProvider
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from cachexport.chains import Remote
     from cachexport.content.progress import Progress
+    from cachexport.model.chains import Remote
     from cachexport.oci.descriptor import Platform
     from cachexport.oci.digest import Digest
     from cachexport.store import Contents, Lease, Store

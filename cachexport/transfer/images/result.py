@@ -12,7 +12,7 @@ from cachexport.oci.descriptor import Platform
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cachexport.chains import Remote
+    from cachexport.model.chains import Remote
 
 CONFIG_KEY = "containerimage.config"
 """Metadata: the image's config; of several images each has its own, after a slash its ID."""

@@ -15,7 +15,6 @@ from unit.builder.rig import entries, named, seen
 from cachexport.builder import Policy, Rights, diff_layer, unpack_layer
 from cachexport.content.layers.convert import diff_id, open_layer
 from cachexport.content.memory import MemoryContent
-from cachexport.envelope.manifest import decode_manifest
 from cachexport.errors import (
     BackendError,
     Conflict,
@@ -23,6 +22,7 @@ from cachexport.errors import (
     InvalidInputError,
     NotFound,
 )
+from cachexport.model.envelope.manifest import decode_manifest
 from cachexport.oci import mediatype
 from cachexport.oci.compression import Compression
 from cachexport.oci.digest import Digest

@@ -12,7 +12,6 @@ from cachexport import (
     MemoryContent,
     Remote,
 )
-from cachexport.chains import BlobSource
 from cachexport.errors import (
     BackendError,
     CachexportError,
@@ -22,6 +21,7 @@ from cachexport.errors import (
     Loop,
     WireFormat,
 )
+from cachexport.model.chains import BlobSource
 from cachexport.oci.descriptor import UNCOMPRESSED
 
 EARLY, LATE = "2026-01-01T00:00:00Z", "2026-01-01T00:00:00.000000001Z"

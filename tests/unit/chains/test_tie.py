@@ -1,6 +1,6 @@
 from cachexport import CacheChains, CacheLink, Digest
-from cachexport.cacheconfig import CacheConfig, CacheInput
-from cachexport.chains.tie import TIE, is_tied, tie_ends, untied
+from cachexport.model.chains.tie import TIE, is_tied, tie_ends, untied
+from cachexport.model.config import CacheConfig, CacheInput
 
 
 def fork(ends: int) -> CacheChains:

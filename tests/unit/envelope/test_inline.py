@@ -14,9 +14,9 @@ from cachexport import (
     Remote,
     encode_inline,
 )
-from cachexport.envelope.inline import KEY, decode_inline
-from cachexport.envelope.read import read_caches
+from cachexport.contract.reading import read_caches
 from cachexport.errors import Integrity, NotFound, WireFormat
+from cachexport.model.envelope.inline import KEY, decode_inline
 from cachexport.oci import mediatype
 
 LAYERS = [

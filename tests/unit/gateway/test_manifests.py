@@ -9,9 +9,9 @@ import pytest
 from support import caches
 
 from cachexport import Digest, copy_cache, load_cache, merge_cache
-from cachexport.envelope.form import Form
 from cachexport.errors import Conflict
 from cachexport.gateway.access import Access
+from cachexport.model.envelope.form import Form
 from cachexport.oci.mediatype import DOCKER_MANIFEST, OCI_MANIFEST
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cachexport.envelope.inline import KEY
 from cachexport.errors import InvalidInputError, WireFormat
 from cachexport.image.config import (
     complete_config,
@@ -18,6 +17,7 @@ from cachexport.image.config import (
     read_platform,
 )
 from cachexport.image.history import HistoryEntry, normalise_history, parse_history
+from cachexport.model.envelope.inline import KEY
 from cachexport.oci.descriptor import CREATED_AT, DESCRIPTION, UNCOMPRESSED, Descriptor, Platform
 from cachexport.oci.digest import Digest
 from cachexport.oci.mediatype import OCI_LAYER, OCI_LAYER_GZIP

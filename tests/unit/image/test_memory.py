@@ -6,9 +6,9 @@ import tracemalloc
 from typing import TYPE_CHECKING
 
 from cachexport.content.memory import MemoryContent
-from cachexport.envelope.form import Form
-from cachexport.envelope.manifest import encode_manifest
 from cachexport.image import write_docker_archive
+from cachexport.model.envelope.form import Form
+from cachexport.model.envelope.manifest import encode_manifest
 from cachexport.oci import mediatype
 from cachexport.oci.descriptor import Descriptor
 from cachexport.oci.digest import Digest

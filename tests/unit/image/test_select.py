@@ -9,8 +9,6 @@ from support.images import make_image, make_index, tar_layer
 from unit.image.packing import members
 
 from cachexport.content.memory import MemoryContent
-from cachexport.envelope.form import Form
-from cachexport.envelope.manifest import encode_manifest
 from cachexport.errors import (
     FailedPrecondition,
     InvalidInputError,
@@ -18,6 +16,8 @@ from cachexport.errors import (
     WireFormat,
 )
 from cachexport.image import write_docker_archive
+from cachexport.model.envelope.form import Form
+from cachexport.model.envelope.manifest import encode_manifest
 from cachexport.oci import mediatype
 from cachexport.oci.descriptor import Descriptor, Platform
 

@@ -12,13 +12,13 @@ from support.images import MadeImage, make_image, tar_layer
 from unit.image.packing import archived, members
 
 from cachexport.content.memory import MemoryContent
-from cachexport.envelope.form import Form
-from cachexport.envelope.manifest import encode_manifest
 from cachexport.errors import (
     InvalidReference,
 )
 from cachexport.image import open_docker_archive, write_docker_archive
 from cachexport.image.archive.tarheader import file_header
+from cachexport.model.envelope.form import Form
+from cachexport.model.envelope.manifest import encode_manifest
 from cachexport.oci import mediatype
 from cachexport.oci.descriptor import Descriptor
 from cachexport.oci.digest import Digest

@@ -20,7 +20,7 @@ from cachexport.spec import parse_spec
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cachexport.envelope.cache import WrappedCache
+    from cachexport.model.envelope.cache import WrappedCache
     from cachexport.transfer.ends import Source, Target
 
 REPO = Path(__file__).parents[3]

@@ -22,7 +22,7 @@ from cachexport.backends.local import reset
 from cachexport.backends.local.ingest import LayoutIngester
 from cachexport.backends.local.layout import Layout
 from cachexport.backends.local.names import Names
-from cachexport.envelope import reach
+from cachexport.contract import reach
 from cachexport.oci import mediatype
 
 if TYPE_CHECKING:

@@ -19,11 +19,11 @@ from cachexport import (
 )
 from cachexport.api.looking import explain_record as explain_source
 from cachexport.api.moving import load_cache
-from cachexport.cacheconfig import CacheResult as WrittenResult
-from cachexport.envelope.cache import WrappedCache
-from cachexport.envelope.read import read_caches
+from cachexport.contract.reading import read_caches
 from cachexport.errors import InvalidInputError
 from cachexport.maintenance.explain import Hindrance, explain_record
+from cachexport.model.config import CacheResult as WrittenResult
+from cachexport.model.envelope.cache import WrappedCache
 from cachexport.oci import mediatype
 from cachexport.spec import CommonExport
 from cachexport.transfer.prepare import prepare_chains

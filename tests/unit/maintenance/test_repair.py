@@ -13,15 +13,15 @@ from support import caches
 from cachexport import Descriptor, Digest, copy_cache, load_cache, repair_names, verify_names
 from cachexport.backends.local.layout import Layout
 from cachexport.backends.local.names import Names
-from cachexport.cacheconfig import CacheInput, CacheLayer
-from cachexport.cacheconfig.salvage import salvage
-from cachexport.chains import CacheChains
-from cachexport.envelope.cache import WrappedCache
-from cachexport.envelope.form import Form
-from cachexport.envelope.manifest import encode_manifest
 from cachexport.errors import BackendError, NotFound, TransferError
 from cachexport.maintenance import repair
 from cachexport.maintenance.repair import Outcome
+from cachexport.model.chains import CacheChains
+from cachexport.model.config import CacheInput, CacheLayer
+from cachexport.model.config.salvage import salvage
+from cachexport.model.envelope.cache import WrappedCache
+from cachexport.model.envelope.form import Form
+from cachexport.model.envelope.manifest import encode_manifest
 from cachexport.oci.descriptor import UNCOMPRESSED
 from cachexport.oci.mediatype import CACHE_CONFIG_V0
 
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from cachexport.cacheconfig import CacheConfig
     from cachexport.maintenance.repair import Repair
+    from cachexport.model.config import CacheConfig
 
     Change = Callable[[CacheConfig, list[Descriptor]], tuple[CacheConfig, list[Descriptor]]]
 

@@ -8,16 +8,16 @@ import pytest
 from support import caches
 
 from cachexport import Digest, MemoryContent, cache_usage, copy_cache, load_cache
-from cachexport.cacheconfig.model import (
+from cachexport.errors import InvalidInputError, NotFound, WireFormat
+from cachexport.maintenance.usage import Usage, measure_usage
+from cachexport.model.config.model import (
     CacheConfig,
     CacheLayer,
     CacheRecord,
     CacheResult,
     ChainedResult,
 )
-from cachexport.envelope.cache import Cache
-from cachexport.errors import InvalidInputError, NotFound, WireFormat
-from cachexport.maintenance.usage import Usage, measure_usage
+from cachexport.model.envelope.cache import Cache
 from cachexport.oci.descriptor import DESCRIPTION, Descriptor
 
 if TYPE_CHECKING:

@@ -20,14 +20,14 @@ from cachexport import (
     verify_cache,
 )
 from cachexport.backends.local.layout import Layout
-from cachexport.chains.tie import is_tied
 from cachexport.content.layers.codecs import compress
-from cachexport.envelope.cache import Cache
 from cachexport.errors import NotFound
 from cachexport.maintenance.doctor import doctor
 from cachexport.maintenance.inspect import inspect_cache
 from cachexport.maintenance.verify import FaultKind, verify_source
 from cachexport.maintenance.verify import verify_cache as verify
+from cachexport.model.chains.tie import is_tied
+from cachexport.model.envelope.cache import Cache
 from cachexport.objectlayout.blobs import Blobs
 from cachexport.objectlayout.keys import Keys
 from cachexport.objectlayout.source import ObjectSource

@@ -9,8 +9,8 @@ import pytest
 from support import caches
 
 from cachexport import CacheChains, Descriptor, Digest, load_cache
-from cachexport.envelope.manifest import encode_manifest
 from cachexport.errors import AlreadyExists, Integrity, NotFound, WireFormat
+from cachexport.model.envelope.manifest import encode_manifest
 from cachexport.objectlayout.blobs import Blobs
 from cachexport.objectlayout.keys import Keys
 from cachexport.objectlayout.load import MANIFEST_METADATA, load_named

@@ -14,8 +14,8 @@ from cachexport import (
     Remote,
     Timestamp,
 )
-from cachexport.chains.tie import is_tied, untied
-from cachexport.envelope.form import Form
+from cachexport.model.chains.tie import is_tied, untied
+from cachexport.model.envelope.form import Form
 from cachexport.oci import mediatype
 from cachexport.spec import CommonExport
 from cachexport.transfer.fit import Limits, fit

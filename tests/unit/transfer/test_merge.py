@@ -21,9 +21,9 @@ from cachexport import (
     export_cache,
     import_cache,
 )
-from cachexport.chains.tie import is_tied
-from cachexport.envelope.form import Form
 from cachexport.errors import Integrity, NotFound, Outdated, WireFormat
+from cachexport.model.chains.tie import is_tied
+from cachexport.model.envelope.form import Form
 from cachexport.oci import mediatype
 from cachexport.spec import CommonExport
 from cachexport.transfer import merge
@@ -33,7 +33,7 @@ from cachexport.transfer.write import write
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cachexport.envelope.cache import WrappedCache
+    from cachexport.model.envelope.cache import WrappedCache
 
 MERGE = CommonExport(merge=True)
 

@@ -8,7 +8,7 @@ import pytest
 from support.targets import Recorder
 
 from cachexport import CacheChains, CacheResult, Descriptor, Digest, MemoryContent, Remote
-from cachexport.envelope.read import read_caches
+from cachexport.contract.reading import read_caches
 from cachexport.errors import FailedPrecondition
 from cachexport.oci import mediatype
 from cachexport.spec import CommonExport

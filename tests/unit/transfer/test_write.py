@@ -20,9 +20,9 @@ from cachexport import (
 from cachexport.content.layers.codecs import compress
 from cachexport.content.parallel import map_parallel
 from cachexport.content.progress import Event, step
-from cachexport.envelope.form import Form
-from cachexport.envelope.read import read_caches
+from cachexport.contract.reading import read_caches
 from cachexport.errors import Integrity, NotFound, TransferError
+from cachexport.model.envelope.form import Form
 from cachexport.oci import mediatype
 from cachexport.oci.compression import Compression
 from cachexport.spec import CommonExport

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from cachexport.backends.registry.errors import network
 from cachexport.backends.registry.probe.desk import Role
 from cachexport.content.verify import read_blob
-from cachexport.envelope.manifest import decode_manifest
-from cachexport.envelope.read import METADATA_LIMIT
+from cachexport.contract.reading import METADATA_LIMIT
 from cachexport.errors import CachexportError, NotFound
+from cachexport.model.envelope.manifest import decode_manifest
 from cachexport.oci import gojson, mediatype
 from cachexport.transfer.probe import note, ok, warning
 

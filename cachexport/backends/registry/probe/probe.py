@@ -11,8 +11,8 @@ from cachexport.backends.registry.probe.reading import Reading
 from cachexport.backends.registry.probe.removing import Removing
 from cachexport.backends.registry.probe.uploading import Uploading
 from cachexport.backends.registry.probe.writing import Writing
-from cachexport.envelope.form import Form
 from cachexport.errors import CachexportError
+from cachexport.model.envelope.form import Form
 from cachexport.transfer.probe import Check, skipped, warning
 
 if TYPE_CHECKING:

@@ -5,11 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cachexport.backends.registry.probe.desk import Role
-from cachexport.chains.tie import untied
 from cachexport.content.verify import read_blob
-from cachexport.envelope.cache import WrappedCache
-from cachexport.envelope.read import read_caches
-from cachexport.envelope.size import size_note
+from cachexport.contract.reading import read_caches
 from cachexport.errors import (
     AlreadyExists,
     Auth,
@@ -17,6 +14,9 @@ from cachexport.errors import (
     Integrity,
     NotFound,
 )
+from cachexport.model.chains.tie import untied
+from cachexport.model.envelope.cache import WrappedCache
+from cachexport.model.envelope.size import size_note
 from cachexport.transfer.probe import failed, note, ok, warning
 
 if TYPE_CHECKING:

@@ -9,16 +9,16 @@ import tarfile
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from cachexport.cacheconfig import decode
-from cachexport.chains import CacheChains, CacheResult, Remote
 from cachexport.content.memory import MemoryContent
-from cachexport.envelope.manifest import encode_manifest
+from cachexport.model.chains import CacheChains, CacheResult, Remote
+from cachexport.model.config import decode
+from cachexport.model.envelope.manifest import encode_manifest
 from cachexport.oci.descriptor import CREATED_AT, DESCRIPTION, UNCOMPRESSED, Descriptor
 from cachexport.oci.digest import Digest
 from cachexport.oci.mediatype import CACHE_CONFIG_V0, OCI_LAYER_GZIP
 
 if TYPE_CHECKING:
-    from cachexport.envelope.form import Form
+    from cachexport.model.envelope.form import Form
 
 _TIME = "2020-01-01T00:00:00Z"
 

@@ -10,9 +10,9 @@ from cachexport.backends.registry.probe.desk import Role
 from cachexport.backends.registry.probe.tiny import make_tiny_cache
 from cachexport.backends.registry.trust import lacks_blobs
 from cachexport.content.retry import persistently
-from cachexport.envelope.form import Form, requested_form
-from cachexport.envelope.size import IMPORT_LIMIT
 from cachexport.errors import Auth, BackendError, NotFound, RegistryError
+from cachexport.model.envelope.form import Form, requested_form
+from cachexport.model.envelope.size import IMPORT_LIMIT
 from cachexport.oci.digest import Digest
 from cachexport.transfer.probe import failed, note, ok, skipped, warning
 

@@ -6,8 +6,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cachexport.envelope.form import Form
 from cachexport.errors import WireFormat
+from cachexport.model.envelope.form import Form
 from cachexport.oci import gojson, mediatype
 from cachexport.oci.descriptor import Descriptor
 

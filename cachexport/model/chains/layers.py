@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cachexport.cacheconfig.model import NO_PARENT
-from cachexport.chains.blobs import has_blob, in_oci_spelling
-from cachexport.chains.remote import BlobSource, Remote
+from cachexport.model.chains.blobs import has_blob, in_oci_spelling
+from cachexport.model.chains.remote import BlobSource, Remote
+from cachexport.model.config.model import NO_PARENT
 
 if TYPE_CHECKING:
-    from cachexport.chains.blobs import MergedBlobs
+    from cachexport.model.chains.blobs import MergedBlobs
     from cachexport.oci.digest import Digest
 
 

@@ -10,7 +10,7 @@ from cachexport.oci import gojson
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from cachexport.cacheconfig.model import (
+    from cachexport.model.config.model import (
         CacheConfig,
         CacheInput,
         CacheLayer,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cachexport.content.verify import read_blob
-from cachexport.envelope.manifest import decode_manifest
-from cachexport.envelope.read import METADATA_LIMIT
+from cachexport.contract.reading import METADATA_LIMIT
 from cachexport.errors import FailedPrecondition
+from cachexport.model.envelope.manifest import decode_manifest
 from cachexport.oci import mediatype
 from cachexport.oci.compression import Compression
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cachexport.content.protocols import Provider
-    from cachexport.envelope.manifest import Manifest
+    from cachexport.model.envelope.manifest import Manifest
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
 

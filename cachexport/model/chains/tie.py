@@ -12,11 +12,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from cachexport.cacheconfig.model import CacheInput, CacheRecord
+from cachexport.model.config.model import CacheInput, CacheRecord
 from cachexport.oci.digest import Digest
 
 if TYPE_CHECKING:
-    from cachexport.cacheconfig.model import CacheConfig
+    from cachexport.model.config.model import CacheConfig
 
 TIE = Digest.of(b"cachexport: depends on every end of a merged cache")
 """The digest of the record."""

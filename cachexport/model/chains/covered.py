@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from cachexport.cacheconfig.model import CacheConfig, CacheRecord
+    from cachexport.model.config.model import CacheConfig, CacheRecord
 
 
 def covered_records(config: CacheConfig) -> set[int]:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable
 
-    from cachexport.chains.remote import Remote
+    from cachexport.model.chains.remote import Remote
 
 Edge = tuple[str, int, str]
 """What a child hangs under: the selector, the number of its input, its digest."""

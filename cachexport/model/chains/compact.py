@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from cachexport.cacheconfig.model import NO_PARENT, CacheConfig, CacheRecord
-from cachexport.chains.covered import covered_records
+from cachexport.model.chains.covered import covered_records
+from cachexport.model.config.model import NO_PARENT, CacheConfig, CacheRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence

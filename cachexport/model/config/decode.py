@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from cachexport.cacheconfig.model import (
+from cachexport.errors import InvalidInputError, WireFormat
+from cachexport.model.config.model import (
     CacheConfig,
     CacheInput,
     CacheLayer,
@@ -13,7 +14,6 @@ from cachexport.cacheconfig.model import (
     ChainedResult,
     LayerAnnotations,
 )
-from cachexport.errors import InvalidInputError, WireFormat
 from cachexport.oci import gojson
 from cachexport.oci.timestamp import Timestamp
 

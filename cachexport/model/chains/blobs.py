@@ -14,17 +14,17 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from cachexport.chains.remote import BlobSource
 from cachexport.content.protocols import InfoProvider
 from cachexport.errors import NotFound
+from cachexport.model.chains.remote import BlobSource
 from cachexport.oci import mediatype
 from cachexport.oci.descriptor import UNCOMPRESSED, Descriptor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from cachexport.chains.remote import Remote
     from cachexport.content.protocols import Provider
+    from cachexport.model.chains.remote import Remote
     from cachexport.oci.digest import Digest
 
 

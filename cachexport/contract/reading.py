@@ -6,11 +6,11 @@ import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from cachexport import cacheconfig
 from cachexport.content.verify import read_blob
-from cachexport.envelope.cache import Cache, Wrapped, WrappedCache
-from cachexport.envelope.manifest import Manifest, decode_manifest
 from cachexport.errors import Integrity, NotFound, WireFormat
+from cachexport.model import config as cacheconfig
+from cachexport.model.envelope.cache import Cache, Wrapped, WrappedCache
+from cachexport.model.envelope.manifest import Manifest, decode_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +72,7 @@ def _read_config(provider: Provider, config: Descriptor) -> bytes:
 
 
 def _inline_caches(provider: Provider, manifest: Manifest) -> Iterator[Cache]:
-    from cachexport.envelope.inline import decode_inline
+    from cachexport.model.envelope.inline import decode_inline
 
     for image in _images(provider, manifest):
         if image.config is None or not image.layers:

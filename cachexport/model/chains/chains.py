@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, Self
 
-from cachexport import cacheconfig
-from cachexport.chains import graph, marshal, parse
-from cachexport.chains.blobs import MergedBlobs
-from cachexport.chains.collector import without_collections
-from cachexport.chains.record import CacheLink, CacheRecord, CacheResult
-from cachexport.chains.remote import BlobSource
-from cachexport.chains.tie import is_tied
 from cachexport.errors import ForeignRecord, InvalidInputError
+from cachexport.model import config as cacheconfig
+from cachexport.model.chains import graph, marshal, parse
+from cachexport.model.chains.blobs import MergedBlobs
+from cachexport.model.chains.collector import without_collections
+from cachexport.model.chains.record import CacheLink, CacheRecord, CacheResult
+from cachexport.model.chains.remote import BlobSource
+from cachexport.model.chains.tie import is_tied
 from cachexport.oci import gojson
 from cachexport.oci.digest import Digest
 
 if TYPE_CHECKING:
-    from cachexport.cacheconfig import CacheConfig
     from cachexport.content.protocols import Provider
+    from cachexport.model.config import CacheConfig
     from cachexport.oci.descriptor import Descriptor
 
 _RANDOM = "random:"

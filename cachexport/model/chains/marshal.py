@@ -5,7 +5,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Literal
 
-from cachexport.cacheconfig.model import (
+from cachexport.model.chains.layers import LayerTable
+from cachexport.model.chains.minimal import leading_to_leaves
+from cachexport.model.chains.walk import walk
+from cachexport.model.config.model import (
     NO_PARENT,
     CacheConfig,
     CacheInput,
@@ -13,18 +16,15 @@ from cachexport.cacheconfig.model import (
     CacheRecord,
     CacheResult,
 )
-from cachexport.chains.layers import LayerTable
-from cachexport.chains.minimal import leading_to_leaves
-from cachexport.chains.walk import walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from cachexport.chains import record
-    from cachexport.chains.blobs import MergedBlobs
-    from cachexport.chains.layers import Layer
-    from cachexport.chains.remote import BlobSource, Remote
-    from cachexport.chains.walk import Link
+    from cachexport.model.chains import record
+    from cachexport.model.chains.blobs import MergedBlobs
+    from cachexport.model.chains.layers import Layer
+    from cachexport.model.chains.remote import BlobSource, Remote
+    from cachexport.model.chains.walk import Link
     from cachexport.oci.digest import Digest
     from cachexport.oci.timestamp import Timestamp
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from cachexport.chains.record import CacheRecord, CacheResult
-    from cachexport.chains.remote import Remote
+    from cachexport.model.chains.record import CacheRecord, CacheResult
+    from cachexport.model.chains.remote import Remote
 
 _SIZE = 16
 

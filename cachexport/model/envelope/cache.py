@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from cachexport.envelope.manifest import encode_manifest
+from cachexport.model.envelope.manifest import encode_manifest
 from cachexport.oci.descriptor import Descriptor
 from cachexport.oci.mediatype import CACHE_CONFIG_V0
 
 if TYPE_CHECKING:
-    from cachexport.cacheconfig import CacheConfig
     from cachexport.content.protocols import Provider
-    from cachexport.envelope.form import Form
+    from cachexport.model.config import CacheConfig
+    from cachexport.model.envelope.form import Form
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,8 @@
 """BuildKit's cache config v0 on the wire: what is in it, and its bytes in both directions."""
 
-from cachexport.cacheconfig.decode import decode, decode_records
-from cachexport.cacheconfig.encode import encode, encode_records
-from cachexport.cacheconfig.model import (
+from cachexport.model.config.decode import decode, decode_records
+from cachexport.model.config.encode import encode, encode_records
+from cachexport.model.config.model import (
     CacheConfig,
     CacheInput,
     CacheLayer,

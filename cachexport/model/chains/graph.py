@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from cachexport.chains.record import CacheRecord
+    from cachexport.model.chains.record import CacheRecord
 
     Inputs = Sequence[Sequence[tuple[CacheRecord, str]]]
 

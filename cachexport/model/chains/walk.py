@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from cachexport.chains.record import CacheRecord
+    from cachexport.model.chains.record import CacheRecord
 
     Link = tuple[CacheRecord, str]
     Walk = dict[CacheRecord, list[list[Link]]]

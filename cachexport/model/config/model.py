@@ -76,6 +76,6 @@ class CacheConfig:
 
     def encode(self) -> bytes:
         """Give the config's bytes, the very ones that BuildKit writes for it."""
-        from cachexport.cacheconfig.encode import encode
+        from cachexport.model.config.encode import encode
 
         return encode(self)

@@ -6,12 +6,12 @@ from collections import defaultdict, deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from cachexport.cacheconfig.model import NO_PARENT
+from cachexport.model.config.model import NO_PARENT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cachexport.cacheconfig.model import CacheConfig, CacheInput, CacheLayer, CacheRecord
+    from cachexport.model.config.model import CacheConfig, CacheInput, CacheLayer, CacheRecord
 
 
 def salvage(config: CacheConfig) -> CacheConfig:

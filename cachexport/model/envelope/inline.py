@@ -6,11 +6,11 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from cachexport import cacheconfig
-from cachexport.cacheconfig import CacheConfig, CacheLayer, CacheResult, ChainedResult
-from cachexport.chains import CacheChains
-from cachexport.envelope.cache import Cache
 from cachexport.errors import InvalidInputError, WireFormat
+from cachexport.model import config as cacheconfig
+from cachexport.model.chains import CacheChains
+from cachexport.model.config import CacheConfig, CacheLayer, CacheResult, ChainedResult
+from cachexport.model.envelope.cache import Cache
 from cachexport.oci import gojson
 from cachexport.oci.descriptor import CREATED_AT, DESCRIPTION, UNCOMPRESSED
 from cachexport.oci.timestamp import Timestamp

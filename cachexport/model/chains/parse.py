@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cachexport.cacheconfig.model import NO_PARENT
-from cachexport.chains.record import CacheResult
-from cachexport.chains.remote import BlobSource, Remote
-from cachexport.chains.tie import untied
 from cachexport.errors import Loop, WireFormat
+from cachexport.model.chains.record import CacheResult
+from cachexport.model.chains.remote import BlobSource, Remote
+from cachexport.model.chains.tie import untied
+from cachexport.model.config.model import NO_PARENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from cachexport.cacheconfig.model import CacheConfig, ChainedResult
-    from cachexport.cacheconfig.model import CacheRecord as WrittenRecord
-    from cachexport.chains.graph import Inputs
-    from cachexport.chains.record import CacheRecord
+    from cachexport.model.chains.graph import Inputs
+    from cachexport.model.chains.record import CacheRecord
+    from cachexport.model.config.model import CacheConfig, ChainedResult
+    from cachexport.model.config.model import CacheRecord as WrittenRecord
 
     Add = Callable[[str, Inputs, Sequence[CacheResult]], CacheRecord | None]
 
