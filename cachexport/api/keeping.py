@@ -41,7 +41,8 @@ def repair_names(
     Without a pattern the name of the specification is meant. `origins` are sources that may have
     the blobs. Raises NotFound when there is no such name.
     """
-    from cachexport.maintenance import names, repair
+    from cachexport.maintenance import repair
+    from cachexport.maintenance.marks import matching, meant
 
     with ExitStack() as stack:
         place = stack.enter_context(closing(open_place(spec)))
@@ -52,10 +53,7 @@ def repair_names(
             drop_damaged=drop_damaged,
             dry_run=dry_run,
         )
-        if pattern is None:
-            entries = names.meant(place, name_of(spec))
-        else:
-            entries = names.matching(place, pattern)
+        entries = meant(place, name_of(spec)) if pattern is None else matching(place, pattern)
         return repair.repair_names(place, entries, plan, progress)
 
 

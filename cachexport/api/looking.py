@@ -124,7 +124,7 @@ def verify_cache(
     Gives one verification for each cache, with every fault that was found; those of a source with
     a pattern tell their names. Raises NotFound when there is no cache.
     """
-    from cachexport.maintenance.names import meant
+    from cachexport.maintenance.marks import meant
 
     if has_pattern(source):
         with closing(open_place(source)) as place:
@@ -140,7 +140,7 @@ def verify_names(
 
     What is no cache is left out. No blob is read twice. Raises NotFound when nothing matches.
     """
-    from cachexport.maintenance.names import matching
+    from cachexport.maintenance.marks import matching
 
     with closing(open_place(spec)) as place:
         return _verify_all(place, matching(place, pattern), deep, progress)

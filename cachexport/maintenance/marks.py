@@ -1,10 +1,14 @@
-"""What each name of a place needs, kept small enough for thousands of names."""
+"""The names of a place: which of them a pattern means, and what each needs.
+
+What they need is kept small enough for thousands of names.
+"""
 
 from __future__ import annotations
 
 import threading
 from array import array
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -19,7 +23,7 @@ from cachexport.errors import (
 from cachexport.oci.timestamp import Timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from cachexport.model.config import CacheConfig
     from cachexport.oci.digest import Digest
@@ -28,6 +32,35 @@ if TYPE_CHECKING:
 THREADS = 8
 """How many names are read at once."""
 _TOLD = 5
+
+
+def meant(place: Place, name: str) -> list[Entry]:
+    """Give the entry that has just this name, else those that it matches as a pattern.
+
+    Raises NotFound when there is none.
+    """
+    found = find(place.entries(), name)
+    if not found:
+        raise _none(name, place)
+    return found
+
+
+def matching(place: Place, pattern: str) -> list[Entry]:
+    """Give the entries whose names match a pattern. Raises NotFound when there is none."""
+    found = [entry for entry in place.entries() if fnmatchcase(entry.name, pattern)]
+    if not found:
+        raise _none(pattern, place)
+    return found
+
+
+def find(entries: Sequence[Entry], name: str) -> list[Entry]:
+    """Give the entry that has just this name, else those that it matches as a pattern."""
+    exact = [entry for entry in entries if entry.name == name]
+    return exact or [entry for entry in entries if fnmatchcase(entry.name, name)]
+
+
+def _none(name: str, place: Place) -> NotFound:
+    return NotFound(f"there is no name {name!r} in {place.title}")
 
 
 @dataclass(slots=True)
@@ -121,3 +154,18 @@ def newest_result(config: CacheConfig) -> Timestamp | None:
     times += [item.created_at for record in config.records for item in record.chained_results]
     newest = max(times, default=Timestamp.ZERO)
     return None if newest == Timestamp.ZERO else newest
+
+
+def pool(place: Place, name: str, newest: int | None = None) -> list[str]:
+    """Give the names of the caches that are meant, newest first; `newest` is how many.
+
+    Raises as `meant` does, and FailedPrecondition when one cannot be understood.
+    """
+    entries = meant(place, name)
+    marks = [item for item in mark(place, entries, BlobTable()) if item.is_cache]
+    ordered = sorted(marks, key=_mark_order)
+    return [item.entry.name for item in ordered][:newest]
+
+
+def _mark_order(item: Mark) -> tuple[float, str]:
+    return (-(item.time or 0.0), item.entry.name)

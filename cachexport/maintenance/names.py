@@ -16,7 +16,7 @@ from cachexport.errors import (
     PluginError,
     WireFormat,
 )
-from cachexport.maintenance.marks import THREADS, BlobTable, Mark, mark, newest_result
+from cachexport.maintenance.marks import THREADS, find, meant, newest_result
 from cachexport.model.chains.tie import untied
 from cachexport.model.envelope.cache import WrappedCache
 from cachexport.transfer.place import Hosting, Sweepable
@@ -78,46 +78,6 @@ def _listed(place: Place, listed: Sequence[Entry], pattern: str) -> list[NamedCa
     return sorted((item for item in found if item is not None), key=_newest_first)
 
 
-def meant(place: Place, name: str) -> list[Entry]:
-    """Give the entry that has just this name, else those that it matches as a pattern.
-
-    Raises NotFound when there is none.
-    """
-    found = _found(place.entries(), name)
-    if not found:
-        raise _none(name, place)
-    return found
-
-
-def matching(place: Place, pattern: str) -> list[Entry]:
-    """Give the entries whose names match a pattern. Raises NotFound when there is none."""
-    found = [entry for entry in place.entries() if fnmatchcase(entry.name, pattern)]
-    if not found:
-        raise _none(pattern, place)
-    return found
-
-
-def _found(entries: Sequence[Entry], name: str) -> list[Entry]:
-    """Give the entry that has just this name, else those that it matches as a pattern."""
-    exact = [entry for entry in entries if entry.name == name]
-    return exact or [entry for entry in entries if fnmatchcase(entry.name, name)]
-
-
-def _none(name: str, place: Place) -> NotFound:
-    return NotFound(f"there is no name {name!r} in {place.title}")
-
-
-def pool(place: Place, name: str, newest: int | None = None) -> list[str]:
-    """Give the names of the caches that are meant, newest first; `newest` is how many.
-
-    Raises as `meant` does, and FailedPrecondition when one cannot be understood.
-    """
-    entries = meant(place, name)
-    marks = [item for item in mark(place, entries, BlobTable()) if item.is_cache]
-    ordered = sorted(marks, key=_mark_order)
-    return [item.entry.name for item in ordered][:newest]
-
-
 def remove_names(
     place: Place,
     pattern: str,
@@ -133,8 +93,8 @@ def remove_names(
     NotFound when there is none, and, when others went, FailedPrecondition or an ExceptionGroup for
     what could not be removed.
     """
-    images = _found(apart(place), pattern) if force else []
-    entries = _found(place.entries(), pattern) if images else meant(place, pattern)
+    images = find(apart(place), pattern) if force else []
+    entries = find(place.entries(), pattern) if images else meant(place, pattern)
     if not force:
         map_parallel(partial(_check_cache, place), entries, THREADS)
     refused: dict[str, CachexportError] = {}
@@ -216,7 +176,3 @@ def _described(entry: Entry, contents: Contents) -> NamedCache:
 
 def _newest_first(item: NamedCache) -> tuple[float, str]:
     return (-(item.time or 0.0), item.name)
-
-
-def _mark_order(item: Mark) -> tuple[float, str]:
-    return (-(item.time or 0.0), item.entry.name)

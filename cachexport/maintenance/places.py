@@ -58,7 +58,7 @@ def expand(text: str | Spec) -> list[Spec]:
         if _NEWEST in spec.attrs:
             raise InvalidAttr(_NEWEST, f"newest= needs a pattern for a name, such as pr-*: {spec}")
         return [spec]
-    from cachexport.maintenance.names import pool
+    from cachexport.maintenance.marks import pool
 
     with closing(open_place(spec)) as place:
         found = pool(place, name_of(spec), _newest(spec))

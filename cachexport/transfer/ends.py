@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -9,6 +10,12 @@ if TYPE_CHECKING:
     from cachexport.model.envelope.cache import Cache, WrappedCache
     from cachexport.spec import CommonExport, Spec
     from cachexport.transfer.current import Current
+
+VIA: ContextVar[str] = ContextVar("VIA", default="")
+"""What HTTP requests of this context say in `Via` (RFC 9110, section 7.6.3), if anything.
+
+A gateway sets it, so that gateways which read from each other notice it; a backend sends it.
+"""
 
 
 class Source(Protocol):
