@@ -24,9 +24,9 @@ from seaweed import BUCKET, LOGIN, bucket
 
 from cachexport import CacheChains, CacheLink, CacheResult, Descriptor, Digest, Remote, Timestamp
 from cachexport.content.layers.diff_ids import with_diff_ids
+from cachexport.contract.export import CommonExport
 from cachexport.objectlayout.named import encode_named
 from cachexport.oci.index import REF_NAME, Index
-from cachexport.spec import CommonExport
 from cachexport.transfer.prepare import prepare_chains
 
 if TYPE_CHECKING:

@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from cachexport.api.stored import append_image, load_archive
     from cachexport.content.memory import MemoryContent
     from cachexport.content.progress import Event
+    from cachexport.contract.installed import list_plugins
     from cachexport.errors import CachexportError
-    from cachexport.maintenance.installed import list_plugins
     from cachexport.maintenance.report.page import render_report
     from cachexport.model.chains import (
         BlobSource,
@@ -97,7 +97,7 @@ _HOMES = {
     "import_cache": "cachexport.api.moving",
     "lifecycle_rules": "cachexport.api.keeping",
     "list_names": "cachexport.api.looking",
-    "list_plugins": "cachexport.maintenance.installed",
+    "list_plugins": "cachexport.contract.installed",
     "load_archive": "cachexport.api.stored",
     "load_cache": "cachexport.api.moving",
     "merge_cache": "cachexport.api.moving",

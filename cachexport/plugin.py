@@ -29,19 +29,7 @@ if TYPE_CHECKING:
     from cachexport.content.resume import ResumingReader
     from cachexport.content.retry import persistently
     from cachexport.content.verify import BLOCK, open_verified, read_blob
-    from cachexport.contract.reading import METADATA_LIMIT, read_caches
-    from cachexport.model.envelope.cache import Cache, WrappedCache
-    from cachexport.objectlayout.attrs import ObjectExport, ObjectImport, ObjectNames
-    from cachexport.objectlayout.backend import ObjectBackend, Store
-    from cachexport.objectlayout.blobs import Blobs
-    from cachexport.objectlayout.client import ABSENT, ObjectClient, Page, Stored
-    from cachexport.objectlayout.keys import Keys
-    from cachexport.objectlayout.place import AgelessPlace, ListedPlace, ObjectPlace
-    from cachexport.objectlayout.source import ObjectSource
-    from cachexport.objectlayout.target import ObjectTarget
-    from cachexport.oci.descriptor import Descriptor
-    from cachexport.oci.digest import Digest
-    from cachexport.spec.attributes import (
+    from cachexport.contract.attributes import (
         attribute,
         boolean,
         flag,
@@ -51,13 +39,12 @@ if TYPE_CHECKING:
         path,
         read_attributes,
     )
-    from cachexport.spec.common import CommonExport
-    from cachexport.spec.csv import Spec
-    from cachexport.spec.units import count, duration, names, size
-    from cachexport.transfer.current import Current, read_current
-    from cachexport.transfer.ends import Backend, Described, Eager, ManyNamed, Source, Target
-    from cachexport.transfer.images.ends import ImageBackend, ImageSource, ImageTarget
-    from cachexport.transfer.place import (
+    from cachexport.contract.backend import Backend, Described, Eager, ManyNamed, Source, Target
+    from cachexport.contract.checks import Check, Finding, Outcome, Probe, Probing
+    from cachexport.contract.current import Current, read_current
+    from cachexport.contract.export import CommonExport
+    from cachexport.contract.images import ImageBackend, ImageSource, ImageTarget
+    from cachexport.contract.place import (
         Content,
         Contents,
         Entry,
@@ -70,7 +57,20 @@ if TYPE_CHECKING:
         Sweepable,
         Written,
     )
-    from cachexport.transfer.probe import Check, Finding, Outcome, Probe, Probing
+    from cachexport.contract.reading import METADATA_LIMIT, read_caches
+    from cachexport.contract.spec import Spec
+    from cachexport.contract.units import count, duration, names, size
+    from cachexport.model.envelope.cache import Cache, WrappedCache
+    from cachexport.objectlayout.attrs import ObjectExport, ObjectImport, ObjectNames
+    from cachexport.objectlayout.backend import ObjectBackend, Store
+    from cachexport.objectlayout.blobs import Blobs
+    from cachexport.objectlayout.client import ABSENT, ObjectClient, Page, Stored
+    from cachexport.objectlayout.keys import Keys
+    from cachexport.objectlayout.place import AgelessPlace, ListedPlace, ObjectPlace
+    from cachexport.objectlayout.source import ObjectSource
+    from cachexport.objectlayout.target import ObjectTarget
+    from cachexport.oci.descriptor import Descriptor
+    from cachexport.oci.digest import Digest
 
 _NAMES = {
     "content.protocols": (
@@ -92,23 +92,23 @@ _NAMES = {
     "objectlayout.target": ("ObjectTarget",),
     "oci.descriptor": ("Descriptor",),
     "oci.digest": ("Digest",),
-    "spec.attributes": (
+    "contract.attributes": (
         *("attribute", "boolean", "flag", "integer"),
         *("known_attributes", "one_of", "path", "read_attributes"),
     ),
-    "spec.common": ("CommonExport",),
-    "spec.csv": ("Spec",),
-    "spec.units": ("count", "duration", "names", "size"),
-    "transfer.current": ("Current", "read_current"),
-    "transfer.ends": ("Backend", "Described", "Eager", "ManyNamed", "Source", "Target"),
-    "transfer.images.ends": ("ImageBackend", "ImageSource", "ImageTarget"),
+    "contract.export": ("CommonExport",),
+    "contract.spec": ("Spec",),
+    "contract.units": ("count", "duration", "names", "size"),
+    "contract.current": ("Current", "read_current"),
+    "contract.backend": ("Backend", "Described", "Eager", "ManyNamed", "Source", "Target"),
+    "contract.images": ("ImageBackend", "ImageSource", "ImageTarget"),
     "content.parallel": ("map_parallel",),
-    "transfer.place": (
+    "contract.place": (
         *("Content", "Contents", "Entry", "Hindered", "Hosting", "Keeping", "Needs"),
         "Place",
         *("StoredBlob", "Sweepable", "Written"),
     ),
-    "transfer.probe": ("Check", "Finding", "Outcome", "Probe", "Probing"),
+    "contract.checks": ("Check", "Finding", "Outcome", "Probe", "Probing"),
 }
 _HOMES = {name: f"cachexport.{home}" for home, names in _NAMES.items() for name in names}
 

@@ -17,13 +17,13 @@ from cachexport.api.moving import export_chains
 from cachexport.api.outputs import output_image
 from cachexport.builder import PullPolicy, Rights, Snapshots
 from cachexport.content.progress import silent, step
+from cachexport.contract.opening import expand
+from cachexport.contract.spec import parse_spec
 from cachexport.errors import CachexportError, InvalidInputError, NotFound
 from cachexport.image import empty_config, select_image
-from cachexport.maintenance.places import expand
 from cachexport.model.chains import CacheChains
 from cachexport.oci.platform import parse_platform
 from cachexport.oci.reference import Reference
-from cachexport.spec import parse_spec
 from cachexport.steps.build import Build
 from cachexport.steps.image import Base, read_base
 from cachexport.steps.workshop import Workshop
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from cachexport.content.progress import Progress
+    from cachexport.contract.spec import Spec
     from cachexport.oci.descriptor import Descriptor, Platform
-    from cachexport.spec import Spec
     from cachexport.steps.image import Made
     from cachexport.store import Lease
 

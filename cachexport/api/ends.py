@@ -5,18 +5,18 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING, TypeVar
 
+from cachexport.contract.backend import ManyNamed
+from cachexport.contract.discovery import find_backend
+from cachexport.contract.opening import expand
+from cachexport.contract.spec import parse_spec
 from cachexport.errors import InvalidInputError
-from cachexport.maintenance.places import expand
-from cachexport.plugins import find_backend
-from cachexport.spec import parse_spec
-from cachexport.transfer.ends import ManyNamed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import ExitStack
 
-    from cachexport.spec import Spec
-    from cachexport.transfer.ends import Source, Target
+    from cachexport.contract.backend import Source, Target
+    from cachexport.contract.spec import Spec
 
 _End = TypeVar("_End", "Source", "Target")
 

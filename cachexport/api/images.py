@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Self
 
 from cachexport.api.ends import open_source
 from cachexport.content.progress import silent, step
+from cachexport.contract.discovery import find_backend
+from cachexport.contract.images import ImageBackend, ImageSource
+from cachexport.contract.spec import Spec, parse_spec
 from cachexport.errors import InvalidInputError, PluginError
-from cachexport.plugins import find_backend
-from cachexport.spec import Spec, parse_spec
 from cachexport.store.leases import DAY
-from cachexport.transfer.images.ends import ImageBackend, ImageSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from cachexport.content.progress import Progress
     from cachexport.content.protocols import Provider
+    from cachexport.contract.images import ImageTarget
     from cachexport.oci.descriptor import Descriptor, Platform
     from cachexport.oci.reference import Reference
     from cachexport.store import Image, Store
-    from cachexport.transfer.images.ends import ImageTarget
     from cachexport.transfer.images.pull import Puller
 
 

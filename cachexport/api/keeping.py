@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING
 
 from cachexport.api.ends import named, open_source, open_targets
 from cachexport.content.progress import silent
+from cachexport.contract.discovery import find_backend
+from cachexport.contract.expiry import Expiring
+from cachexport.contract.opening import has_pattern, name_of, open_place
+from cachexport.contract.spec import parse_spec
 from cachexport.errors import InvalidInputError, PluginError
-from cachexport.maintenance.places import has_pattern, name_of, open_place
-from cachexport.plugins import find_backend
-from cachexport.spec import parse_spec
-from cachexport.transfer.expiry import Expiring
 from cachexport.transfer.importer import load_caches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from cachexport.content.progress import Progress
+    from cachexport.contract.expiry import Rules
+    from cachexport.contract.spec import Spec
     from cachexport.maintenance.compact import Compacted
     from cachexport.maintenance.prune import Plan, Pruning
     from cachexport.maintenance.repair import Repair
-    from cachexport.spec import Spec
-    from cachexport.transfer.expiry import Rules
 
 
 def repair_names(
@@ -41,8 +41,8 @@ def repair_names(
     Without a pattern the name of the specification is meant. `origins` are sources that may have
     the blobs. Raises NotFound when there is no such name.
     """
+    from cachexport.contract.names import matching, meant
     from cachexport.maintenance import repair
-    from cachexport.maintenance.marks import matching, meant
 
     with ExitStack() as stack:
         place = stack.enter_context(closing(open_place(spec)))

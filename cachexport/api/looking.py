@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from cachexport.api.ends import open_source, opened
 from cachexport.api.moving import load_cache
 from cachexport.content.progress import silent, step
+from cachexport.contract.opening import has_pattern, name_of, open_place
+from cachexport.contract.spec import parse_spec
 from cachexport.errors import InvalidAttr, NotFound
-from cachexport.maintenance.places import has_pattern, name_of, open_place
-from cachexport.spec import parse_spec
 from cachexport.transfer.importer import load_caches, load_named, numbered
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from cachexport.content.progress import Progress
+    from cachexport.contract.place import Entry, Place
+    from cachexport.contract.spec import Spec
     from cachexport.maintenance.diff import Difference
     from cachexport.maintenance.explain import Explanation
     from cachexport.maintenance.gate import Check, Demands
@@ -28,8 +30,6 @@ if TYPE_CHECKING:
     from cachexport.maintenance.verify import Contents, Verification
     from cachexport.model.envelope.cache import Cache
     from cachexport.oci.timestamp import Timestamp
-    from cachexport.spec import Spec
-    from cachexport.transfer.place import Entry, Place
 
 
 def list_names(spec: str, pattern: str = "*") -> list[NamedCache]:
@@ -110,7 +110,7 @@ def check_cache(source: str, demands: Demands, before: str | None = None) -> lis
 
 def _as_one(caches: list[Cache]) -> list[Cache]:
     """Give the caches of a pool as the one that an import makes of them."""
-    from cachexport.spec import CommonExport
+    from cachexport.contract.export import CommonExport
     from cachexport.transfer.prepare import prepare_merged
 
     return caches if len(caches) == 1 else [prepare_merged(caches, CommonExport())]
@@ -124,7 +124,7 @@ def verify_cache(
     Gives one verification for each cache, with every fault that was found; those of a source with
     a pattern tell their names. Raises NotFound when there is no cache.
     """
-    from cachexport.maintenance.marks import meant
+    from cachexport.contract.names import meant
 
     if has_pattern(source):
         with closing(open_place(source)) as place:
@@ -140,7 +140,7 @@ def verify_names(
 
     What is no cache is left out. No blob is read twice. Raises NotFound when nothing matches.
     """
-    from cachexport.maintenance.marks import matching
+    from cachexport.contract.names import matching
 
     with closing(open_place(spec)) as place:
         return _verify_all(place, matching(place, pattern), deep, progress)

@@ -11,19 +11,20 @@ from typing import TYPE_CHECKING
 from cachexport.api.answers import Answer, raise_failures
 from cachexport.api.ends import named, open_source, open_targets, opened
 from cachexport.content.progress import silent, step
+from cachexport.contract.backend import Eager
+from cachexport.contract.opening import expand, open_place
 from cachexport.errors import CachexportError, InvalidInputError, NotFound
-from cachexport.maintenance.places import expand, open_place
-from cachexport.transfer.ends import Eager
 from cachexport.transfer.importer import load_caches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from cachexport.content.progress import Progress
+    from cachexport.contract.backend import Target
+    from cachexport.contract.export import CommonExport
+    from cachexport.contract.spec import Spec
     from cachexport.model.chains import CacheChains
     from cachexport.model.envelope.cache import Cache, WrappedCache
-    from cachexport.spec import CommonExport, Spec
-    from cachexport.transfer.ends import Target
 
     Preparing = Callable[[Sequence[Cache], CommonExport], WrappedCache]
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from cachexport.api.images import OpenedImage, push_image
 from cachexport.content.files.errors import translated
 from cachexport.content.progress import silent, step
+from cachexport.contract.spec import Spec
 from cachexport.errors import InvalidInputError
 from cachexport.image.names import DANGLING
 from cachexport.image.parts import Preferring
 from cachexport.image.select import select_image
-from cachexport.spec import Spec
 from cachexport.store import Store
 from cachexport.store.leases import DAY
 from cachexport.transfer.images.convert import convert_image

@@ -6,7 +6,7 @@ import re
 
 import click
 
-from cachexport.spec.units import duration, size
+from cachexport.contract.units import duration, size
 
 _DAYS = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([dw])")
 _SECONDS = {"d": 24 * 3600.0, "w": 7 * 24 * 3600.0}

@@ -33,8 +33,8 @@ def command(kind: str | None, form: str) -> None:
     With a TYPE, such as s3, the attributes of its SPECs are listed.
     """
     from cachexport.cli.views.plugins import attribute_lines, document_lines, table_lines
+    from cachexport.contract.installed import list_plugins
     from cachexport.errors import UnknownBackend
-    from cachexport.maintenance.installed import list_plugins
 
     found = [plugin for plugin in list_plugins() if kind in (None, plugin.type)]
     if not found:

@@ -22,7 +22,7 @@ def complete_spec(
     """Complete `type=` to the backends that are installed."""
     from click.shell_completion import CompletionItem
 
-    from cachexport.plugins import installed_backends
+    from cachexport.contract.discovery import installed_backends
 
     words = [f"type={kind}" for kind in sorted(installed_backends())]
     return [CompletionItem(word) for word in words if word.startswith(incomplete)]

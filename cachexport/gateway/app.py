@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from cachexport.contract.backend import VIA
 from cachexport.gateway import blobs, manifests, receiving
 from cachexport.gateway.call import Call
 from cachexport.gateway.download import Pace
@@ -19,7 +20,6 @@ from cachexport.gateway.record import Record
 from cachexport.gateway.refusal import Refusal, refusal
 from cachexport.gateway.routes import target
 from cachexport.gateway.threads import Threads, threads
-from cachexport.transfer.ends import VIA
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cachexport.content.protocols import Reader
+    from cachexport.contract.place import Content
     from cachexport.gateway.recent import Recent
     from cachexport.gateway.source import Source
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
-    from cachexport.transfer.place import Content
 
 
 @dataclass(frozen=True, slots=True)

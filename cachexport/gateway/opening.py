@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cachexport.contract.opening import open_place
+from cachexport.contract.spec import Spec, parse_spec
 from cachexport.errors import MissingExtra
-from cachexport.maintenance.places import open_place
 from cachexport.model.envelope.size import IMPORT_LIMIT
-from cachexport.spec import Spec, parse_spec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

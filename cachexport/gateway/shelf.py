@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from cachexport.content.verify import open_verified, read_blob
+from cachexport.contract.place import Entry
 from cachexport.contract.reading import read_caches
 from cachexport.errors import NotFound, WireFormat
 from cachexport.gateway.content import Layered
@@ -19,7 +20,6 @@ from cachexport.gateway.source import first
 from cachexport.model.envelope.cache import WrappedCache
 from cachexport.oci.descriptor import Descriptor
 from cachexport.oci.digest import Digest
-from cachexport.transfer.place import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

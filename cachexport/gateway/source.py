@@ -7,6 +7,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
+from cachexport.contract.place import Hosting, Place
 from cachexport.errors import (
     BackendError,
     CachexportError,
@@ -15,7 +16,6 @@ from cachexport.errors import (
     TransferError,
     Unavailable,
 )
-from cachexport.transfer.place import Hosting, Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cachexport.content.progress import silent, step
+from cachexport.contract.export import CommonExport
 from cachexport.errors import AlreadyExists, FailedPrecondition, NotFound
 from cachexport.model.chains.tie import untied
 from cachexport.model.envelope.cache import WrappedCache
-from cachexport.spec import CommonExport
 from cachexport.transfer.fit import Limits, Loss, fit
 from cachexport.transfer.merge import until_current
 from cachexport.transfer.prepare import marshalled, merge_caches, prepare_chains
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cachexport.content.progress import Progress
+    from cachexport.contract.backend import Target
+    from cachexport.contract.current import Current
     from cachexport.model.config import CacheConfig
     from cachexport.model.envelope.cache import Cache, Wrapped
-    from cachexport.transfer.current import Current
-    from cachexport.transfer.ends import Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

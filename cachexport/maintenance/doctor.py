@@ -6,16 +6,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cachexport.contract.checks import Finding, Outcome, Probing, failed, skipped
+from cachexport.contract.discovery import find_backend
+from cachexport.contract.spec import parse_spec
 from cachexport.errors import CachexportError, PluginError
-from cachexport.plugins import find_backend
-from cachexport.spec import parse_spec
-from cachexport.transfer.probe import Finding, Outcome, Probing, failed, skipped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from cachexport.spec import Spec
-    from cachexport.transfer.probe import Check, Probe
+    from cachexport.contract.checks import Check, Probe
+    from cachexport.contract.spec import Spec
 
 _WORDS = {Outcome.FAILED: "failed", Outcome.SKIPPED: "was skipped"}
 """The outcomes after which what needs a check makes no sense, and how to tell of them."""

@@ -8,6 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from cachexport.content.parallel import map_parallel
+from cachexport.contract.names import THREADS, find, meant, newest_result
+from cachexport.contract.place import Hosting, Sweepable
 from cachexport.errors import (
     ChainError,
     ContentError,
@@ -16,17 +18,15 @@ from cachexport.errors import (
     PluginError,
     WireFormat,
 )
-from cachexport.maintenance.marks import THREADS, find, meant, newest_result
 from cachexport.model.chains.tie import untied
 from cachexport.model.envelope.cache import WrappedCache
-from cachexport.transfer.place import Hosting, Sweepable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from cachexport.contract.place import Contents, Entry, Place
     from cachexport.errors import CachexportError
     from cachexport.oci.digest import Digest
-    from cachexport.transfer.place import Contents, Entry, Place
 
 IMAGE = "image"
 NO_CACHE = "none"

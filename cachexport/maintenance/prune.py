@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cachexport.content.progress import silent, step
+from cachexport.contract.names import BlobTable, Mark, mark
+from cachexport.contract.place import Hindered, Hosting, Sweepable
 from cachexport.errors import (
     FailedPrecondition,
     Integrity,
@@ -21,18 +23,16 @@ from cachexport.errors import (
     Outdated,
     Shared,
 )
-from cachexport.maintenance.marks import BlobTable, Mark, mark
 from cachexport.maintenance.names import apart
 from cachexport.maintenance.retention import Retention, Verdict, judge
-from cachexport.transfer.place import Hindered, Hosting, Sweepable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from cachexport.content.progress import Progress
+    from cachexport.contract.place import Entry, Place, StoredBlob
     from cachexport.errors import CachexportError
     from cachexport.oci.digest import Digest
-    from cachexport.transfer.place import Entry, Place, StoredBlob
 
 _HOUR = 3600.0
 GRACE = 48 * _HOUR

@@ -8,15 +8,15 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from cachexport.content.progress import silent, step
+from cachexport.contract.current import Current
+from cachexport.contract.discovery import find_backend
+from cachexport.contract.place import Sweepable
 from cachexport.errors import ChainError, ContentError, NotFound, WireFormat
 from cachexport.maintenance.mending import Mended, Mending, is_spoiled
 from cachexport.maintenance.restoring import Origins, restore_envelope
 from cachexport.maintenance.verify import verify_cache
 from cachexport.model.chains.tie import untied
-from cachexport.plugins import find_backend
-from cachexport.transfer.current import Current
 from cachexport.transfer.merge import until_current
-from cachexport.transfer.place import Sweepable
 from cachexport.transfer.write import rewrite
 
 if TYPE_CHECKING:
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
     from cachexport.content.progress import Progress
     from cachexport.content.protocols import Provider
+    from cachexport.contract.backend import Target
+    from cachexport.contract.place import Entry, Place
     from cachexport.maintenance.verify import Contents, Fault
     from cachexport.model.config import CacheConfig
     from cachexport.model.envelope.cache import WrappedCache
-    from cachexport.transfer.ends import Target
-    from cachexport.transfer.place import Entry, Place
 
 
 class Outcome(StrEnum):

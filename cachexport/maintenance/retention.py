@@ -12,8 +12,8 @@ from cachexport.errors import InvalidInputError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from cachexport.contract.names import BlobTable, Mark
     from cachexport.errors import CachexportError
-    from cachexport.maintenance.marks import BlobTable, Mark
 
 _DAY = 24 * 3600.0
 

@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
     from cachexport.content.progress import Progress
     from cachexport.content.protocols import Provider
+    from cachexport.contract.backend import Source
+    from cachexport.contract.place import Entry, Place
     from cachexport.model.envelope.cache import Cache
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
-    from cachexport.transfer.ends import Source
-    from cachexport.transfer.place import Entry, Place
 
 
 class FaultKind(StrEnum):

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
+from cachexport.contract.place import Entry, Needs
 from cachexport.contract.reach import is_image_manifest, reached_sizes
 from cachexport.errors import Integrity, NotFound, WireFormat
 from cachexport.objectlayout.listing import pages
 from cachexport.oci import gojson
 from cachexport.oci.descriptor import Descriptor
-from cachexport.transfer.place import Entry, Needs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

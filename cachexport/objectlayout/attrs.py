@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cachexport.contract.attributes import attribute, flag
+from cachexport.contract.export import CommonExport
+from cachexport.contract.units import duration, names
 from cachexport.oci.digest import Digest
-from cachexport.spec import CommonExport, attribute
-from cachexport.spec.attributes import flag
-from cachexport.spec.units import duration, names
 
 
 @dataclass(frozen=True, kw_only=True)  # without slots: two bases with slots do not mix

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from cachexport.contract.backend import Source, Target
+    from cachexport.contract.checks import Probe
+    from cachexport.contract.spec import Spec
     from cachexport.objectlayout.blobs import Blobs
     from cachexport.objectlayout.client import ObjectClient
     from cachexport.objectlayout.keys import Keys
     from cachexport.objectlayout.place import ListedPlace
-    from cachexport.spec import Spec
-    from cachexport.transfer.ends import Source, Target
-    from cachexport.transfer.probe import Probe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +71,7 @@ class ObjectBackend:
 
     def split(self, spec: Spec, /) -> tuple[Spec, ...]:
         """See ManyNamed."""
-        from cachexport.spec.units import names
+        from cachexport.contract.units import names
 
         try:
             several = names(spec.attrs.get("name", ""))
@@ -111,7 +111,7 @@ class ObjectBackend:
         return ObjectProbe(Trial(blobs=blobs, names=attrs.name, digest=digest, force=force))
 
     def _read(self, spec: Spec, *, as_target: bool) -> Any:
-        from cachexport.spec import known_attributes, read_attributes
+        from cachexport.contract.attributes import known_attributes, read_attributes
 
         source, target = self.attributes()
         meant, other = (target, source) if as_target else (source, target)

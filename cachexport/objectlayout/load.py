@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from cachexport.content.verify import read_blob
+from cachexport.contract.place import Needs
 from cachexport.contract.reading import METADATA_LIMIT
 from cachexport.errors import Auth, ContentError, InvalidDigest, NotFound, WireFormat
 from cachexport.model import config as cacheconfig
@@ -16,7 +17,6 @@ from cachexport.objectlayout.named import decode_named
 from cachexport.oci.descriptor import Descriptor
 from cachexport.oci.digest import Digest
 from cachexport.oci.mediatype import CACHE_CONFIG_V0
-from cachexport.transfer.place import Needs
 
 if TYPE_CHECKING:
     from cachexport.model.config import CacheConfig

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cachexport.contract.checks import Check, skipped
 from cachexport.objectlayout.probe_ageing import Ageing
 from cachexport.objectlayout.probe_conditions import Conditions
 from cachexport.objectlayout.probe_looking import Looking
 from cachexport.objectlayout.probe_removing import Removing
 from cachexport.objectlayout.probe_writing import Writing
-from cachexport.transfer.probe import Check, skipped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from cachexport.contract.checks import Finding
     from cachexport.objectlayout.probe_trial import Trial
-    from cachexport.transfer.probe import Finding
 
 
 class ObjectProbe:

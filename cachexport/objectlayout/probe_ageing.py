@@ -6,12 +6,12 @@ import math
 from typing import TYPE_CHECKING
 
 from cachexport.content.verify import read_blob
+from cachexport.contract.checks import note, ok, warning
 from cachexport.errors import BackendError
-from cachexport.transfer.probe import note, ok, warning
 
 if TYPE_CHECKING:
+    from cachexport.contract.checks import Finding
     from cachexport.objectlayout.probe_trial import Trial
-    from cachexport.transfer.probe import Finding
 
 _SKEW = 60.0
 """Seconds of difference that do no harm: what goes by age counts in hours."""

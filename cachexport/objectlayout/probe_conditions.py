@@ -7,13 +7,13 @@ from threading import Barrier, BrokenBarrierError
 from typing import TYPE_CHECKING
 
 from cachexport.content.parallel import map_parallel
+from cachexport.contract.checks import note, ok, skipped, warning
 from cachexport.errors import BackendError, Outdated
 from cachexport.objectlayout.client import ABSENT
-from cachexport.transfer.probe import note, ok, skipped, warning
 
 if TYPE_CHECKING:
+    from cachexport.contract.checks import Finding
     from cachexport.objectlayout.probe_trial import Trial
-    from cachexport.transfer.probe import Finding
 
 _ROUNDS = 5
 _PATIENCE = 10.0

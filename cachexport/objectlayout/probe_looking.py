@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from cachexport.contract.checks import Finding, Outcome, failed, note, ok, warning
 from cachexport.contract.reading import read_caches
 from cachexport.errors import Auth, NotFound, WireFormat
 from cachexport.model.chains.tie import untied
 from cachexport.model.envelope.cache import WrappedCache
 from cachexport.objectlayout.load import load_named
 from cachexport.oci.descriptor import Descriptor
-from cachexport.transfer.probe import Finding, Outcome, failed, note, ok, warning
 
 if TYPE_CHECKING:
     from cachexport.objectlayout.probe_trial import Trial

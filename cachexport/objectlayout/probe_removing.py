@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cachexport.contract.checks import ok, warning
 from cachexport.errors import BackendError
-from cachexport.transfer.probe import ok, warning
 
 if TYPE_CHECKING:
+    from cachexport.contract.checks import Finding
     from cachexport.objectlayout.probe_trial import Trial
-    from cachexport.transfer.probe import Finding
 
 _STAYS = "prune does not work, old blobs and caches stay"
 

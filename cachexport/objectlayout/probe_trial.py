@@ -9,17 +9,17 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING
 
+from cachexport.contract.checks import failed, warning
 from cachexport.errors import Auth, BackendError, CachexportError, NotFound
 from cachexport.oci.descriptor import Descriptor
-from cachexport.transfer.probe import failed, warning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from cachexport.contract.checks import Finding
     from cachexport.objectlayout.blobs import Blobs
     from cachexport.objectlayout.client import ObjectClient
     from cachexport.oci.digest import Digest
-    from cachexport.transfer.probe import Finding
 
 _log = logging.getLogger(__name__)
 _PATIENCE = 2

@@ -7,12 +7,12 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from cachexport.content.verify import BLOCK, read_blob
+from cachexport.contract.checks import failed, ok, warning
 from cachexport.errors import Auth, BackendError, Integrity, NotFound
-from cachexport.transfer.probe import failed, ok, warning
 
 if TYPE_CHECKING:
+    from cachexport.contract.checks import Finding
     from cachexport.objectlayout.probe_trial import Trial
-    from cachexport.transfer.probe import Finding
 
 _METADATA = {"cachexport-doctor": "may-be-deleted"}
 

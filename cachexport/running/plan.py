@@ -7,6 +7,8 @@ import secrets
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from cachexport.contract.opening import expand, name_of, open_place
+from cachexport.contract.spec import Spec, parse_spec
 from cachexport.errors import CachexportError, InvalidInputError
 from cachexport.gateway.access import Access
 from cachexport.gateway.forms import Forms
@@ -16,11 +18,9 @@ from cachexport.gateway.refusal import Refusal
 from cachexport.gateway.shelf import Shelf
 from cachexport.gateway.source import Source, hosting
 from cachexport.gateway.tokens import Token
-from cachexport.maintenance.places import expand, name_of, open_place
 from cachexport.model.envelope.form import Form
 from cachexport.running.logins import Login, for_containers, for_docker
 from cachexport.running.tools import Cached, recognise
-from cachexport.spec import Spec, parse_spec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from cachexport.content.protocols import Ingester, Provider, Reader
+    from cachexport.contract.backend import Target
+    from cachexport.contract.current import Current
+    from cachexport.contract.export import CommonExport
     from cachexport.model.envelope.cache import WrappedCache
     from cachexport.objectlayout.client import ObjectClient, Page, Stored
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
-    from cachexport.spec import CommonExport
-    from cachexport.transfer.current import Current
-    from cachexport.transfer.ends import Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 from cachexport.api.ends import open_source, open_targets
 from cachexport.api.looking import list_names
 from cachexport.api.moving import export_cache
-from cachexport.maintenance.places import open_place
+from cachexport.contract.opening import open_place
+from cachexport.contract.place import Sweepable
 from cachexport.testing.samples import small_chains
-from cachexport.transfer.place import Sweepable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from cachexport.contract.backend import Source, Target
+    from cachexport.contract.place import Place
     from cachexport.oci.digest import Digest
-    from cachexport.transfer.ends import Source, Target
-    from cachexport.transfer.place import Place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

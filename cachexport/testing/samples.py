@@ -17,10 +17,10 @@ from cachexport import (
     MemoryContent,
     Remote,
 )
+from cachexport.contract.export import CommonExport
 from cachexport.oci import mediatype
 from cachexport.oci.descriptor import UNCOMPRESSED
 from cachexport.oci.timestamp import Timestamp
-from cachexport.spec import CommonExport
 from cachexport.transfer.prepare import prepare_chains
 
 if TYPE_CHECKING:

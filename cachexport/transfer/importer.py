@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from cachexport.content.progress import Progress
+    from cachexport.contract.backend import Source
     from cachexport.model.envelope.cache import Cache
-    from cachexport.transfer.ends import Source
 
 _log = logging.getLogger(__name__)
 

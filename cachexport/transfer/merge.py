@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cachexport.content.protocols import Ingester
+    from cachexport.contract.current import Current
+    from cachexport.contract.export import CommonExport
     from cachexport.model.config import CacheConfig
     from cachexport.model.envelope.form import Form
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
-    from cachexport.spec import CommonExport
-    from cachexport.transfer.current import Current
 
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)

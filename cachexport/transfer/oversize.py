@@ -12,8 +12,8 @@ from cachexport.transfer.fit import Limits, fit
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from cachexport.contract.export import CommonExport
     from cachexport.model.envelope.cache import WrappedCache
-    from cachexport.spec import CommonExport
 
 _log = logging.getLogger(__name__)
 _HINT = "; mode=min keeps fewer results, and a tag for each part of the build keeps each small"

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cachexport.content.protocols import Provider, Reader
+    from cachexport.contract.export import CommonExport
     from cachexport.model.chains import BlobSource
     from cachexport.model.envelope.cache import Cache
     from cachexport.oci.digest import Digest
-    from cachexport.spec import CommonExport
 
 
 @dataclass(frozen=True, slots=True)

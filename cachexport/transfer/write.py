@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from cachexport.content.progress import Progress
+    from cachexport.contract.backend import Target
+    from cachexport.contract.current import Current
+    from cachexport.contract.export import CommonExport
     from cachexport.model.envelope.cache import Wrapped, WrappedCache
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
-    from cachexport.spec import CommonExport
-    from cachexport.transfer.current import Current
-    from cachexport.transfer.ends import Target
 
 MANIFEST_KEY = "cache.manifest"
 """The key of an export's response under which the manifest's descriptor is, as JSON."""

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from cachexport.spec import Spec
-    from cachexport.transfer.ends import Source, Target
+    from cachexport.contract.backend import Source, Target
+    from cachexport.contract.spec import Spec
 
 Run = "Callable[..., Ran]"
 
@@ -84,7 +84,7 @@ class FakeBackend:
 
 def install(patch: pytest.MonkeyPatch, backends: Mapping[str, FakeBackend]) -> None:
     """Let these backends be installed beside the real ones."""
-    from cachexport import plugins
+    from cachexport.contract import discovery as plugins
 
     together = {**plugins.installed_backends(), **backends}
     patch.setattr(plugins, "installed_backends", lambda: together)

@@ -12,14 +12,14 @@ from cli.commands import FakeBackend, InProcess, install
 from click import unstyle
 
 from cachexport.cli.views.diagnosis import Table
+from cachexport.contract.checks import Check, Finding, failed, note, ok, skipped, warning
 from cachexport.errors import Auth, BackendError, Integrity
 from cachexport.maintenance.doctor import Diagnosis, Examined, doctor, examination
-from cachexport.transfer.probe import Check, Finding, failed, note, ok, skipped, warning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from cachexport.spec import Spec
+    from cachexport.contract.spec import Spec
 
 SPEC = "type=fake,token=hunter2"
 

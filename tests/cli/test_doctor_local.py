@@ -22,8 +22,8 @@ from cachexport.backends.local.layout import Layout
 from cachexport.backends.local.mounts import file_system
 from cachexport.backends.local.scratch import Scratch
 from cachexport.content.files import mounts as table
+from cachexport.contract.checks import Finding, Outcome
 from cachexport.maintenance.doctor import doctor
-from cachexport.transfer.probe import Finding, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -6,7 +6,7 @@ import pytest
 from cli.commands import InProcess, process
 
 from cachexport.cli.verbs import COMMANDS, IMAGE_VERBS, VERBS, Verb
-from cachexport.plugins import installed_backends
+from cachexport.contract.discovery import installed_backends
 
 TYPES = [f"type={kind}" for kind in sorted(installed_backends())]
 

@@ -16,7 +16,7 @@ from support.images import make_image, tar_layer
 
 from cachexport import copy_cache
 from cachexport.content.copy import ingest_bytes
-from cachexport.maintenance.places import open_place
+from cachexport.contract.opening import open_place
 from cachexport.oci.descriptor import Descriptor
 from cachexport.oci.mediatype import OCI_LAYER, OCI_MANIFEST
 from cachexport.plugin import Hosting

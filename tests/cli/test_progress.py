@@ -17,7 +17,7 @@ from cachexport.cli.progress.plain import PlainRenderer
 from cachexport.cli.progress.rawjson import RawJsonRenderer
 from cachexport.cli.progress.renderer import Renderer
 from cachexport.content.progress import Event
-from cachexport.spec.sizes import readable
+from cachexport.contract.sizes import readable
 
 
 def plain() -> tuple[PlainRenderer, Clock, io.StringIO]:

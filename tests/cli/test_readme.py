@@ -76,7 +76,8 @@ def test_every_attribute_is_in_a_table():
     from cachexport.backends.local.attrs import LocalExport, LocalImport
     from cachexport.backends.registry.attrs import RegistryExport, RegistryImport
     from cachexport.backends.s3.attrs import S3Export, S3Import
-    from cachexport.spec import CommonExport, known_attributes
+    from cachexport.contract.attributes import known_attributes
+    from cachexport.contract.export import CommonExport
 
     common = set(known_attributes(CommonExport))
     local = {*known_attributes(LocalExport), *known_attributes(LocalImport)}
@@ -88,7 +89,7 @@ def test_every_attribute_is_in_a_table():
 
 
 def test_every_attribute_of_an_output_is_in_a_table():
-    from cachexport.spec import known_attributes
+    from cachexport.contract.attributes import known_attributes
     from cachexport.transfer.images.output import KINDS, Output
 
     common = set(known_attributes(Output))

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from cachexport.cli.app import app
-from cachexport.spec import parse_spec
+from cachexport.contract.spec import parse_spec
 
 RECIPES = Path(__file__).parents[2] / "docs" / "recipes"
 

@@ -31,7 +31,7 @@ def test_nothing_heavy_is_imported(args: list[str]) -> None:
 
 LOGINS = ("docker", "requests", "publicsuffixlist")
 CHANGES = ("zstandard", "jinja2", "cachexport.maintenance.", "cachexport.content.layers")
-LIGHT = {"cachexport.maintenance.places", "cachexport.maintenance.sizes"}
+LIGHT = {"cachexport.contract.opening", "cachexport.maintenance.sizes"}
 
 
 def test_a_plain_push_imports_nothing_for_logins_and_changes() -> None:

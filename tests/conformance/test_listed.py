@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cachexport import plugins
+from cachexport.contract import discovery as plugins
 from cachexport.plugin import Keys, ObjectBackend, ObjectExport, ObjectImport, Store
 from cachexport.testing import BackendSuite, Harness, MemoryObjects
 

@@ -12,7 +12,8 @@ from cachexport.backends.s3.attrs import S3Export
 from cachexport.backends.s3.client import S3Client
 from cachexport.backends.s3.connect import connect
 from cachexport.backends.s3.writing import Writing
-from cachexport.spec import parse_spec, read_attributes
+from cachexport.contract.attributes import read_attributes
+from cachexport.contract.spec import parse_spec
 from cachexport.testing import BackendSuite, Harness, ObjectClientSuite
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from support.builds import builds, cache_of, projects
 
 from cachexport import CacheChains, CacheLink, CacheResult, Descriptor, Digest, Remote, Timestamp
+from cachexport.contract.export import CommonExport
 from cachexport.model.chains.tie import untied
-from cachexport.spec import CommonExport
 from cachexport.testing.meaning import Index
 from cachexport.transfer.prepare import prepare_merged
 

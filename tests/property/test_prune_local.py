@@ -21,11 +21,11 @@ from cachexport.backends.local import backend
 from cachexport.backends.local.layout import Layout
 from cachexport.backends.local.place import LocalPlace
 from cachexport.content.copy import copy_blob, ingest_bytes
+from cachexport.contract.discovery import find_backend
+from cachexport.contract.spec import Spec, parse_spec
 from cachexport.errors import Conflict
 from cachexport.maintenance.prune import Plan, prune_places
 from cachexport.maintenance.retention import Retention
-from cachexport.plugins import find_backend
-from cachexport.spec import Spec, parse_spec
 from cachexport.testing.samples import small_cache
 from cachexport.transfer.write import write
 

@@ -13,6 +13,8 @@ import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from cachexport.contract.export import CommonExport
+from cachexport.contract.spec import Spec
 from cachexport.maintenance.prune import Plan, prune_places
 from cachexport.maintenance.retention import Retention
 from cachexport.objectlayout.blobs import Blobs
@@ -20,7 +22,6 @@ from cachexport.objectlayout.keys import Keys
 from cachexport.objectlayout.load import load_named
 from cachexport.objectlayout.place import ObjectPlace
 from cachexport.objectlayout.target import ObjectTarget
-from cachexport.spec import CommonExport, Spec
 from cachexport.testing.memory import MemoryObjects
 from cachexport.testing.samples import small_cache
 from cachexport.transfer.write import write

@@ -13,10 +13,10 @@ from support.services.registry import Registry
 
 from cachexport.backends.registry import client as registry_client
 from cachexport.content import retry
+from cachexport.contract.checks import Finding, Outcome
 from cachexport.maintenance.doctor import doctor
 from cachexport.testing.services.ports import answers, free_port
 from cachexport.testing.services.process import program, running
-from cachexport.transfer.probe import Finding, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

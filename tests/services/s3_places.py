@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from support.services.messages import Request
     from support.services.s3 import S3, AccessKey
 
-    from cachexport.transfer.probe import Finding
+    from cachexport.contract.checks import Finding
 
 READING = ["reach", "clock", "region", "login", "style", "bucket", "list", "read"]
 WRITING = ["write", "read-back", "list-after", "replace", "modified"]

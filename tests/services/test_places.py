@@ -22,8 +22,8 @@ from cachexport import (
     tag_cache,
     verify_cache,
 )
+from cachexport.contract.opening import open_place
 from cachexport.errors import FailedPrecondition, NotFound
-from cachexport.maintenance.places import open_place
 from cachexport.maintenance.prune import Plan
 from cachexport.maintenance.retention import Retention
 from cachexport.oci import mediatype

@@ -24,9 +24,9 @@ from support.services.scripted.faults import Fault
 
 from cachexport import Digest, copy_cache
 from cachexport.backends.registry.probe import writing
+from cachexport.contract.checks import Outcome
 from cachexport.maintenance.doctor import doctor, examination
 from cachexport.oci import mediatype
-from cachexport.transfer.probe import Outcome
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -23,9 +23,9 @@ from support.services.faulty_proxy import Failure, FaultyProxy
 
 from cachexport import copy_cache
 from cachexport.cli import main
+from cachexport.contract.checks import Outcome
 from cachexport.errors import InvalidAttr
 from cachexport.maintenance.doctor import doctor
-from cachexport.transfer.probe import Outcome
 
 if TYPE_CHECKING:
     from support.services.messages import Request

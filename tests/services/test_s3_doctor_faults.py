@@ -20,10 +20,11 @@ from cachexport.backends.s3.attrs import S3Export
 from cachexport.backends.s3.probe import S3Probe
 from cachexport.backends.s3.probe_uploading import Uploading
 from cachexport.backends.s3.writing import Writing
+from cachexport.contract.attributes import read_attributes
+from cachexport.contract.checks import Outcome
+from cachexport.contract.spec import parse_spec
 from cachexport.maintenance.doctor import Examination, doctor, examination
 from cachexport.objectlayout.keys import Keys
-from cachexport.spec import parse_spec, read_attributes
-from cachexport.transfer.probe import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from cachexport.contract.current import Current
     from cachexport.model.envelope.cache import WrappedCache
-    from cachexport.transfer.current import Current
 
     Places = Callable[[str], Callable[[str], str]]
 

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from cachexport import plugins
+from cachexport.contract import discovery as plugins
 from cachexport.plugin import Keys, ObjectBackend, ObjectExport, ObjectImport, Store
 from cachexport.testing import MemoryObjects
 

@@ -22,9 +22,9 @@ from cachexport import (
     Remote,
     Timestamp,
 )
+from cachexport.contract.export import CommonExport
 from cachexport.oci import mediatype
 from cachexport.oci.descriptor import CREATED_AT, DESCRIPTION, UNCOMPRESSED
-from cachexport.spec import CommonExport
 from cachexport.transfer.prepare import prepare_chains
 
 if TYPE_CHECKING:

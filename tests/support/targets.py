@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cachexport import MemoryContent
+from cachexport.contract.current import Current, read_current
+from cachexport.contract.export import CommonExport
 from cachexport.errors import Outdated
-from cachexport.spec import CommonExport
-from cachexport.transfer.current import Current, read_current
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -6,9 +6,9 @@ import pytest
 from support import vectors
 
 from cachexport import encode_inline
+from cachexport.contract.export import CommonExport
 from cachexport.model import config as cacheconfig
 from cachexport.model.envelope.form import Form
-from cachexport.spec import CommonExport
 from cachexport.testing.meaning import difference
 from cachexport.transfer.prepare import marshalled, prepare_chains
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cachexport.contract.attributes import attribute, boolean, path
+from cachexport.contract.export import CommonExport
 from cachexport.oci.digest import Digest
-from cachexport.spec import CommonExport
-from cachexport.spec.attributes import attribute, boolean, path
 
 
 def _tag(text: str) -> str:

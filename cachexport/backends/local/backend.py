@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cachexport.backends.local.place import LocalPlace
-    from cachexport.spec import Spec
-    from cachexport.transfer.ends import Backend, Source, Target
-    from cachexport.transfer.images.ends import ImageTarget
-    from cachexport.transfer.probe import Probe
+    from cachexport.contract.backend import Backend, Source, Target
+    from cachexport.contract.checks import Probe
+    from cachexport.contract.images import ImageTarget
+    from cachexport.contract.spec import Spec
 
 
 class LocalBackend:
@@ -25,7 +25,7 @@ class LocalBackend:
         """See Backend."""
         from cachexport.backends.local.attrs import LocalExport, LocalImport
         from cachexport.backends.local.source import LocalSource
-        from cachexport.spec import known_attributes, read_attributes
+        from cachexport.contract.attributes import known_attributes, read_attributes
 
         attrs = read_attributes(LocalImport, spec, ignored=known_attributes(LocalExport))
         return LocalSource(attrs)
@@ -34,7 +34,7 @@ class LocalBackend:
         """See Backend."""
         from cachexport.backends.local.attrs import LocalExport, LocalImport
         from cachexport.backends.local.target import LocalTarget
-        from cachexport.spec import known_attributes, read_attributes
+        from cachexport.contract.attributes import known_attributes, read_attributes
 
         attrs = read_attributes(LocalExport, spec, ignored=known_attributes(LocalImport))
         return LocalTarget(attrs)
@@ -43,7 +43,7 @@ class LocalBackend:
         """See ImageBackend."""
         from cachexport.backends.local.attrs import LocalImagePush
         from cachexport.backends.local.images import LocalImageTarget
-        from cachexport.spec import read_attributes
+        from cachexport.contract.attributes import read_attributes
 
         return LocalImageTarget(read_attributes(LocalImagePush, spec))
 
@@ -61,7 +61,7 @@ class LocalBackend:
         """See Probing. What has no `dest` is a source."""
         from cachexport.backends.local.attrs import LocalExport, LocalImport
         from cachexport.backends.local.probe import LocalProbe
-        from cachexport.spec import known_attributes, read_attributes
+        from cachexport.contract.attributes import known_attributes, read_attributes
 
         if "src" in spec.attrs and "dest" not in spec.attrs:
             names = known_attributes(LocalExport)

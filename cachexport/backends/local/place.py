@@ -15,8 +15,12 @@ from cachexport.backends.local.names import Names
 from cachexport.backends.local.staging import file_system_time
 from cachexport.content.files import lock
 from cachexport.content.files.errors import translated
+from cachexport.contract.attributes import known_attributes, read_attributes
+from cachexport.contract.export import CommonExport
+from cachexport.contract.place import Contents, Entry, Needs, StoredBlob
 from cachexport.contract.reach import is_cache_manifest, is_image_manifest, reached_sizes
 from cachexport.contract.reading import read_caches
+from cachexport.contract.spec import Spec
 from cachexport.errors import (
     BackendError,
     CachexportError,
@@ -31,17 +35,15 @@ from cachexport.errors import (
 from cachexport.model.envelope.cache import WrappedCache
 from cachexport.oci import mediatype
 from cachexport.oci.index import version
-from cachexport.spec import CommonExport, Spec, known_attributes, read_attributes
-from cachexport.transfer.place import Contents, Entry, Needs, StoredBlob
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from cachexport.contract.place import Place, Written
     from cachexport.model.envelope.cache import Cache
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
     from cachexport.oci.index import Index
-    from cachexport.transfer.place import Place, Written
 
 _SECOND = 1e-9
 

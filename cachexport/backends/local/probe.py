@@ -16,16 +16,16 @@ from cachexport.backends.local.scratch import Scratch, nearest_directory
 from cachexport.backends.local.source import LocalSource
 from cachexport.content.files import lock
 from cachexport.content.files.errors import translated
+from cachexport.contract.checks import Check, Finding, failed, note, ok, skipped, warning
 from cachexport.errors import BackendError, CachexportError, Conflict, NotFound
 from cachexport.model.chains.tie import untied
 from cachexport.model.envelope.cache import WrappedCache
-from cachexport.transfer.probe import Check, Finding, failed, note, ok, skipped, warning
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cachexport.backends.local.attrs import LocalExport
-    from cachexport.transfer.probe import Fact
+    from cachexport.contract.checks import Fact
 
 _LOCK_PATIENCE = 1.0
 """Seconds: whoever holds the lock of the index holds it for milliseconds, or is stuck."""

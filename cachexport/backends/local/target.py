@@ -13,17 +13,17 @@ from cachexport.backends.local.layout import Layout, check_target
 from cachexport.backends.local.names import Names
 from cachexport.backends.local.reset import delete_unreferenced
 from cachexport.content.parallel import DEFAULT_THREADS
+from cachexport.contract.current import Current, read_current
 from cachexport.errors import CachexportError, FailedPrecondition, NotFound
 from cachexport.model.envelope.size import IMPORT_LIMIT
 from cachexport.oci.index import version
-from cachexport.transfer.current import Current, read_current
 
 if TYPE_CHECKING:
     from cachexport.backends.local.attrs import LocalExport
     from cachexport.content.protocols import Ingester
+    from cachexport.contract.export import CommonExport
     from cachexport.model.envelope.cache import WrappedCache
     from cachexport.oci.descriptor import Descriptor
-    from cachexport.spec import CommonExport
 
 _log = logging.getLogger(__name__)
 

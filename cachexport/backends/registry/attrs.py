@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from cachexport.contract.attributes import attribute, flag, integer
+from cachexport.contract.export import CommonExport
+from cachexport.contract.units import duration
 from cachexport.errors import InvalidAttr, InvalidReference
 from cachexport.oci.reference import Reference
-from cachexport.spec import CommonExport, attribute
-from cachexport.spec.attributes import flag, integer
-from cachexport.spec.units import duration
 
 
 def _reference(text: str) -> Reference:

@@ -12,8 +12,9 @@ from cachexport.backends.registry.pools import Pools
 from cachexport.backends.registry.proxies import Proxies
 from cachexport.backends.registry.repository import Repository
 from cachexport.backends.registry.tokens import Authorizer
+from cachexport.contract.attributes import known_attributes, read_attributes
+from cachexport.contract.spec import Spec
 from cachexport.errors import InvalidAttr
-from cachexport.spec import Spec, known_attributes, read_attributes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

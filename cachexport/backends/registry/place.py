@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cachexport.backends.registry.content import RegistryContent
 from cachexport.content.parallel import map_parallel
 from cachexport.content.verify import read_blob
+from cachexport.contract.place import Contents, Entry, Needs
 from cachexport.contract.reading import METADATA_LIMIT, read_caches
 from cachexport.errors import (
     CachexportError,
@@ -20,17 +21,16 @@ from cachexport.errors import (
 from cachexport.model.envelope.cache import WrappedCache
 from cachexport.model.envelope.manifest import decode_manifest
 from cachexport.oci import mediatype
-from cachexport.transfer.place import Contents, Entry, Needs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from cachexport.backends.registry.repository import Repository
+    from cachexport.contract.place import Written
+    from cachexport.contract.spec import Spec
     from cachexport.model.envelope.manifest import Manifest
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
-    from cachexport.spec import Spec
-    from cachexport.transfer.place import Written
 
 
 class RegistryPlace:

@@ -10,7 +10,7 @@ import urllib3
 from urllib3.util.ssl_ import create_urllib3_context
 
 from cachexport.backends.registry.hosts import origin
-from cachexport.transfer.ends import VIA
+from cachexport.contract.backend import VIA
 
 if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse

@@ -11,12 +11,12 @@ from cachexport.backends.registry.tag import Tag
 from cachexport.backends.registry.trust import lacks_blobs, refuses_missing_blobs
 from cachexport.content.parallel import map_parallel, soon
 from cachexport.content.verify import read_blob
+from cachexport.contract.current import Current, read_current
 from cachexport.contract.reading import METADATA_LIMIT
 from cachexport.errors import AlreadyExists, NotFound, Outdated, RegistryError, WireFormat
 from cachexport.model.envelope.manifest import decode_manifest
 from cachexport.model.envelope.size import IMPORT_LIMIT
 from cachexport.oci import mediatype
-from cachexport.transfer.current import Current, read_current
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from cachexport.backends.registry.attrs import RegistryExport
     from cachexport.backends.registry.repository import Repository
     from cachexport.content.protocols import Ingester, Provider, Reader
+    from cachexport.contract.export import CommonExport
     from cachexport.model.envelope.cache import WrappedCache
     from cachexport.model.envelope.manifest import Manifest
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
-    from cachexport.spec import CommonExport
 
 _log = logging.getLogger(__name__)
 _MANIFESTS = mediatype.MANIFESTS | mediatype.INDEXES

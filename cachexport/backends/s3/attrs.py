@@ -6,11 +6,11 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from cachexport.contract.attributes import attribute, flag, one_of
+from cachexport.contract.export import CommonExport
+from cachexport.contract.units import count, duration, names, size
 from cachexport.errors import InvalidAttr
 from cachexport.oci.digest import Digest
-from cachexport.spec import CommonExport, attribute
-from cachexport.spec.attributes import flag, one_of
-from cachexport.spec.units import count, duration, names, size
 
 MIN_PART = 5 << 20
 """Bytes; S3 takes no smaller part, but for the last one."""

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from cachexport.backends.s3.attrs import Connection, S3Export, S3Import
     from cachexport.backends.s3.lifecycle import S3Expiry
     from cachexport.backends.s3.writing import Writing
+    from cachexport.contract.backend import Backend
+    from cachexport.contract.checks import Probe
+    from cachexport.contract.spec import Spec
     from cachexport.objectlayout.keys import Keys
-    from cachexport.spec import Spec
-    from cachexport.transfer.ends import Backend
-    from cachexport.transfer.probe import Probe
 
 _Attrs = TypeVar("_Attrs", bound="S3Export | S3Import")
 
@@ -53,7 +53,7 @@ class S3Backend(ObjectBackend):
         from cachexport.backends.s3.attrs import S3Export, S3Import
         from cachexport.backends.s3.connect import connect
         from cachexport.backends.s3.lifecycle import S3Expiry
-        from cachexport.spec import known_attributes, read_attributes
+        from cachexport.contract.attributes import known_attributes, read_attributes
 
         attrs = self._settled(read_attributes(S3Export, spec, ignored=known_attributes(S3Import)))
         return S3Expiry(
@@ -70,7 +70,7 @@ class S3Backend(ObjectBackend):
         from cachexport.backends.s3.probe import S3Probe
         from cachexport.backends.s3.probe_desk import Desk
         from cachexport.backends.s3.writing import Writing
-        from cachexport.spec import known_attributes, read_attributes
+        from cachexport.contract.attributes import known_attributes, read_attributes
 
         given: S3Export | S3Import
         if "digest" in spec.attrs:

@@ -13,9 +13,9 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from cachexport.backends.s3.errors import translated
+from cachexport.contract.expiry import Rules
 from cachexport.errors import FailedPrecondition, S3Error
 from cachexport.objectlayout.assigned import FOLDER
-from cachexport.transfer.expiry import Rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,18 +12,18 @@ from cachexport.backends.s3.probe_desk import ATTEMPTS
 from cachexport.backends.s3.probe_login import Login
 from cachexport.backends.s3.probe_reaching import Reaching
 from cachexport.backends.s3.probe_uploading import Uploading
+from cachexport.contract.checks import Check
 from cachexport.objectlayout.blobs import Blobs
 from cachexport.objectlayout.probe import ObjectProbe, needing_write
 from cachexport.objectlayout.probe_trial import Trial
-from cachexport.transfer.probe import Check
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from cachexport.backends.s3.attrs import S3Export, S3Import
     from cachexport.backends.s3.probe_desk import Desk
+    from cachexport.contract.checks import Finding
     from cachexport.objectlayout.keys import Keys
-    from cachexport.transfer.probe import Finding
 
 _log = logging.getLogger(__name__)
 

@@ -11,15 +11,15 @@ from botocore.parsers import ResponseParserError
 from cachexport.backends.s3.errors import translated
 from cachexport.backends.s3.probe_advice import LOGIN_REFUSED
 from cachexport.backends.s3.probe_desk import code, told
+from cachexport.contract.checks import failed, note, ok, skipped
 from cachexport.errors import Auth, BackendError, CachexportError, NotFound
-from cachexport.transfer.probe import failed, note, ok, skipped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cachexport.backends.s3.probe_advice import Advice
     from cachexport.backends.s3.probe_desk import Desk
-    from cachexport.transfer.probe import Finding
+    from cachexport.contract.checks import Finding
 
 PATH, VIRTUAL = "path", "virtual"
 _SOURCES = {

@@ -8,14 +8,14 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from cachexport.contract.checks import failed, note, ok, skipped, warning
 from cachexport.errors import S3Error
-from cachexport.transfer.probe import failed, note, ok, skipped, warning
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cachexport.backends.s3.probe_desk import Desk
-    from cachexport.transfer.probe import Fact, Finding
+    from cachexport.contract.checks import Fact, Finding
 
 _TRIPS = 3
 _SKEW = 60.0

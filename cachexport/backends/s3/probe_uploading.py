@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 from cachexport.backends.s3.attrs import MAX_PART, MIN_PART
 from cachexport.backends.s3.probe_advice import SENT
 from cachexport.backends.s3.probe_desk import code, told
+from cachexport.contract.checks import failed, note, ok, skipped, warning
 from cachexport.errors import Auth, BackendError, CachexportError, NotFound, S3Error
-from cachexport.transfer.probe import failed, note, ok, skipped, warning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from cachexport.backends.s3.probe_advice import Advice
     from cachexport.backends.s3.probe_desk import Desk
+    from cachexport.contract.checks import Finding
     from cachexport.objectlayout.probe_trial import Trial
-    from cachexport.transfer.probe import Finding
 
 _SIZES = (MIN_PART, 1024)
 """Bytes of the parts of an object: the least that S3 takes, and those of a last one."""

@@ -53,7 +53,7 @@ def command(
     """
     from cachexport.api.images import push_image
     from cachexport.api.stored import find_stored, open_stored
-    from cachexport.spec import Spec, parse_spec
+    from cachexport.contract.spec import Spec, parse_spec
 
     with reporting(mode, ()) as progress, opened_store(directory) as store:
         found = find_stored(store, name)

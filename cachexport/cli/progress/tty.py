@@ -12,7 +12,7 @@ from rich.text import Text
 
 from cachexport.cli.console import printable
 from cachexport.cli.progress.renderer import SECOND, Renderer
-from cachexport.spec.sizes import readable
+from cachexport.contract.sizes import readable
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -11,13 +11,13 @@ import click
 
 from cachexport.cli.console import printable
 from cachexport.cli.views.names import counted
-from cachexport.transfer.probe import Outcome
+from cachexport.contract.checks import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from cachexport.contract.checks import Finding
     from cachexport.maintenance.doctor import Diagnosis, Examined
-    from cachexport.transfer.probe import Finding
 
 _COLOURS = {
     Outcome.OK: "green",

@@ -11,8 +11,8 @@ import click
 from cachexport.cli.console import in_line
 from cachexport.cli.views.columns import aligned
 from cachexport.cli.views.names import counted, instant, short
+from cachexport.contract.sizes import readable
 from cachexport.maintenance.diff import Reason
-from cachexport.spec.sizes import readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cachexport.spec.sizes import readable
+from cachexport.contract.sizes import readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -9,9 +9,9 @@ import click
 from cachexport.cli.console import in_line, printable
 from cachexport.cli.views.columns import aligned
 from cachexport.cli.views.names import counted, form_of, instant, short, title
+from cachexport.contract.sizes import readable
 from cachexport.model.envelope.size import IMPORT_LIMIT
 from cachexport.oci.timestamp import Timestamp
-from cachexport.spec.sizes import readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

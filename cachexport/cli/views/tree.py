@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cachexport.cli.views.names import counted, instant, short, title
+from cachexport.contract.sizes import readable
 from cachexport.maintenance.forest import Forest
-from cachexport.spec.sizes import readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from cachexport.content.progress import Progress
+    from cachexport.contract.backend import Source
     from cachexport.maintenance.inspect import Inspection
     from cachexport.maintenance.usage import NameUsage, Usage
     from cachexport.maintenance.verify import Contents
     from cachexport.model.envelope.cache import Cache
     from cachexport.oci.timestamp import Timestamp
-    from cachexport.transfer.ends import Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from cachexport.contract.sizes import readable
 from cachexport.maintenance.report.lanes import lay_out
 from cachexport.maintenance.report.words import age, counted, instant, short
-from cachexport.spec.sizes import readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,12 +14,12 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from cachexport.contract.sizes import readable
 from cachexport.maintenance.report import words
 from cachexport.maintenance.report.ages import count_ages
 from cachexport.maintenance.report.graph import graph_data
 from cachexport.maintenance.report.treemap import kind_of, treemap_data
 from cachexport.model.envelope.cache import WrappedCache
-from cachexport.spec.sizes import readable
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cachexport.contract.sizes import readable
 from cachexport.maintenance.report.words import counted, short
-from cachexport.spec.sizes import readable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -23,8 +23,8 @@ from cachexport.testing.suites.suite import Suite
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from cachexport.contract.backend import Source, Target
     from cachexport.testing.harness import Harness
-    from cachexport.transfer.ends import Source, Target
 
 _LARGE = 20 << 20
 _PARTS = ["one byte", "one block", "many blocks"]

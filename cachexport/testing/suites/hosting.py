@@ -13,17 +13,17 @@ from cachexport.api.looking import list_names
 from cachexport.content.copy import ingest_bytes
 from cachexport.content.protocols import RangedProvider, Stager
 from cachexport.content.verify import read_blob
+from cachexport.contract.place import Hosting, Sweepable
 from cachexport.errors import NotFound
 from cachexport.maintenance.prune import Plan
 from cachexport.maintenance.retention import Retention
 from cachexport.oci.descriptor import Descriptor
 from cachexport.oci.mediatype import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST
 from cachexport.testing.suites.suite import Suite
-from cachexport.transfer.place import Hosting, Sweepable
 
 if TYPE_CHECKING:
+    from cachexport.contract.place import Place
     from cachexport.testing.harness import Harness
-    from cachexport.transfer.place import Place
 
 _CONFIG = b'{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}}'
 

@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import pytest
 
+from cachexport.contract.export import CommonExport
 from cachexport.errors import BackendError, CachexportError, NotFound, Outdated
 from cachexport.objectlayout.blobs import Blobs
 from cachexport.objectlayout.client import ABSENT
@@ -21,7 +22,6 @@ from cachexport.objectlayout.listing import find_stored, pages
 from cachexport.objectlayout.load import load_named
 from cachexport.objectlayout.target import ObjectTarget
 from cachexport.oci.digest import Digest
-from cachexport.spec import CommonExport
 from cachexport.testing.faults import Fault, Faults, FaultyObjects
 from cachexport.testing.samples import small_cache
 from cachexport.transfer.write import write

@@ -11,6 +11,7 @@ import pytest
 from cachexport.api.ends import open_source, open_targets
 from cachexport.api.moving import export_cache, load_cache
 from cachexport.content.retry import ATTEMPTS
+from cachexport.contract.spec import parse_spec
 from cachexport.errors import (
     AlreadyExists,
     BackendError,
@@ -20,7 +21,6 @@ from cachexport.errors import (
     NotFound,
     TransferError,
 )
-from cachexport.spec import parse_spec
 from cachexport.testing.faults import Fault, Faults, FaultyProvider, FaultyTarget
 from cachexport.testing.samples import small_cache, small_chains
 from cachexport.testing.suites.suite import Suite

@@ -10,17 +10,17 @@ import pytest
 
 from cachexport.api.keeping import prune_caches, remove_names, touch_cache
 from cachexport.api.looking import verify_cache
+from cachexport.contract.place import Sweepable
 from cachexport.errors import FailedPrecondition, InvalidInputError, NotFound, PluginError
 from cachexport.maintenance.prune import Plan
 from cachexport.maintenance.retention import Retention
 from cachexport.oci.digest import Digest
 from cachexport.testing.samples import layer
 from cachexport.testing.suites.suite import Suite
-from cachexport.transfer.place import Sweepable
 
 if TYPE_CHECKING:
+    from cachexport.contract.place import Place
     from cachexport.testing.harness import Harness
-    from cachexport.transfer.place import Place
 
 _DAY = 24 * 3600.0
 _CLOCK = 300.0

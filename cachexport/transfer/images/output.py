@@ -6,12 +6,19 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from cachexport.contract.attributes import (
+    attribute,
+    boolean,
+    flag,
+    known_attributes,
+    path,
+    read_attributes,
+)
+from cachexport.contract.export import Compressing
+from cachexport.contract.spec import Spec, parse_spec
 from cachexport.errors import InvalidAttr, InvalidReference
 from cachexport.image.names import tagged
 from cachexport.oci.compression import Compression
-from cachexport.spec import Spec, parse_spec, read_attributes
-from cachexport.spec.attributes import attribute, boolean, flag, known_attributes, path
-from cachexport.spec.common import Compressing
 from cachexport.transfer.images.convert import Changes
 
 if TYPE_CHECKING:

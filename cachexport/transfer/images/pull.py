@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
     from cachexport.content.progress import Progress
     from cachexport.content.protocols import Provider
+    from cachexport.contract.images import ImageSource
     from cachexport.oci.descriptor import Descriptor, Platform
     from cachexport.oci.digest import Digest
     from cachexport.oci.reference import Reference
     from cachexport.store import Contents, Image, Store
-    from cachexport.transfer.images.ends import ImageSource
 
 
 def copy_image(

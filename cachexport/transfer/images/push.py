@@ -13,8 +13,8 @@ from cachexport.transfer.images.moving import moving
 if TYPE_CHECKING:
     from cachexport.content.progress import Progress
     from cachexport.content.protocols import Provider
+    from cachexport.contract.images import ImageTarget
     from cachexport.oci.descriptor import Descriptor, Platform
-    from cachexport.transfer.images.ends import ImageTarget
 
 
 def push_image(

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cachexport.contract.checks import Finding, Outcome
 from cachexport.gateway.access import Access
 from cachexport.maintenance.doctor import doctor
-from cachexport.transfer.probe import Finding, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable

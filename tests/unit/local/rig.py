@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 from cachexport.backends.local import backend
 from cachexport.content.copy import copy_blob
 from cachexport.content.memory import MemoryContent
+from cachexport.contract.spec import parse_spec
 from cachexport.oci.descriptor import Descriptor
-from cachexport.spec import parse_spec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from cachexport.contract.backend import Source, Target
     from cachexport.model.envelope.cache import WrappedCache
-    from cachexport.transfer.ends import Source, Target
 
 REPO = Path(__file__).parents[3]
 CACHES = REPO / "tests" / "wire" / "caches"

@@ -20,8 +20,8 @@ from cachexport import (
     verify_names,
 )
 from cachexport.backends.local.names import Names
+from cachexport.contract.opening import open_place
 from cachexport.errors import FailedPrecondition, NotFound, Outdated
-from cachexport.maintenance.places import open_place
 from cachexport.maintenance.prune import Plan
 from cachexport.maintenance.retention import Retention
 from cachexport.oci import mediatype

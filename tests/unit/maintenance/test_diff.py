@@ -18,10 +18,10 @@ from cachexport import (
     Remote,
 )
 from cachexport.api.moving import load_cache
+from cachexport.contract.export import CommonExport
 from cachexport.maintenance.diff import Blobs, Difference, FirstChange, Reason, diff_caches
 from cachexport.oci import mediatype
 from cachexport.oci.descriptor import DESCRIPTION
-from cachexport.spec import CommonExport
 from cachexport.transfer.prepare import prepare_chains
 
 

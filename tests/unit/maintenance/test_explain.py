@@ -19,13 +19,13 @@ from cachexport import (
 )
 from cachexport.api.looking import explain_record as explain_source
 from cachexport.api.moving import load_cache
+from cachexport.contract.export import CommonExport
 from cachexport.contract.reading import read_caches
 from cachexport.errors import InvalidInputError
 from cachexport.maintenance.explain import Hindrance, explain_record
 from cachexport.model.config import CacheResult as WrittenResult
 from cachexport.model.envelope.cache import WrappedCache
 from cachexport.oci import mediatype
-from cachexport.spec import CommonExport
 from cachexport.transfer.prepare import prepare_chains
 from cachexport.transfer.write import write
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from cachexport import CacheChains, CacheResult, Descriptor, Digest, MemoryContent, Remote
+from cachexport.contract.export import CommonExport
 from cachexport.maintenance.gate import Demands, check_caches
 from cachexport.oci import mediatype
-from cachexport.spec import CommonExport
 from cachexport.transfer.prepare import prepare_chains, prepare_merged
 
 

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from cachexport import export_cache, verify_names
-from cachexport.maintenance.places import open_place
+from cachexport.contract.opening import open_place
 from cachexport.maintenance.prune import Plan, prune_places
 from cachexport.maintenance.retention import Retention
 from cachexport.testing.samples import small_chains

@@ -7,10 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from cachexport.contract.names import BlobTable, Mark
+from cachexport.contract.place import Entry
 from cachexport.errors import InvalidInputError
-from cachexport.maintenance.marks import BlobTable, Mark
 from cachexport.maintenance.retention import Retention, judge
-from cachexport.transfer.place import Entry
 
 NOW = 1000.0
 

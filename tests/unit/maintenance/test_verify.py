@@ -21,6 +21,7 @@ from cachexport import (
 )
 from cachexport.backends.local.layout import Layout
 from cachexport.content.layers.codecs import compress
+from cachexport.contract.export import CommonExport
 from cachexport.errors import NotFound
 from cachexport.maintenance.doctor import doctor
 from cachexport.maintenance.inspect import inspect_cache
@@ -34,7 +35,6 @@ from cachexport.objectlayout.source import ObjectSource
 from cachexport.objectlayout.target import ObjectTarget
 from cachexport.oci.compression import Compression
 from cachexport.oci.descriptor import UNCOMPRESSED, Descriptor
-from cachexport.spec import CommonExport
 from cachexport.testing.memory import MemoryObjects
 from cachexport.transfer.write import write
 

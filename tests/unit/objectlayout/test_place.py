@@ -10,6 +10,7 @@ import pytest
 from support.object_place import HOUR, KEYS, content, has, place, prune, put
 
 from cachexport import Digest
+from cachexport.contract.place import Entry
 from cachexport.errors import FailedPrecondition, Outdated, Unavailable, WireFormat
 from cachexport.maintenance.prune import Plan, prune_places
 from cachexport.maintenance.retention import Retention
@@ -17,7 +18,6 @@ from cachexport.objectlayout import others
 from cachexport.objectlayout.keys import Keys
 from cachexport.testing.memory import MemoryObjects
 from cachexport.testing.samples import layer
-from cachexport.transfer.place import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,6 +13,7 @@ import pytest
 from support import caches
 
 from cachexport import Digest
+from cachexport.contract.checks import Check, Finding, ok
 from cachexport.errors import Auth, BackendError, CachexportError, NotFound, Outdated
 from cachexport.maintenance.doctor import Diagnosis, Examination
 from cachexport.objectlayout.blobs import Blobs
@@ -21,7 +22,6 @@ from cachexport.objectlayout.keys import Keys
 from cachexport.objectlayout.probe import ObjectProbe, needing_write
 from cachexport.objectlayout.probe_trial import Trial
 from cachexport.testing.memory import MemoryObjects
-from cachexport.transfer.probe import Check, Finding, ok
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,8 +1,9 @@
 import pytest
 
 from cachexport.backends.registry.attrs import RegistryExport
+from cachexport.contract.attributes import read_attributes
+from cachexport.contract.spec import parse_spec
 from cachexport.errors import InvalidAttr
-from cachexport.spec import parse_spec, read_attributes
 
 
 def others(ref, names):

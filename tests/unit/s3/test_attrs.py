@@ -6,9 +6,10 @@ import pytest
 
 from cachexport.backends.s3.attrs import S3Export, S3Import
 from cachexport.backends.s3.backend import S3Backend
+from cachexport.contract.attributes import known_attributes, read_attributes
+from cachexport.contract.spec import Spec, parse_spec
+from cachexport.contract.units import duration, names, size
 from cachexport.errors import InvalidAttr
-from cachexport.spec import Spec, known_attributes, parse_spec, read_attributes
-from cachexport.spec.units import duration, names, size
 
 BUILDKITS = {
     "bucket",

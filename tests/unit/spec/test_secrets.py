@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cachexport import copy_cache
+from cachexport.contract.spec import parse_spec, without_password
 from cachexport.errors import InvalidInputError
-from cachexport.spec import parse_spec
-from cachexport.spec.csv import without_password
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from cachexport.contract.attributes import attribute, integer, read_attributes
+from cachexport.contract.export import CommonExport
+from cachexport.contract.spec import parse_spec
 from cachexport.errors import InvalidAttr, InvalidInputError
 from cachexport.oci.compression import Compression
-from cachexport.spec import CommonExport, attribute, parse_spec, read_attributes
-from cachexport.spec.attributes import integer
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from unit.builder.rig import named
 from cachexport import CacheChains, MemoryContent
 from cachexport.builder import Rights, Snapshots
 from cachexport.content.copy import copy_blob
+from cachexport.contract.export import CommonExport
 from cachexport.image import empty_config, read_config, select_image
-from cachexport.spec import CommonExport
 from cachexport.steps.build import Build
 from cachexport.steps.image import Base
 from cachexport.steps.workshop import Workshop

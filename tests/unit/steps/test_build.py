@@ -12,9 +12,9 @@ from unit.steps.bench import Bench, cached, config, contents, exported, steps
 
 from cachexport import CacheChains, MemoryContent
 from cachexport.content.copy import copy_blob
+from cachexport.contract.export import CommonExport
 from cachexport.errors import InvalidInputError, NotFound
 from cachexport.image import select_image
-from cachexport.spec import CommonExport
 from cachexport.steps.image import read_base
 from cachexport.store import Store
 from cachexport.transfer.prepare import prepare_chains

@@ -14,10 +14,10 @@ from cachexport import (
     Remote,
     Timestamp,
 )
+from cachexport.contract.export import CommonExport
 from cachexport.model.chains.tie import is_tied, untied
 from cachexport.model.envelope.form import Form
 from cachexport.oci import mediatype
-from cachexport.spec import CommonExport
 from cachexport.transfer.fit import Limits, fit
 from cachexport.transfer.prepare import marshalled, merge_caches, prepare_chains
 

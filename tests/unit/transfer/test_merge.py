@@ -21,11 +21,11 @@ from cachexport import (
     export_cache,
     import_cache,
 )
+from cachexport.contract.export import CommonExport
 from cachexport.errors import Integrity, NotFound, Outdated, WireFormat
 from cachexport.model.chains.tie import is_tied
 from cachexport.model.envelope.form import Form
 from cachexport.oci import mediatype
-from cachexport.spec import CommonExport
 from cachexport.transfer import merge
 from cachexport.transfer.prepare import prepare_chains
 from cachexport.transfer.write import write

@@ -8,10 +8,10 @@ import pytest
 from support.targets import Recorder
 
 from cachexport import CacheChains, CacheResult, Descriptor, Digest, MemoryContent, Remote
+from cachexport.contract.export import CommonExport
 from cachexport.contract.reading import read_caches
 from cachexport.errors import FailedPrecondition
 from cachexport.oci import mediatype
-from cachexport.spec import CommonExport
 from cachexport.transfer.prepare import prepare, prepare_chains
 from cachexport.transfer.write import write
 

@@ -20,12 +20,12 @@ from cachexport import (
 from cachexport.content.layers.codecs import compress
 from cachexport.content.parallel import map_parallel
 from cachexport.content.progress import Event, step
+from cachexport.contract.export import CommonExport
 from cachexport.contract.reading import read_caches
 from cachexport.errors import Integrity, NotFound, TransferError
 from cachexport.model.envelope.form import Form
 from cachexport.oci import mediatype
 from cachexport.oci.compression import Compression
-from cachexport.spec import CommonExport
 from cachexport.transfer.importer import load_caches
 from cachexport.transfer.prepare import merge_caches, prepare, prepare_chains
 from cachexport.transfer.write import write

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 from cachexport.backends.registry.errors import network
 from cachexport.backends.registry.probe.desk import Role
 from cachexport.content.verify import read_blob
+from cachexport.contract.checks import note, ok, warning
 from cachexport.contract.reading import METADATA_LIMIT
 from cachexport.errors import CachexportError, NotFound
 from cachexport.model.envelope.manifest import decode_manifest
 from cachexport.oci import gojson, mediatype
-from cachexport.transfer.probe import note, ok, warning
 
 if TYPE_CHECKING:
     from cachexport.backends.registry.probe.desk import Desk
     from cachexport.backends.registry.probe.writing import Writing
+    from cachexport.contract.checks import Finding
     from cachexport.oci.descriptor import Descriptor
-    from cachexport.transfer.probe import Finding
 
 _MANIFESTS = mediatype.MANIFESTS | mediatype.INDEXES
 

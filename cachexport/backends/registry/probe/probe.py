@@ -11,15 +11,15 @@ from cachexport.backends.registry.probe.reading import Reading
 from cachexport.backends.registry.probe.removing import Removing
 from cachexport.backends.registry.probe.uploading import Uploading
 from cachexport.backends.registry.probe.writing import Writing
+from cachexport.contract.checks import Check, skipped, warning
 from cachexport.errors import CachexportError
 from cachexport.model.envelope.form import Form
-from cachexport.transfer.probe import Check, skipped, warning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from cachexport.backends.registry.probe.desk import Desk
-    from cachexport.transfer.probe import Finding
+    from cachexport.contract.checks import Finding
 
 
 class RegistryProbe:

@@ -12,12 +12,12 @@ from cachexport.backends.registry.errors import TEMPORARY
 from cachexport.backends.registry.hosts import is_loopback, origin
 from cachexport.backends.registry.probe.desk import Role
 from cachexport.backends.registry.tokens import Challenge
+from cachexport.contract.checks import failed, note, ok, skipped, warning
 from cachexport.errors import Auth, BackendError
-from cachexport.transfer.probe import failed, note, ok, skipped, warning
 
 if TYPE_CHECKING:
     from cachexport.backends.registry.probe.desk import Desk, Reply
-    from cachexport.transfer.probe import Fact, Finding
+    from cachexport.contract.checks import Fact, Finding
 
 _TRIPS = 3
 _SKEW = 60.0

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from cachexport.backends.registry.probe.desk import Role
 from cachexport.content.verify import read_blob
+from cachexport.contract.checks import failed, note, ok, warning
 from cachexport.contract.reading import read_caches
 from cachexport.errors import (
     AlreadyExists,
@@ -17,12 +18,11 @@ from cachexport.errors import (
 from cachexport.model.chains.tie import untied
 from cachexport.model.envelope.cache import WrappedCache
 from cachexport.model.envelope.size import size_note
-from cachexport.transfer.probe import failed, note, ok, warning
 
 if TYPE_CHECKING:
     from cachexport.backends.registry.probe.desk import Desk
     from cachexport.backends.registry.probe.writing import Writing
-    from cachexport.transfer.probe import Finding
+    from cachexport.contract.checks import Finding
 
 
 class Reading:

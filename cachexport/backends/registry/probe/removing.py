@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from cachexport.backends.registry.probe.desk import Role
 from cachexport.backends.registry.repository import HOW_TO_DELETE
+from cachexport.contract.checks import note, ok, skipped, warning
 from cachexport.errors import Auth, CachexportError, NotFound
-from cachexport.transfer.probe import note, ok, skipped, warning
 
 if TYPE_CHECKING:
     from cachexport.backends.registry.probe.desk import Desk
-    from cachexport.transfer.probe import Fact, Finding
+    from cachexport.contract.checks import Fact, Finding
 
 _log = logging.getLogger(__name__)
 

@@ -7,13 +7,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from cachexport.backends.registry.probe.desk import Role
+from cachexport.contract.checks import note, ok
 from cachexport.errors import CachexportError
 from cachexport.oci.digest import Digest
-from cachexport.transfer.probe import note, ok
 
 if TYPE_CHECKING:
     from cachexport.backends.registry.probe.desk import Desk, Reply
-    from cachexport.transfer.probe import Finding
+    from cachexport.contract.checks import Finding
 
 _OCTETS = "application/octet-stream"
 _PART = 32

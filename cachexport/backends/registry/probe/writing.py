@@ -10,17 +10,17 @@ from cachexport.backends.registry.probe.desk import Role
 from cachexport.backends.registry.probe.tiny import make_tiny_cache
 from cachexport.backends.registry.trust import lacks_blobs
 from cachexport.content.retry import persistently
+from cachexport.contract.checks import failed, note, ok, skipped, warning
 from cachexport.errors import Auth, BackendError, NotFound, RegistryError
 from cachexport.model.envelope.form import Form, requested_form
 from cachexport.model.envelope.size import IMPORT_LIMIT
 from cachexport.oci.digest import Digest
-from cachexport.transfer.probe import failed, note, ok, skipped, warning
 
 if TYPE_CHECKING:
     from cachexport.backends.registry.probe.desk import Desk, Reply
     from cachexport.backends.registry.probe.tiny import TinyCache
+    from cachexport.contract.checks import Fact, Finding
     from cachexport.oci.descriptor import Descriptor
-    from cachexport.transfer.probe import Fact, Finding
 
 _ATTRIBUTE = {
     Form.IMAGE_MANIFEST: "image-manifest=true",

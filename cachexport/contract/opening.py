@@ -5,14 +5,14 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from cachexport.contract.discovery import find_backend
+from cachexport.contract.place import Keeping
+from cachexport.contract.spec import Spec, parse_spec
+from cachexport.contract.units import count
 from cachexport.errors import InvalidAttr, NotFound, PluginError
-from cachexport.plugins import find_backend
-from cachexport.spec import Spec, parse_spec
-from cachexport.spec.units import count
-from cachexport.transfer.place import Keeping
 
 if TYPE_CHECKING:
-    from cachexport.transfer.place import Place
+    from cachexport.contract.place import Place
 
 _WILD = frozenset("*?[")
 _NEWEST = "newest"
@@ -58,7 +58,7 @@ def expand(text: str | Spec) -> list[Spec]:
         if _NEWEST in spec.attrs:
             raise InvalidAttr(_NEWEST, f"newest= needs a pattern for a name, such as pr-*: {spec}")
         return [spec]
-    from cachexport.maintenance.marks import pool
+    from cachexport.contract.names import pool
 
     with closing(open_place(spec)) as place:
         found = pool(place, name_of(spec), _newest(spec))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from cachexport.spec.attributes import integer
+from cachexport.contract.attributes import integer
 
 _DURATION = re.compile(r"(?:(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h))")
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600}

@@ -10,7 +10,7 @@ from cachexport.errors import MissingExtra, PluginError, UnknownBackend
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-    from cachexport.transfer.ends import Backend
+    from cachexport.contract.backend import Backend
 
 GROUP = "cachexport.backends"
 

@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cachexport.plugins import all_installed, installed_backends, load, package_of
-from cachexport.spec import known_attributes
-from cachexport.transfer.ends import Described
+from cachexport.contract.attributes import known_attributes
+from cachexport.contract.backend import Described
+from cachexport.contract.discovery import all_installed, installed_backends, load, package_of
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint

@@ -25,9 +25,9 @@ from cachexport.oci.timestamp import Timestamp
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from cachexport.contract.place import Contents, Entry, Place
     from cachexport.model.config import CacheConfig
     from cachexport.oci.digest import Digest
-    from cachexport.transfer.place import Contents, Entry, Place
 
 THREADS = 8
 """How many names are read at once."""

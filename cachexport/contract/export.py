@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from cachexport.contract.attributes import attribute, boolean, flag, integer, one_of
 from cachexport.errors import InvalidAttr
 from cachexport.oci.compression import Compression
-from cachexport.spec.attributes import attribute, boolean, flag, integer, one_of
 
 
 def read_compression(text: str) -> Compression:

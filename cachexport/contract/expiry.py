@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from cachexport.spec import Spec
+    from cachexport.contract.spec import Spec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

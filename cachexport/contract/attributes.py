@@ -8,13 +8,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from cachexport.contract.spec import is_secret, without_password
 from cachexport.errors import InvalidAttr
-from cachexport.spec.csv import is_secret, without_password
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from cachexport.spec.csv import Spec
+    from cachexport.contract.spec import Spec
 
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from cachexport.content.protocols import Info, Ingester, Reader
+    from cachexport.contract.spec import Spec
     from cachexport.errors import CachexportError
     from cachexport.model.envelope.cache import Cache, WrappedCache
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
-    from cachexport.spec import Spec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from cachexport.content.protocols import Ingester, Provider
+    from cachexport.contract.spec import Spec
     from cachexport.oci.descriptor import Descriptor
-    from cachexport.spec import Spec
 
 
 @runtime_checkable

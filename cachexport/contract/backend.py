@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from cachexport.content.protocols import Ingester, Provider
+    from cachexport.contract.current import Current
+    from cachexport.contract.export import CommonExport
+    from cachexport.contract.spec import Spec
     from cachexport.model.envelope.cache import Cache, WrappedCache
-    from cachexport.spec import CommonExport, Spec
-    from cachexport.transfer.current import Current
 
 VIA: ContextVar[str] = ContextVar("VIA", default="")
 """What HTTP requests of this context say in `Via` (RFC 9110, section 7.6.3), if anything.
@@ -96,7 +97,7 @@ class Described(Protocol):
     def attributes(self) -> tuple[type, type]:
         """Give the data classes that a source's and a target's attributes are read into.
 
-        See `cachexport.spec.attribute`.
+        See `cachexport.contract.attributes.attribute`.
         """
 
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from cachexport.contract.spec import Spec
     from cachexport.errors import CachexportError
-    from cachexport.spec import Spec
 
 Fact = str | int | float | bool | None
 
