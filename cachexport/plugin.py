@@ -11,6 +11,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cachexport.backends.objects.attrs import ObjectExport, ObjectImport, ObjectNames
+    from cachexport.backends.objects.backend import ObjectBackend, Store
+    from cachexport.backends.objects.blobs import Blobs
+    from cachexport.backends.objects.client import ABSENT, ObjectClient, Page, Stored
+    from cachexport.backends.objects.keys import Keys
+    from cachexport.backends.objects.place import AgelessPlace, ListedPlace, ObjectPlace
+    from cachexport.backends.objects.source import ObjectSource
+    from cachexport.backends.objects.target import ObjectTarget
     from cachexport.content.parallel import map_parallel
     from cachexport.content.protocols import (
         Adopter,
@@ -61,14 +69,6 @@ if TYPE_CHECKING:
     from cachexport.contract.spec import Spec
     from cachexport.contract.units import count, duration, names, size
     from cachexport.model.envelope.cache import Cache, WrappedCache
-    from cachexport.objectlayout.attrs import ObjectExport, ObjectImport, ObjectNames
-    from cachexport.objectlayout.backend import ObjectBackend, Store
-    from cachexport.objectlayout.blobs import Blobs
-    from cachexport.objectlayout.client import ABSENT, ObjectClient, Page, Stored
-    from cachexport.objectlayout.keys import Keys
-    from cachexport.objectlayout.place import AgelessPlace, ListedPlace, ObjectPlace
-    from cachexport.objectlayout.source import ObjectSource
-    from cachexport.objectlayout.target import ObjectTarget
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
 
@@ -82,14 +82,14 @@ _NAMES = {
     "content.verify": ("BLOCK", "open_verified", "read_blob"),
     "model.envelope.cache": ("Cache", "WrappedCache"),
     "contract.reading": ("METADATA_LIMIT", "read_caches"),
-    "objectlayout.attrs": ("ObjectExport", "ObjectImport", "ObjectNames"),
-    "objectlayout.backend": ("ObjectBackend", "Store"),
-    "objectlayout.blobs": ("Blobs",),
-    "objectlayout.client": ("ABSENT", "ObjectClient", "Page", "Stored"),
-    "objectlayout.keys": ("Keys",),
-    "objectlayout.place": ("AgelessPlace", "ListedPlace", "ObjectPlace"),
-    "objectlayout.source": ("ObjectSource",),
-    "objectlayout.target": ("ObjectTarget",),
+    "backends.objects.attrs": ("ObjectExport", "ObjectImport", "ObjectNames"),
+    "backends.objects.backend": ("ObjectBackend", "Store"),
+    "backends.objects.blobs": ("Blobs",),
+    "backends.objects.client": ("ABSENT", "ObjectClient", "Page", "Stored"),
+    "backends.objects.keys": ("Keys",),
+    "backends.objects.place": ("AgelessPlace", "ListedPlace", "ObjectPlace"),
+    "backends.objects.source": ("ObjectSource",),
+    "backends.objects.target": ("ObjectTarget",),
     "oci.descriptor": ("Descriptor",),
     "oci.digest": ("Digest",),
     "contract.attributes": (

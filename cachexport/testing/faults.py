@@ -13,12 +13,12 @@ from cachexport.content.protocols import Placed
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from cachexport.backends.objects.client import ObjectClient, Page, Stored
     from cachexport.content.protocols import Ingester, Provider, Reader
     from cachexport.contract.backend import Target
     from cachexport.contract.current import Current
     from cachexport.contract.export import CommonExport
     from cachexport.model.envelope.cache import WrappedCache
-    from cachexport.objectlayout.client import ObjectClient, Page, Stored
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
 

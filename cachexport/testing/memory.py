@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from threading import RLock
 from typing import TYPE_CHECKING
 
+from cachexport.backends.objects.client import ABSENT, Page, Stored
 from cachexport.errors import NotFound, Outdated
-from cachexport.objectlayout.client import ABSENT, Page, Stored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -13,15 +13,15 @@ import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from cachexport.backends.objects.blobs import Blobs
+from cachexport.backends.objects.keys import Keys
+from cachexport.backends.objects.load import load_named
+from cachexport.backends.objects.place import ObjectPlace
+from cachexport.backends.objects.target import ObjectTarget
 from cachexport.contract.export import CommonExport
 from cachexport.contract.spec import Spec
 from cachexport.maintenance.prune import Plan, prune_places
 from cachexport.maintenance.retention import Retention
-from cachexport.objectlayout.blobs import Blobs
-from cachexport.objectlayout.keys import Keys
-from cachexport.objectlayout.load import load_named
-from cachexport.objectlayout.place import ObjectPlace
-from cachexport.objectlayout.target import ObjectTarget
 from cachexport.testing.memory import MemoryObjects
 from cachexport.testing.samples import small_cache
 from cachexport.transfer.write import write

@@ -15,6 +15,7 @@ from support.services.faulty_proxy import Failure, FaultyProxy
 from support.services.http_server import Server, serving
 from support.services.messages import Reply
 
+from cachexport.backends.objects.keys import Keys
 from cachexport.backends.s3 import probe_desk
 from cachexport.backends.s3.attrs import S3Export
 from cachexport.backends.s3.probe import S3Probe
@@ -24,7 +25,6 @@ from cachexport.contract.attributes import read_attributes
 from cachexport.contract.checks import Outcome
 from cachexport.contract.spec import parse_spec
 from cachexport.maintenance.doctor import Examination, doctor, examination
-from cachexport.objectlayout.keys import Keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

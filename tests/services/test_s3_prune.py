@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cachexport import export_cache, prune_caches, verify_names
+from cachexport.backends.objects.target import ObjectTarget
 from cachexport.errors import NotFound
 from cachexport.maintenance.prune import Plan
 from cachexport.maintenance.retention import Retention
-from cachexport.objectlayout.target import ObjectTarget
 from cachexport.testing.samples import small_chains
 
 if TYPE_CHECKING:

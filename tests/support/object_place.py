@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cachexport.backends.objects.blobs import Blobs
+from cachexport.backends.objects.keys import Keys
+from cachexport.backends.objects.place import ObjectPlace
+from cachexport.backends.objects.target import ObjectTarget
 from cachexport.contract.export import CommonExport
 from cachexport.contract.spec import Spec
 from cachexport.maintenance.prune import Plan, prune_places
 from cachexport.maintenance.retention import Retention
-from cachexport.objectlayout.blobs import Blobs
-from cachexport.objectlayout.keys import Keys
-from cachexport.objectlayout.place import ObjectPlace
-from cachexport.objectlayout.target import ObjectTarget
 from cachexport.testing.samples import layer, small_cache
 from cachexport.transfer.write import write
 

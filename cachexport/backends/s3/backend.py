@@ -6,18 +6,18 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from cachexport.objectlayout.backend import ObjectBackend, Store
+from cachexport.backends.objects.backend import ObjectBackend, Store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from cachexport.backends.objects.keys import Keys
     from cachexport.backends.s3.attrs import Connection, S3Export, S3Import
     from cachexport.backends.s3.lifecycle import S3Expiry
     from cachexport.backends.s3.writing import Writing
     from cachexport.contract.backend import Backend
     from cachexport.contract.checks import Probe
     from cachexport.contract.spec import Spec
-    from cachexport.objectlayout.keys import Keys
 
 _Attrs = TypeVar("_Attrs", bound="S3Export | S3Import")
 
@@ -93,7 +93,7 @@ class S3Backend(ObjectBackend):
 
 
 def _keys(attrs: Connection) -> Keys:
-    from cachexport.objectlayout.keys import Keys
+    from cachexport.backends.objects.keys import Keys
 
     return Keys(
         blobs=attrs.prefix + attrs.blobs_prefix, names=attrs.prefix + attrs.manifests_prefix

@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from cachexport.backends.objects.client import ABSENT, Page, Stored
 from cachexport.content.parallel import map_parallel
 from cachexport.content.resume import ResumingReader
 from cachexport.content.retry import persistently
@@ -20,7 +21,6 @@ from cachexport.errors import (
     Outdated,
     S3Error,
 )
-from cachexport.objectlayout.client import ABSENT, Page, Stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -12,15 +12,15 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from cachexport.backends.objects.assigned import FOLDER
 from cachexport.backends.s3.errors import translated
 from cachexport.contract.expiry import Rules
 from cachexport.errors import FailedPrecondition, S3Error
-from cachexport.objectlayout.assigned import FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cachexport.objectlayout.keys import Keys
+    from cachexport.backends.objects.keys import Keys
 
 _DAY = 24 * 3600.0
 _STALE_UPLOAD = 7

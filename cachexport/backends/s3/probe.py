@@ -6,6 +6,9 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from cachexport.backends.objects.blobs import Blobs
+from cachexport.backends.objects.probe import ObjectProbe, needing_write
+from cachexport.backends.objects.probe_trial import Trial
 from cachexport.backends.s3.client import S3Client
 from cachexport.backends.s3.probe_advice import Advice
 from cachexport.backends.s3.probe_desk import ATTEMPTS
@@ -13,17 +16,14 @@ from cachexport.backends.s3.probe_login import Login
 from cachexport.backends.s3.probe_reaching import Reaching
 from cachexport.backends.s3.probe_uploading import Uploading
 from cachexport.contract.checks import Check
-from cachexport.objectlayout.blobs import Blobs
-from cachexport.objectlayout.probe import ObjectProbe, needing_write
-from cachexport.objectlayout.probe_trial import Trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from cachexport.backends.objects.keys import Keys
     from cachexport.backends.s3.attrs import S3Export, S3Import
     from cachexport.backends.s3.probe_desk import Desk
     from cachexport.contract.checks import Finding
-    from cachexport.objectlayout.keys import Keys
 
 _log = logging.getLogger(__name__)
 

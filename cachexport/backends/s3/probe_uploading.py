@@ -14,10 +14,10 @@ from cachexport.errors import Auth, BackendError, CachexportError, NotFound, S3E
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from cachexport.backends.objects.probe_trial import Trial
     from cachexport.backends.s3.probe_advice import Advice
     from cachexport.backends.s3.probe_desk import Desk
     from cachexport.contract.checks import Finding
-    from cachexport.objectlayout.probe_trial import Trial
 
 _SIZES = (MIN_PART, 1024)
 """Bytes of the parts of an object: the least that S3 takes, and those of a last one."""

@@ -11,8 +11,8 @@ from cachexport.content.verify import BLOCK
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from cachexport.backends.objects.client import Stored
     from cachexport.content.protocols import Reader
-    from cachexport.objectlayout.client import Stored
 
 _log = logging.getLogger(__name__)
 _MOST_PARTS = 10_000

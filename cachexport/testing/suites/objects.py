@@ -13,21 +13,21 @@ from uuid import uuid4
 
 import pytest
 
+from cachexport.backends.objects.blobs import Blobs
+from cachexport.backends.objects.client import ABSENT
+from cachexport.backends.objects.keys import Keys
+from cachexport.backends.objects.listing import find_stored, pages
+from cachexport.backends.objects.load import load_named
+from cachexport.backends.objects.target import ObjectTarget
 from cachexport.contract.export import CommonExport
 from cachexport.errors import BackendError, CachexportError, NotFound, Outdated
-from cachexport.objectlayout.blobs import Blobs
-from cachexport.objectlayout.client import ABSENT
-from cachexport.objectlayout.keys import Keys
-from cachexport.objectlayout.listing import find_stored, pages
-from cachexport.objectlayout.load import load_named
-from cachexport.objectlayout.target import ObjectTarget
 from cachexport.oci.digest import Digest
 from cachexport.testing.faults import Fault, Faults, FaultyObjects
 from cachexport.testing.samples import small_cache
 from cachexport.transfer.write import write
 
 if TYPE_CHECKING:
-    from cachexport.objectlayout.client import ObjectClient
+    from cachexport.backends.objects.client import ObjectClient
 
 _ODD = ["a", "a/b", "a/b/c", "a-b", "a.b", "a+b", "a1", "ü%41", "sha256:00ff", "x y"]
 _LARGE = 20 << 20

@@ -20,6 +20,10 @@ from cachexport import (
     verify_cache,
 )
 from cachexport.backends.local.layout import Layout
+from cachexport.backends.objects.blobs import Blobs
+from cachexport.backends.objects.keys import Keys
+from cachexport.backends.objects.source import ObjectSource
+from cachexport.backends.objects.target import ObjectTarget
 from cachexport.content.layers.codecs import compress
 from cachexport.contract.export import CommonExport
 from cachexport.errors import NotFound
@@ -29,10 +33,6 @@ from cachexport.maintenance.verify import FaultKind, verify_source
 from cachexport.maintenance.verify import verify_cache as verify
 from cachexport.model.chains.tie import is_tied
 from cachexport.model.envelope.cache import Cache
-from cachexport.objectlayout.blobs import Blobs
-from cachexport.objectlayout.keys import Keys
-from cachexport.objectlayout.source import ObjectSource
-from cachexport.objectlayout.target import ObjectTarget
 from cachexport.oci.compression import Compression
 from cachexport.oci.descriptor import UNCOMPRESSED, Descriptor
 from cachexport.testing.memory import MemoryObjects

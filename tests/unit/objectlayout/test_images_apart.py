@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 import pytest
 from support.object_place import HOUR, KEYS, has, place, prune, put
 
+from cachexport.backends.objects.keys import Keys
 from cachexport.content.copy import ingest_bytes
 from cachexport.errors import FailedPrecondition, NotFound, Outdated
 from cachexport.image import encode_image_manifest
 from cachexport.maintenance.names import list_names, remove_names
 from cachexport.maintenance.prune import Plan, prune_places
 from cachexport.maintenance.retention import Retention
-from cachexport.objectlayout.keys import Keys
 from cachexport.oci.descriptor import Descriptor
 from cachexport.oci.mediatype import OCI_CONFIG
 from cachexport.testing.memory import MemoryObjects
 from cachexport.testing.samples import layer
 
 if TYPE_CHECKING:
-    from cachexport.objectlayout.place import ObjectPlace
+    from cachexport.backends.objects.place import ObjectPlace
 
 
 def test_an_image_of_a_place_below_needs_what_it_shares_with_us() -> None:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cachexport.backends.objects.listing import find_stored
 from cachexport.errors import FailedPrecondition
-from cachexport.objectlayout.listing import find_stored
 from cachexport.testing.memory import MemoryObjects
 
 if TYPE_CHECKING:
-    from cachexport.objectlayout.client import Page
+    from cachexport.backends.objects.client import Page
 
 PREFIX = "blobs/"
 

@@ -9,15 +9,15 @@ import pytest
 from support import caches
 
 from cachexport import CacheChains, Descriptor, Digest, load_cache
+from cachexport.backends.objects.blobs import Blobs
+from cachexport.backends.objects.keys import Keys
+from cachexport.backends.objects.load import MANIFEST_METADATA, load_named
+from cachexport.backends.objects.named import decode_named, encode_named
+from cachexport.backends.objects.source import ObjectSource
+from cachexport.backends.objects.target import ObjectTarget
 from cachexport.contract.export import CommonExport
 from cachexport.errors import AlreadyExists, Integrity, NotFound, WireFormat
 from cachexport.model.envelope.manifest import encode_manifest
-from cachexport.objectlayout.blobs import Blobs
-from cachexport.objectlayout.keys import Keys
-from cachexport.objectlayout.load import MANIFEST_METADATA, load_named
-from cachexport.objectlayout.named import decode_named, encode_named
-from cachexport.objectlayout.source import ObjectSource
-from cachexport.objectlayout.target import ObjectTarget
 from cachexport.testing.memory import MemoryObjects
 from cachexport.transfer.prepare import prepare, prepare_chains
 from cachexport.transfer.write import write

@@ -10,19 +10,19 @@ import pytest
 from support.object_place import HOUR, KEYS, content, has, place, prune, put
 
 from cachexport import Digest
+from cachexport.backends.objects import others
+from cachexport.backends.objects.keys import Keys
 from cachexport.contract.place import Entry
 from cachexport.errors import FailedPrecondition, Outdated, Unavailable, WireFormat
 from cachexport.maintenance.prune import Plan, prune_places
 from cachexport.maintenance.retention import Retention
-from cachexport.objectlayout import others
-from cachexport.objectlayout.keys import Keys
 from cachexport.testing.memory import MemoryObjects
 from cachexport.testing.samples import layer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cachexport.objectlayout.client import Page, Stored
+    from cachexport.backends.objects.client import Page, Stored
 
 
 def test_names_are_what_is_no_blob_and_no_folder() -> None:
@@ -242,7 +242,7 @@ def test_where_all_is_listed_at_once_blobs_are_looked_at_right_before(
     monkeypatch: pytest.MonkeyPatch, is_touched: bool
 ) -> None:
     """That a whole listing takes longer than a deletion may come after it does no harm then."""
-    monkeypatch.setattr("cachexport.objectlayout.sweeping._PAGE", 2)
+    monkeypatch.setattr("cachexport.backends.objects.sweeping._PAGE", 2)
     client = Slow(delay=9.0)
     put(client, "old", 1, 2, 3)
     client.delete(KEYS.name("old"))
@@ -260,7 +260,7 @@ def test_where_all_is_listed_at_once_blobs_are_looked_at_right_before(
 def test_looking_at_blobs_right_before_may_be_too_slow_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("cachexport.objectlayout.sweeping._PAGE", 2)
+    monkeypatch.setattr("cachexport.backends.objects.sweeping._PAGE", 2)
 
     class Slower(MemoryObjects):
         def head(self, key: str, /) -> Stored:

@@ -13,14 +13,14 @@ import pytest
 from support import caches
 
 from cachexport import Digest
+from cachexport.backends.objects.blobs import Blobs
+from cachexport.backends.objects.client import ABSENT, Page, Stored
+from cachexport.backends.objects.keys import Keys
+from cachexport.backends.objects.probe import ObjectProbe, needing_write
+from cachexport.backends.objects.probe_trial import Trial
 from cachexport.contract.checks import Check, Finding, ok
 from cachexport.errors import Auth, BackendError, CachexportError, NotFound, Outdated
 from cachexport.maintenance.doctor import Diagnosis, Examination
-from cachexport.objectlayout.blobs import Blobs
-from cachexport.objectlayout.client import ABSENT, Page, Stored
-from cachexport.objectlayout.keys import Keys
-from cachexport.objectlayout.probe import ObjectProbe, needing_write
-from cachexport.objectlayout.probe_trial import Trial
 from cachexport.testing.memory import MemoryObjects
 
 if TYPE_CHECKING:

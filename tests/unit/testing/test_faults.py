@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from cachexport.backends.objects.client import Page, Stored
     from cachexport.content.protocols import Reader
-    from cachexport.objectlayout.client import Page, Stored
 
 RAW = b"0123456789"
 DESC = Descriptor.of(RAW, mediatype.OCI_LAYER)

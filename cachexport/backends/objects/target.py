@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cachexport.backends.objects.client import ABSENT
+from cachexport.backends.objects.load import MANIFEST_METADATA, load_named
+from cachexport.backends.objects.named import decode_named, encode_named
+from cachexport.backends.objects.sweeping import Touched
 from cachexport.content.layers.diff_ids import with_diff_ids
 from cachexport.contract.current import Current
 from cachexport.errors import AlreadyExists, NotFound, Outdated, WireFormat
-from cachexport.objectlayout.client import ABSENT
-from cachexport.objectlayout.load import MANIFEST_METADATA, load_named
-from cachexport.objectlayout.named import decode_named, encode_named
-from cachexport.objectlayout.sweeping import Touched
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from cachexport.backends.objects.blobs import Blobs
     from cachexport.content.protocols import Ingester, Reader
     from cachexport.contract.export import CommonExport
     from cachexport.model.envelope.cache import WrappedCache
-    from cachexport.objectlayout.blobs import Blobs
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
 

@@ -13,16 +13,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cachexport.backends.objects.listing import ask_each, find_stored
 from cachexport.content.parallel import map_parallel
 from cachexport.errors import Outdated, Unavailable
-from cachexport.objectlayout.listing import ask_each, find_stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from cachexport.backends.objects.blobs import Blobs
+    from cachexport.backends.objects.client import Stored
     from cachexport.content.protocols import Reader
-    from cachexport.objectlayout.blobs import Blobs
-    from cachexport.objectlayout.client import Stored
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
 

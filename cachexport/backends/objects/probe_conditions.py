@@ -6,14 +6,14 @@ from contextlib import suppress
 from threading import Barrier, BrokenBarrierError
 from typing import TYPE_CHECKING
 
+from cachexport.backends.objects.client import ABSENT
 from cachexport.content.parallel import map_parallel
 from cachexport.contract.checks import note, ok, skipped, warning
 from cachexport.errors import BackendError, Outdated
-from cachexport.objectlayout.client import ABSENT
 
 if TYPE_CHECKING:
+    from cachexport.backends.objects.probe_trial import Trial
     from cachexport.contract.checks import Finding
-    from cachexport.objectlayout.probe_trial import Trial
 
 _ROUNDS = 5
 _PATIENCE = 10.0

@@ -16,9 +16,9 @@ from cachexport.oci.descriptor import Descriptor
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from cachexport.backends.objects.blobs import Blobs
+    from cachexport.backends.objects.client import ObjectClient
     from cachexport.contract.checks import Finding
-    from cachexport.objectlayout.blobs import Blobs
-    from cachexport.objectlayout.client import ObjectClient
     from cachexport.oci.digest import Digest
 
 _log = logging.getLogger(__name__)

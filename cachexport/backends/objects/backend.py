@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from cachexport.backends.objects.blobs import Blobs
+    from cachexport.backends.objects.client import ObjectClient
+    from cachexport.backends.objects.keys import Keys
+    from cachexport.backends.objects.place import ListedPlace
     from cachexport.contract.backend import Source, Target
     from cachexport.contract.checks import Probe
     from cachexport.contract.spec import Spec
-    from cachexport.objectlayout.blobs import Blobs
-    from cachexport.objectlayout.client import ObjectClient
-    from cachexport.objectlayout.keys import Keys
-    from cachexport.objectlayout.place import ListedPlace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ class ObjectBackend:
 
     def source(self, spec: Spec, /) -> Source:
         """See Backend."""
-        from cachexport.objectlayout.source import ObjectSource
+        from cachexport.backends.objects.source import ObjectSource
 
         attrs = self._read(spec, as_target=False)
         names = attrs.name if self.reads_all_names else attrs.name[:1]
@@ -63,7 +63,7 @@ class ObjectBackend:
 
     def target(self, spec: Spec, /) -> Target:
         """See Backend."""
-        from cachexport.objectlayout.target import ObjectTarget
+        from cachexport.backends.objects.target import ObjectTarget
 
         attrs = self._read(spec, as_target=True)
         blobs = _blobs(self.open_store(attrs), attrs.touch_refresh)
@@ -81,7 +81,7 @@ class ObjectBackend:
 
     def place(self, spec: Spec, /) -> ListedPlace:
         """See Keeping: all names of the store. Blobs are swept where the store allows that."""
-        from cachexport.objectlayout.place import AgelessPlace, ObjectPlace
+        from cachexport.backends.objects.place import AgelessPlace, ObjectPlace
 
         given = {key: value for key, value in spec.attrs.items() if key != "digest"}
         attrs = self._read(replace(spec, attrs=given), as_target=True)
@@ -102,8 +102,8 @@ class ObjectBackend:
 
     def probe(self, spec: Spec, /) -> Probe:
         """See Probing. What names a digest is a source."""
-        from cachexport.objectlayout.probe import ObjectProbe
-        from cachexport.objectlayout.probe_trial import Trial
+        from cachexport.backends.objects.probe import ObjectProbe
+        from cachexport.backends.objects.probe_trial import Trial
 
         attrs = self._read(spec, as_target="digest" not in spec.attrs)
         digest, force = getattr(attrs, "digest", None), getattr(attrs, "force", False)
@@ -119,7 +119,7 @@ class ObjectBackend:
 
 
 def _blobs(store: Store, touch_refresh: float | None = None) -> Blobs:
-    from cachexport.objectlayout.blobs import Blobs
+    from cachexport.backends.objects.blobs import Blobs
 
     blobs = Blobs(client=store.client, keys=store.keys)
     if not store.sweeps:

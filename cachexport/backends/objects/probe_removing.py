@@ -8,8 +8,8 @@ from cachexport.contract.checks import ok, warning
 from cachexport.errors import BackendError
 
 if TYPE_CHECKING:
+    from cachexport.backends.objects.probe_trial import Trial
     from cachexport.contract.checks import Finding
-    from cachexport.objectlayout.probe_trial import Trial
 
 _STAYS = "prune does not work, old blobs and caches stay"
 

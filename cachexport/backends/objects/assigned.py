@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
+from cachexport.backends.objects.listing import pages
 from cachexport.contract.place import Entry, Needs
 from cachexport.contract.reach import is_image_manifest, reached_sizes
 from cachexport.errors import Integrity, NotFound, WireFormat
-from cachexport.objectlayout.listing import pages
 from cachexport.oci import gojson
 from cachexport.oci.descriptor import Descriptor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cachexport.objectlayout.blobs import Blobs
-    from cachexport.objectlayout.client import Stored
+    from cachexport.backends.objects.blobs import Blobs
+    from cachexport.backends.objects.client import Stored
     from cachexport.oci.digest import Digest
 
 FOLDER = "cachexport/images/"

@@ -10,8 +10,8 @@ from cachexport.contract.checks import note, ok, warning
 from cachexport.errors import BackendError
 
 if TYPE_CHECKING:
+    from cachexport.backends.objects.probe_trial import Trial
     from cachexport.contract.checks import Finding
-    from cachexport.objectlayout.probe_trial import Trial
 
 _SKEW = 60.0
 """Seconds of difference that do no harm: what goes by age counts in hours."""

@@ -7,17 +7,17 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from cachexport.backends.objects.listing import find_stored
 from cachexport.content.parallel import map_parallel
 from cachexport.content.protocols import Info
 from cachexport.errors import NotFound
-from cachexport.objectlayout.listing import find_stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from cachexport.backends.objects.client import ObjectClient, Stored
+    from cachexport.backends.objects.keys import Keys
     from cachexport.content.protocols import Reader
-    from cachexport.objectlayout.client import ObjectClient, Stored
-    from cachexport.objectlayout.keys import Keys
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
 

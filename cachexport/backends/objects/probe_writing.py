@@ -11,8 +11,8 @@ from cachexport.contract.checks import failed, ok, warning
 from cachexport.errors import Auth, BackendError, Integrity, NotFound
 
 if TYPE_CHECKING:
+    from cachexport.backends.objects.probe_trial import Trial
     from cachexport.contract.checks import Finding
-    from cachexport.objectlayout.probe_trial import Trial
 
 _METADATA = {"cachexport-doctor": "may-be-deleted"}
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from cachexport.backends.objects.assigned import is_assigned, needed_elsewhere
+from cachexport.backends.objects.load import load_needs
 from cachexport.contract.reading import METADATA_LIMIT
 from cachexport.errors import FailedPrecondition, InvalidDigest, NotFound
-from cachexport.objectlayout.assigned import is_assigned, needed_elsewhere
-from cachexport.objectlayout.load import load_needs
 from cachexport.oci.digest import Digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Set
 
-    from cachexport.objectlayout.blobs import Blobs
-    from cachexport.objectlayout.client import Stored
+    from cachexport.backends.objects.blobs import Blobs
+    from cachexport.backends.objects.client import Stored
 
 _MOST = 1000
 """How many objects that are neither blobs nor names are looked into."""

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cachexport.backends.objects.probe_ageing import Ageing
+from cachexport.backends.objects.probe_conditions import Conditions
+from cachexport.backends.objects.probe_looking import Looking
+from cachexport.backends.objects.probe_removing import Removing
+from cachexport.backends.objects.probe_writing import Writing
 from cachexport.contract.checks import Check, skipped
-from cachexport.objectlayout.probe_ageing import Ageing
-from cachexport.objectlayout.probe_conditions import Conditions
-from cachexport.objectlayout.probe_looking import Looking
-from cachexport.objectlayout.probe_removing import Removing
-from cachexport.objectlayout.probe_writing import Writing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from cachexport.backends.objects.probe_trial import Trial
     from cachexport.contract.checks import Finding
-    from cachexport.objectlayout.probe_trial import Trial
 
 
 class ObjectProbe:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from cachexport.backends.objects.named import decode_named
 from cachexport.content.verify import read_blob
 from cachexport.contract.place import Needs
 from cachexport.contract.reading import METADATA_LIMIT
@@ -13,15 +14,14 @@ from cachexport.model import config as cacheconfig
 from cachexport.model.envelope.cache import Wrapped, WrappedCache
 from cachexport.model.envelope.form import Form
 from cachexport.model.envelope.manifest import Manifest, decode_manifest, encode_manifest
-from cachexport.objectlayout.named import decode_named
 from cachexport.oci.descriptor import Descriptor
 from cachexport.oci.digest import Digest
 from cachexport.oci.mediatype import CACHE_CONFIG_V0
 
 if TYPE_CHECKING:
+    from cachexport.backends.objects.blobs import Blobs
+    from cachexport.backends.objects.client import Stored
     from cachexport.model.config import CacheConfig
-    from cachexport.objectlayout.blobs import Blobs
-    from cachexport.objectlayout.client import Stored
 
 MANIFEST_METADATA = "cachexport-manifest"
 """The metadata of a name's object under which the digest of its manifest is, a blob like others."""

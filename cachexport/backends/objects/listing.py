@@ -10,7 +10,7 @@ from cachexport.errors import FailedPrecondition, NotFound
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
-    from cachexport.objectlayout.client import ObjectClient, Stored
+    from cachexport.backends.objects.client import ObjectClient, Stored
 
 _DIGITS = 12
 """Hexadecimal digits of a digest that tell well enough where in the order it is."""

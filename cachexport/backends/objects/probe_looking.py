@@ -5,16 +5,16 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from cachexport.backends.objects.load import load_named
 from cachexport.contract.checks import Finding, Outcome, failed, note, ok, warning
 from cachexport.contract.reading import read_caches
 from cachexport.errors import Auth, NotFound, WireFormat
 from cachexport.model.chains.tie import untied
 from cachexport.model.envelope.cache import WrappedCache
-from cachexport.objectlayout.load import load_named
 from cachexport.oci.descriptor import Descriptor
 
 if TYPE_CHECKING:
-    from cachexport.objectlayout.probe_trial import Trial
+    from cachexport.backends.objects.probe_trial import Trial
     from cachexport.oci.digest import Digest
 
 _ORDER = tuple(Outcome)
