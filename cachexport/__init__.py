@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from cachexport.content.progress import Event
     from cachexport.contract.installed import list_plugins
     from cachexport.errors import CachexportError
-    from cachexport.maintenance.report.page import render_report
+    from cachexport.insight.report.page import render_report
     from cachexport.model.chains import (
         BlobSource,
         CacheChains,
@@ -109,7 +109,7 @@ _HOMES = {
     "pull_image": "cachexport.api.images",
     "push_image": "cachexport.api.images",
     "remove_names": "cachexport.api.keeping",
-    "render_report": "cachexport.maintenance.report.page",
+    "render_report": "cachexport.insight.report.page",
     "repair_names": "cachexport.api.keeping",
     "report_caches": "cachexport.api.looking",
     "tag_cache": "cachexport.api.moving",

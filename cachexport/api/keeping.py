@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from cachexport.content.progress import Progress
     from cachexport.contract.expiry import Rules
     from cachexport.contract.spec import Spec
-    from cachexport.maintenance.compact import Compacted
-    from cachexport.maintenance.prune import Plan, Pruning
-    from cachexport.maintenance.repair import Repair
+    from cachexport.upkeep.compact import Compacted
+    from cachexport.upkeep.prune import Plan, Pruning
+    from cachexport.upkeep.repair import Repair
 
 
 def repair_names(
@@ -36,13 +36,13 @@ def repair_names(
     dry_run: bool = False,
     progress: Progress = silent,
 ) -> list[Repair]:
-    """Rewrite names without the results whose blobs are gone or wrong; see `maintenance.repair`.
+    """Rewrite names without the results whose blobs are gone or wrong; see `upkeep.repair`.
 
     Without a pattern the name of the specification is meant. `origins` are sources that may have
     the blobs. Raises NotFound when there is no such name.
     """
     from cachexport.contract.names import matching, meant
-    from cachexport.maintenance import repair
+    from cachexport.upkeep import repair
 
     with ExitStack() as stack:
         place = stack.enter_context(closing(open_place(spec)))
@@ -67,7 +67,7 @@ def compact_cache(
     progress: Progress = silent,
     threads: int | None = None,
 ) -> Compacted:
-    """Make a cache smaller, in place or, with `to`, in a copy; see `maintenance.compact`.
+    """Make a cache smaller, in place or, with `to`, in a copy; see `upkeep.compact`.
 
     Config and manifest get `max_config_bytes` at most, by default as many as BuildKit imports
     from where the cache is to be: any number from a bucket. With `dry_run` nothing is written.
@@ -75,9 +75,9 @@ def compact_cache(
     """
     if has_pattern(spec):
         raise InvalidInputError(f"compacting takes one cache at a time, not a pattern: {spec}")
-    from cachexport.maintenance.compact import compact_caches, compact_in_place
     from cachexport.transfer.fit import Limits
     from cachexport.transfer.write import write
+    from cachexport.upkeep.compact import compact_caches, compact_in_place
 
     with ExitStack() as stack:
         ends = [named(stack, *end) for end in open_targets(to or _own_target(spec))]
@@ -104,9 +104,9 @@ def remove_names(
 ) -> list[str]:
     """Take away the name of a specification, or all that match its pattern, and give them.
 
-    The blobs stay until `prune_caches`. See `maintenance.names.remove_names`.
+    The blobs stay until `prune_caches`. See `upkeep.names.remove_names`.
     """
-    from cachexport.maintenance import names
+    from cachexport.upkeep import names
 
     with closing(open_place(spec)) as place:
         return names.remove_names(
@@ -120,7 +120,7 @@ def touch_cache(spec: str) -> int:
     Expiry by age and the grace of `prune_caches` spare them then. Raises NotFound when there is
     no such name or a blob is gone, PluginError where nothing has an age, as in registries.
     """
-    from cachexport.maintenance import names
+    from cachexport.upkeep import names
 
     pattern = name_of(spec)
     with closing(open_place(spec)) as place:
@@ -135,7 +135,7 @@ def prune_caches(
     Of each specification the whole place is meant. `now` is in seconds since 1970, by default
     the time; places that have a clock of their own go by that.
     """
-    from cachexport.maintenance.prune import prune_places
+    from cachexport.upkeep.prune import prune_places
 
     with ExitStack() as stack:
         places = [stack.enter_context(closing(open_place(spec))) for spec in specs]

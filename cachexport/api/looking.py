@@ -21,20 +21,20 @@ if TYPE_CHECKING:
     from cachexport.content.progress import Progress
     from cachexport.contract.place import Entry, Place
     from cachexport.contract.spec import Spec
-    from cachexport.maintenance.diff import Difference
-    from cachexport.maintenance.explain import Explanation
-    from cachexport.maintenance.gate import Check, Demands
-    from cachexport.maintenance.names import NamedCache
-    from cachexport.maintenance.report.gather import Report
-    from cachexport.maintenance.usage import Usage
-    from cachexport.maintenance.verify import Contents, Verification
+    from cachexport.insight.diff import Difference
+    from cachexport.insight.explain import Explanation
+    from cachexport.insight.report.gather import Report
+    from cachexport.insight.usage import Usage
     from cachexport.model.envelope.cache import Cache
     from cachexport.oci.timestamp import Timestamp
+    from cachexport.upkeep.gate import Check, Demands
+    from cachexport.upkeep.names import NamedCache
+    from cachexport.upkeep.verify import Contents, Verification
 
 
 def list_names(spec: str, pattern: str = "*") -> list[NamedCache]:
-    """Describe the names in the place that a specification is in; see `maintenance.names`."""
-    from cachexport.maintenance import names
+    """Describe the names in the place that a specification is in; see `upkeep.names`."""
+    from cachexport.upkeep import names
 
     with closing(open_place(spec)) as place:
         return names.list_names(place, pattern)
@@ -46,7 +46,7 @@ def cache_usage(sources: Sequence[str | Spec], *, progress: Progress = silent) -
     Each cache has the name of its source; an image's several are numbered. Raises NotFound when
     none is there; of several sources one that is not is a warning.
     """
-    from cachexport.maintenance.usage import measure_usage
+    from cachexport.insight.usage import measure_usage
 
     with ExitStack() as stack:
         ends = opened(stack, sources)
@@ -70,7 +70,7 @@ def report_caches(
     by default. A source that is damaged or not there is told of in the report; raises NotFound
     when none is there.
     """
-    from cachexport.maintenance.report.gather import gather
+    from cachexport.insight.report.gather import gather
     from cachexport.oci.timestamp import Timestamp
 
     moment = None if now is None else Timestamp.of(now)
@@ -79,26 +79,26 @@ def report_caches(
 
 
 def diff_caches(a: str, b: str) -> Difference:
-    """Compare the caches of two sources; see `maintenance.diff`."""
-    from cachexport.maintenance import diff
+    """Compare the caches of two sources; see `insight.diff`."""
+    from cachexport.insight import diff
 
     return diff.diff_caches(load_cache(a), load_cache(b))
 
 
 def explain_record(source: str, digest: str) -> list[Explanation]:
-    """Explain the records of a digest, or of the one that begins so; see `maintenance.explain`."""
-    from cachexport.maintenance import explain
+    """Explain the records of a digest, or of the one that begins so; see `insight.explain`."""
+    from cachexport.insight import explain
 
     with closing(open_source(source)) as opened:
         return explain.explain_record(load_caches([(source, opened)]), digest)
 
 
 def check_cache(source: str, demands: Demands, before: str | None = None) -> list[Check]:
-    """Check that a source's caches are as large as they should be; see `maintenance.gate`.
+    """Check that a source's caches are as large as they should be; see `upkeep.gate`.
 
     `before` is a source to compare with; one that is not there is as good as none.
     """
-    from cachexport.maintenance.gate import check_caches
+    from cachexport.upkeep.gate import check_caches
 
     caches = _as_one(load_cache(source))
     old: list[Cache] | None = None
@@ -149,7 +149,7 @@ def verify_names(
 def _verify_all(
     place: Place, entries: Iterable[Entry], deep: bool, progress: Progress
 ) -> list[Verification]:
-    from cachexport.maintenance.verify import damage_of, damaged
+    from cachexport.upkeep.verify import damage_of, damaged
 
     known: Contents = {}
     verified = []
@@ -165,7 +165,7 @@ def _verify_all(
 
 
 def _verify(source: Spec, deep: bool, progress: Progress, known: Contents) -> list[Verification]:
-    from cachexport.maintenance.verify import verify_source
+    from cachexport.upkeep.verify import verify_source
 
     with closing(open_source(source)) as opened, step(progress, f"verifying cache {source}"):
         found = verify_source(opened, deep=deep, progress=progress, known=known)

@@ -133,7 +133,7 @@ def copy_names(
     One answer each; those that fail do not keep others from being copied. What is no cache is
     left out. Raises NotFound when nothing matches, else as `copy_cache` does.
     """
-    from cachexport.maintenance import names
+    from cachexport.upkeep import names
 
     answers: list[Answer] = []
 

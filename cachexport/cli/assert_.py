@@ -17,7 +17,7 @@ from cachexport.cli.specs import complete_spec, hinting_at_paths
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from cachexport.maintenance.gate import Check
+    from cachexport.upkeep.gate import Check
 
 FAILED = 70
 
@@ -88,7 +88,7 @@ def command(
     if (max_shrink is None) != (vs is None):
         raise click.UsageError("--max-shrink and --vs go together")
     from cachexport.api.looking import check_cache
-    from cachexport.maintenance.gate import Demands
+    from cachexport.upkeep.gate import Demands
 
     demands = Demands(min_records=min_records, min_results=min_results, max_shrink=max_shrink)
     with hinting_at_paths([spec, vs] if vs else [spec]):

@@ -13,7 +13,7 @@ from cachexport.cli.output import answer
 from cachexport.cli.specs import complete_spec, hinting_at_paths
 
 if TYPE_CHECKING:
-    from cachexport.maintenance.doctor import Examination
+    from cachexport.doctor.engine import Examination
 
 
 @click.command(
@@ -52,7 +52,7 @@ def command(ctx: click.Context, spec: str, form: str, read_only: bool) -> None:
     its own, and is removed again as far as that is allowed; what stays is named. A cache that is
     there is only read. The exit code is 0 when nothing failed, else that of the worst failure.
     """
-    from cachexport.maintenance.doctor import examination
+    from cachexport.doctor.engine import examination
 
     with (
         interruptible(lambda event: None),

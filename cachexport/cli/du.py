@@ -12,7 +12,7 @@ from cachexport.cli.output import answer
 from cachexport.cli.specs import complete_spec
 
 if TYPE_CHECKING:
-    from cachexport.maintenance.usage import Usage
+    from cachexport.insight.usage import Usage
 
 _WAYS = ("name", "layer", "record")
 

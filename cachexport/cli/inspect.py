@@ -14,7 +14,7 @@ from cachexport.cli.specs import complete_spec, hinting_at_paths
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from cachexport.maintenance.inspect import Inspection
+    from cachexport.insight.inspect import Inspection
 
 
 @click.command(
@@ -71,7 +71,7 @@ def _inspect(spec: str) -> list[Inspection]:
 
     from cachexport.api.ends import opened
     from cachexport.errors import NotFound
-    from cachexport.maintenance.inspect import inspect_cache
+    from cachexport.insight.inspect import inspect_cache
 
     with ExitStack() as stack:
         ends = opened(stack, [spec])

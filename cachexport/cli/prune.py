@@ -90,8 +90,8 @@ def command(
     """
     from cachexport.api.keeping import prune_caches
     from cachexport.cli.views.pruning import document_lines, table_lines
-    from cachexport.maintenance.prune import Plan
-    from cachexport.maintenance.retention import Retention
+    from cachexport.upkeep.prune import Plan
+    from cachexport.upkeep.retention import Retention
 
     if dry_run and yes:
         raise click.UsageError("--dry-run and --yes contradict each other")

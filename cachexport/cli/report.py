@@ -15,7 +15,7 @@ from cachexport.cli.output import answer, check_writable, write_file
 from cachexport.cli.specs import complete_spec
 
 if TYPE_CHECKING:
-    from cachexport.maintenance.report.gather import Report
+    from cachexport.insight.report.gather import Report
     from cachexport.oci.timestamp import Timestamp
 
 
@@ -50,7 +50,7 @@ def command(specs: tuple[str, ...], output: Path, deep: bool, mode: str) -> None
     the page, and does not fail the command; for that there is `verify`.
     """
     from cachexport.api.looking import report_caches
-    from cachexport.maintenance.report.page import render_report
+    from cachexport.insight.report.page import render_report
 
     check_writable(output)
     with reporting(mode, specs) as progress:

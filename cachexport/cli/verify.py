@@ -15,7 +15,7 @@ from cachexport.cli.specs import complete_spec
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cachexport.maintenance.verify import Verification
+    from cachexport.upkeep.verify import Verification
 
 
 @click.command(

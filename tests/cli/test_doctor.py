@@ -13,8 +13,8 @@ from click import unstyle
 
 from cachexport.cli.views.diagnosis import Table
 from cachexport.contract.checks import Check, Finding, failed, note, ok, skipped, warning
+from cachexport.doctor.engine import Diagnosis, Examined, doctor, examination
 from cachexport.errors import Auth, BackendError, Integrity
-from cachexport.maintenance.doctor import Diagnosis, Examined, doctor, examination
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -23,12 +23,12 @@ from cachexport.backends.local.mounts import file_system
 from cachexport.backends.local.scratch import Scratch
 from cachexport.content.files import mounts as table
 from cachexport.contract.checks import Finding, Outcome
-from cachexport.maintenance.doctor import doctor
+from cachexport.doctor.engine import doctor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from cachexport.maintenance.doctor import Diagnosis
+    from cachexport.doctor.engine import Diagnosis
 
 NAMES = ["directory", "locks", "read", "space", "write", "replace", "flock", "fsync"]
 READING = NAMES[:3]

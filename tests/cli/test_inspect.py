@@ -267,7 +267,7 @@ def test_letters_that_stdout_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_wide_stdout_is_not_cut_but_a_terminal_is() -> None:
     from cachexport.api.moving import load_cache
     from cachexport.cli.views.table import table_lines
-    from cachexport.maintenance.inspect import inspect_cache
+    from cachexport.insight.inspect import inspect_cache
 
     inspections = [inspect_cache(c) for c in load_cache(local(FOLDER / "inline-image.tar"))]
     uncut = [re.sub(r"\x1b\[\d*m", "", line) for line in table_lines(inspections, 0, None)]

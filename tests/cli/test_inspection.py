@@ -12,7 +12,7 @@ from cachexport.cli.views.table import table_lines
 from cachexport.cli.views.tree import tree_lines
 from cachexport.content.memory import MemoryContent
 from cachexport.errors import Loop, WireFormat
-from cachexport.maintenance.inspect import Inspection, inspect_cache
+from cachexport.insight.inspect import Inspection, inspect_cache
 from cachexport.model.config import (
     CacheConfig,
     CacheInput,

@@ -24,10 +24,10 @@ from cachexport.content.copy import copy_blob, ingest_bytes
 from cachexport.contract.discovery import find_backend
 from cachexport.contract.spec import Spec, parse_spec
 from cachexport.errors import Conflict
-from cachexport.maintenance.prune import Plan, prune_places
-from cachexport.maintenance.retention import Retention
 from cachexport.testing.samples import small_cache
 from cachexport.transfer.write import write
+from cachexport.upkeep.prune import Plan, prune_places
+from cachexport.upkeep.retention import Retention
 
 if TYPE_CHECKING:
     from cachexport.backends.local.target import LocalTarget

@@ -20,11 +20,11 @@ from cachexport.backends.objects.place import ObjectPlace
 from cachexport.backends.objects.target import ObjectTarget
 from cachexport.contract.export import CommonExport
 from cachexport.contract.spec import Spec
-from cachexport.maintenance.prune import Plan, prune_places
-from cachexport.maintenance.retention import Retention
 from cachexport.testing.memory import MemoryObjects
 from cachexport.testing.samples import small_cache
 from cachexport.transfer.write import write
+from cachexport.upkeep.prune import Plan, prune_places
+from cachexport.upkeep.retention import Retention
 
 if TYPE_CHECKING:
     from collections.abc import Callable

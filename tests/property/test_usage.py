@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cachexport import Digest, MemoryContent
-from cachexport.maintenance.usage import measure_usage
+from cachexport.insight.usage import measure_usage
 from cachexport.model.config.model import (
     CacheConfig,
     CacheLayer,

@@ -14,7 +14,7 @@ from support.services.registry import Registry
 from cachexport.backends.registry import client as registry_client
 from cachexport.content import retry
 from cachexport.contract.checks import Finding, Outcome
-from cachexport.maintenance.doctor import doctor
+from cachexport.doctor.engine import doctor
 from cachexport.testing.services.ports import answers, free_port
 from cachexport.testing.services.process import program, running
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pytest
     from support.services.logins import Login
 
-    from cachexport.maintenance.doctor import Diagnosis
+    from cachexport.doctor.engine import Diagnosis
 
 TAG = re.compile(r"cachexport-doctor-[0-9a-f]{16}")
 MAX = f"type=local,src={caches.FOLDER / 'max'}"

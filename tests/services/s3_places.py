@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from services.examining import found
 from support.services.faulty_proxy import Failure
 
-from cachexport.maintenance.doctor import doctor
+from cachexport.doctor.engine import doctor
 
 if TYPE_CHECKING:
     from pathlib import Path

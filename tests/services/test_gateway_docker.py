@@ -13,8 +13,8 @@ from support import caches
 from support.services.gateway import running_gateway
 
 from cachexport import Digest, copy_cache, load_cache, prune_caches
-from cachexport.maintenance.prune import Plan
-from cachexport.maintenance.retention import Retention
+from cachexport.upkeep.prune import Plan
+from cachexport.upkeep.retention import Retention
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

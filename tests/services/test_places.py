@@ -24,10 +24,10 @@ from cachexport import (
 )
 from cachexport.contract.opening import open_place
 from cachexport.errors import FailedPrecondition, NotFound
-from cachexport.maintenance.prune import Plan
-from cachexport.maintenance.retention import Retention
 from cachexport.oci import mediatype
 from cachexport.testing.samples import small_chains
+from cachexport.upkeep.prune import Plan
+from cachexport.upkeep.retention import Retention
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,8 +19,8 @@ from cachexport import (
     verify_names,
 )
 from cachexport.errors import FailedPrecondition, NotFound, PluginError
-from cachexport.maintenance.repair import Outcome
 from cachexport.testing.samples import layer, small_chains
+from cachexport.upkeep.repair import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable

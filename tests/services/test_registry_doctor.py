@@ -29,7 +29,7 @@ from support.services.token_server import running_token_server
 from cachexport import copy_cache
 from cachexport.cli import main
 from cachexport.contract.checks import Outcome
-from cachexport.maintenance.doctor import doctor
+from cachexport.doctor.engine import doctor
 
 if TYPE_CHECKING:
     from pathlib import Path

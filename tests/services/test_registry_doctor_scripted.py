@@ -25,7 +25,7 @@ from support.services.scripted.faults import Fault
 from cachexport import Digest, copy_cache
 from cachexport.backends.registry.probe import writing
 from cachexport.contract.checks import Outcome
-from cachexport.maintenance.doctor import doctor, examination
+from cachexport.doctor.engine import doctor, examination
 from cachexport.oci import mediatype
 
 if TYPE_CHECKING:

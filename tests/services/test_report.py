@@ -13,7 +13,7 @@ from support.hostile import TEXT, Given, hostile_cache
 from support.services.browser import opened
 
 from cachexport import render_report, report_caches
-from cachexport.maintenance.report.gather import gather
+from cachexport.insight.report.gather import gather
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -24,8 +24,8 @@ from support.services.faulty_proxy import Failure, FaultyProxy
 from cachexport import copy_cache
 from cachexport.cli import main
 from cachexport.contract.checks import Outcome
+from cachexport.doctor.engine import doctor
 from cachexport.errors import InvalidAttr
-from cachexport.maintenance.doctor import doctor
 
 if TYPE_CHECKING:
     from support.services.messages import Request

@@ -24,7 +24,7 @@ from cachexport.backends.s3.writing import Writing
 from cachexport.contract.attributes import read_attributes
 from cachexport.contract.checks import Outcome
 from cachexport.contract.spec import parse_spec
-from cachexport.maintenance.doctor import Examination, doctor, examination
+from cachexport.doctor.engine import Examination, doctor, examination
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

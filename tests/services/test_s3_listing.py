@@ -11,8 +11,8 @@ from support.services.s3 import FewAtOnce
 from cachexport import export_cache, list_names, prune_caches, remove_names, touch_cache
 from cachexport.backends.s3 import connect as connecting
 from cachexport.errors import BackendError
-from cachexport.maintenance.prune import Plan
 from cachexport.testing.samples import small_chains
+from cachexport.upkeep.prune import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,9 +14,9 @@ import pytest
 from cachexport import export_cache, prune_caches, verify_names
 from cachexport.backends.objects.target import ObjectTarget
 from cachexport.errors import NotFound
-from cachexport.maintenance.prune import Plan
-from cachexport.maintenance.retention import Retention
 from cachexport.testing.samples import small_chains
+from cachexport.upkeep.prune import Plan
+from cachexport.upkeep.retention import Retention
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -13,8 +13,8 @@ from cachexport.contract.sizes import readable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cachexport.maintenance.compact import Compacted, Extent
     from cachexport.transfer.fit import Loss
+    from cachexport.upkeep.compact import Compacted, Extent
 
 _HEADINGS = ("", "BEFORE", "AFTER")
 

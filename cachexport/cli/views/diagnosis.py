@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from cachexport.contract.checks import Finding
-    from cachexport.maintenance.doctor import Diagnosis, Examined
+    from cachexport.doctor.engine import Diagnosis, Examined
 
 _COLOURS = {
     Outcome.OK: "green",

@@ -12,12 +12,12 @@ from cachexport.cli.console import in_line
 from cachexport.cli.views.columns import aligned
 from cachexport.cli.views.names import counted, instant, short
 from cachexport.contract.sizes import readable
-from cachexport.maintenance.diff import Reason
+from cachexport.insight.diff import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from cachexport.maintenance.diff import Difference, FirstChange, RecordChange, Side
+    from cachexport.insight.diff import Difference, FirstChange, RecordChange, Side
     from cachexport.model.chains import CacheResult
 
 _RECORDS = ("", "RECORD", "MADE IN A", "MADE IN B", "TOP LAYER", "STEP")

@@ -11,7 +11,7 @@ from cachexport.model.envelope.size import IMPORT_LIMIT
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from cachexport.maintenance.inspect import Document, Inspection, Layer, Record, Result
+    from cachexport.insight.inspect import Document, Inspection, Layer, Record, Result
     from cachexport.oci.timestamp import Timestamp
 
 

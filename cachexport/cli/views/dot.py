@@ -10,7 +10,7 @@ from cachexport.contract.sizes import readable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from cachexport.maintenance.inspect import Inspection, Record
+    from cachexport.insight.inspect import Inspection, Record
 
 
 def dot_lines(inspections: Sequence[Inspection]) -> Iterator[str]:

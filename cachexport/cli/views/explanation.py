@@ -14,7 +14,7 @@ from cachexport.contract.sizes import readable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from cachexport.maintenance.explain import (
+    from cachexport.insight.explain import (
         ExplainedLayer,
         ExplainedResult,
         Explanation,

@@ -13,7 +13,7 @@ from cachexport.contract.sizes import readable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from cachexport.maintenance.names import NamedCache
+    from cachexport.upkeep.names import NamedCache
 
 _HEADINGS = ("NAME", "AGE", "SIZE", "RECORDS", "LAYERS", "KIND", "FAULT")
 _RIGHT = {"AGE", "SIZE", "RECORDS", "LAYERS"}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cachexport.cli.console import printable
 
 if TYPE_CHECKING:
-    from cachexport.maintenance.inspect import Inspection
+    from cachexport.insight.inspect import Inspection
     from cachexport.oci.timestamp import Timestamp
 
 _DIGITS = 12

@@ -16,7 +16,7 @@ from cachexport.contract.sizes import readable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from cachexport.maintenance.prune import Bytes, PrunedName, Pruning
+    from cachexport.upkeep.prune import Bytes, PrunedName, Pruning
 
 _HEADINGS = ("NAME", "AGE", "SIZE", "OWN", "", "WHY")
 _TOLD = 3

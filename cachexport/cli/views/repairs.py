@@ -14,7 +14,7 @@ from cachexport.cli.views.names import counted
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from cachexport.maintenance.repair import Repair
+    from cachexport.upkeep.repair import Repair
 
 _COLOURS = {"sound": "green", "repaired": "yellow", "removed": "red", "damaged": "red"}
 _TOLD = 10

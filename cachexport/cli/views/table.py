@@ -16,7 +16,7 @@ from cachexport.oci.timestamp import Timestamp
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from cachexport.maintenance.inspect import BlobKind, Document, Inspection, Record
+    from cachexport.insight.inspect import BlobKind, Document, Inspection, Record
 
 _HEADINGS = ("#", "RECORD", "INPUTS", "CREATED", "LAYERS", "TOP LAYER", "STEP")
 _RIGHT = {"#", "INPUTS", "LAYERS", "TOP LAYER"}

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from cachexport.cli.views.names import counted, instant, short, title
 from cachexport.contract.sizes import readable
-from cachexport.maintenance.forest import Forest
+from cachexport.insight.forest import Forest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from cachexport.maintenance.inspect import Inspection, Record
+    from cachexport.insight.inspect import Inspection, Record
     from cachexport.model.config import CacheInput
 
 _MAX_ALTERNATIVES = 4

@@ -13,7 +13,7 @@ from cachexport.contract.sizes import readable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cachexport.maintenance.usage import LayerUsage, NameUsage, RecordUsage, Usage
+    from cachexport.insight.usage import LayerUsage, NameUsage, RecordUsage, Usage
 
 
 def table_lines(usage: Usage, by: str, limit: int) -> Iterator[str]:

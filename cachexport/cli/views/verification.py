@@ -14,7 +14,7 @@ from cachexport.contract.sizes import readable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from cachexport.maintenance.verify import Fault, Verification
+    from cachexport.upkeep.verify import Fault, Verification
 
 
 def table_lines(found: Sequence[Verification]) -> Iterator[str]:

@@ -15,11 +15,11 @@ from cachexport.content.protocols import RangedProvider, Stager
 from cachexport.content.verify import read_blob
 from cachexport.contract.place import Hosting, Sweepable
 from cachexport.errors import NotFound
-from cachexport.maintenance.prune import Plan
-from cachexport.maintenance.retention import Retention
 from cachexport.oci.descriptor import Descriptor
 from cachexport.oci.mediatype import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST
 from cachexport.testing.suites.suite import Suite
+from cachexport.upkeep.prune import Plan
+from cachexport.upkeep.retention import Retention
 
 if TYPE_CHECKING:
     from cachexport.contract.place import Place

@@ -9,10 +9,10 @@ import pytest
 from cachexport.api.keeping import compact_cache, repair_names
 from cachexport.api.looking import explain_record, verify_names
 from cachexport.api.moving import copy_cache, load_cache
-from cachexport.maintenance.repair import Outcome
 from cachexport.testing.real import real_cache
 from cachexport.testing.samples import layer
 from cachexport.testing.suites.suite import Suite
+from cachexport.upkeep.repair import Outcome
 
 if TYPE_CHECKING:
     from pathlib import Path

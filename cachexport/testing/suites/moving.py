@@ -15,7 +15,7 @@ from cachexport.api.moving import (
     load_cache,
     merge_cache,
 )
-from cachexport.maintenance.inspect import inspect_cache
+from cachexport.insight.inspect import inspect_cache
 from cachexport.model.chains import CacheChains
 from cachexport.model.envelope.cache import WrappedCache
 from cachexport.testing.meaning import difference

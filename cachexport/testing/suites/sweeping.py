@@ -12,11 +12,11 @@ from cachexport.api.keeping import prune_caches, remove_names, touch_cache
 from cachexport.api.looking import verify_cache
 from cachexport.contract.place import Sweepable
 from cachexport.errors import FailedPrecondition, InvalidInputError, NotFound, PluginError
-from cachexport.maintenance.prune import Plan
-from cachexport.maintenance.retention import Retention
 from cachexport.oci.digest import Digest
 from cachexport.testing.samples import layer
 from cachexport.testing.suites.suite import Suite
+from cachexport.upkeep.prune import Plan
+from cachexport.upkeep.retention import Retention
 
 if TYPE_CHECKING:
     from cachexport.contract.place import Place

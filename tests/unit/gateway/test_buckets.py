@@ -11,8 +11,8 @@ from support.images import make_image, tar_layer
 
 from cachexport import Digest, copy_cache, load_cache, prune_caches
 from cachexport.image import encode_image_manifest
-from cachexport.maintenance.prune import Plan
 from cachexport.oci.mediatype import OCI_MANIFEST
+from cachexport.upkeep.prune import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cachexport.contract.checks import Finding, Outcome
+from cachexport.doctor.engine import doctor
 from cachexport.gateway.access import Access
-from cachexport.maintenance.doctor import doctor
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,10 +22,10 @@ from cachexport import (
 from cachexport.backends.local.names import Names
 from cachexport.contract.opening import open_place
 from cachexport.errors import FailedPrecondition, NotFound, Outdated
-from cachexport.maintenance.prune import Plan
-from cachexport.maintenance.retention import Retention
 from cachexport.oci import mediatype
 from cachexport.testing.samples import layer, small_chains
+from cachexport.upkeep.prune import Plan
+from cachexport.upkeep.retention import Retention
 
 if TYPE_CHECKING:
     from cachexport.oci.index import Index

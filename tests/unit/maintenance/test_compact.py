@@ -14,12 +14,12 @@ from cachexport.api.moving import export_cache, import_cache, load_cache
 from cachexport.contract.current import Current
 from cachexport.contract.export import CommonExport
 from cachexport.errors import AlreadyExists, FailedPrecondition, InvalidAttr, NotFound
-from cachexport.maintenance.compact import compact_caches, compact_in_place
 from cachexport.oci import mediatype
 from cachexport.transfer import merge
 from cachexport.transfer.fit import Limits
 from cachexport.transfer.prepare import prepare_chains
 from cachexport.transfer.write import write
+from cachexport.upkeep.compact import compact_caches, compact_in_place
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,7 +19,7 @@ from cachexport import (
 )
 from cachexport.api.moving import load_cache
 from cachexport.contract.export import CommonExport
-from cachexport.maintenance.diff import Blobs, Difference, FirstChange, Reason, diff_caches
+from cachexport.insight.diff import Blobs, Difference, FirstChange, Reason, diff_caches
 from cachexport.oci import mediatype
 from cachexport.oci.descriptor import DESCRIPTION
 from cachexport.transfer.prepare import prepare_chains

@@ -22,7 +22,7 @@ from cachexport.api.moving import load_cache
 from cachexport.contract.export import CommonExport
 from cachexport.contract.reading import read_caches
 from cachexport.errors import InvalidInputError
-from cachexport.maintenance.explain import Hindrance, explain_record
+from cachexport.insight.explain import Hindrance, explain_record
 from cachexport.model.config import CacheResult as WrittenResult
 from cachexport.model.envelope.cache import WrappedCache
 from cachexport.oci import mediatype

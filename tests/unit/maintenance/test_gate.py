@@ -6,9 +6,9 @@ import pytest
 
 from cachexport import CacheChains, CacheResult, Descriptor, Digest, MemoryContent, Remote
 from cachexport.contract.export import CommonExport
-from cachexport.maintenance.gate import Demands, check_caches
 from cachexport.oci import mediatype
 from cachexport.transfer.prepare import prepare_chains, prepare_merged
+from cachexport.upkeep.gate import Demands, check_caches
 
 
 def cache(records: int, results: int):

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from cachexport import export_cache, verify_names
 from cachexport.contract.opening import open_place
-from cachexport.maintenance.prune import Plan, prune_places
-from cachexport.maintenance.retention import Retention
 from cachexport.testing.samples import small_chains
+from cachexport.upkeep.prune import Plan, prune_places
+from cachexport.upkeep.retention import Retention
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,8 +14,6 @@ from cachexport import Descriptor, Digest, copy_cache, load_cache, repair_names,
 from cachexport.backends.local.layout import Layout
 from cachexport.backends.local.names import Names
 from cachexport.errors import BackendError, NotFound, TransferError
-from cachexport.maintenance import repair
-from cachexport.maintenance.repair import Outcome
 from cachexport.model.chains import CacheChains
 from cachexport.model.config import CacheInput, CacheLayer
 from cachexport.model.config.salvage import salvage
@@ -24,13 +22,15 @@ from cachexport.model.envelope.form import Form
 from cachexport.model.envelope.manifest import encode_manifest
 from cachexport.oci.descriptor import UNCOMPRESSED
 from cachexport.oci.mediatype import CACHE_CONFIG_V0
+from cachexport.upkeep import repair
+from cachexport.upkeep.repair import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from cachexport.maintenance.repair import Repair
     from cachexport.model.config import CacheConfig
+    from cachexport.upkeep.repair import Repair
 
     Change = Callable[[CacheConfig, list[Descriptor]], tuple[CacheConfig, list[Descriptor]]]
 

@@ -10,7 +10,7 @@ import pytest
 from cachexport.contract.names import BlobTable, Mark
 from cachexport.contract.place import Entry
 from cachexport.errors import InvalidInputError
-from cachexport.maintenance.retention import Retention, judge
+from cachexport.upkeep.retention import Retention, judge
 
 NOW = 1000.0
 

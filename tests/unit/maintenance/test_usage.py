@@ -9,7 +9,7 @@ from support import caches
 
 from cachexport import Digest, MemoryContent, cache_usage, copy_cache, load_cache
 from cachexport.errors import InvalidInputError, NotFound, WireFormat
-from cachexport.maintenance.usage import Usage, measure_usage
+from cachexport.insight.usage import Usage, measure_usage
 from cachexport.model.config.model import (
     CacheConfig,
     CacheLayer,

@@ -26,17 +26,17 @@ from cachexport.backends.objects.source import ObjectSource
 from cachexport.backends.objects.target import ObjectTarget
 from cachexport.content.layers.codecs import compress
 from cachexport.contract.export import CommonExport
+from cachexport.doctor.engine import doctor
 from cachexport.errors import NotFound
-from cachexport.maintenance.doctor import doctor
-from cachexport.maintenance.inspect import inspect_cache
-from cachexport.maintenance.verify import FaultKind, verify_source
-from cachexport.maintenance.verify import verify_cache as verify
+from cachexport.insight.inspect import inspect_cache
 from cachexport.model.chains.tie import is_tied
 from cachexport.model.envelope.cache import Cache
 from cachexport.oci.compression import Compression
 from cachexport.oci.descriptor import UNCOMPRESSED, Descriptor
 from cachexport.testing.memory import MemoryObjects
 from cachexport.transfer.write import write
+from cachexport.upkeep.verify import FaultKind, verify_source
+from cachexport.upkeep.verify import verify_cache as verify
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,13 +11,13 @@ from cachexport.backends.objects.keys import Keys
 from cachexport.content.copy import ingest_bytes
 from cachexport.errors import FailedPrecondition, NotFound, Outdated
 from cachexport.image import encode_image_manifest
-from cachexport.maintenance.names import list_names, remove_names
-from cachexport.maintenance.prune import Plan, prune_places
-from cachexport.maintenance.retention import Retention
 from cachexport.oci.descriptor import Descriptor
 from cachexport.oci.mediatype import OCI_CONFIG
 from cachexport.testing.memory import MemoryObjects
 from cachexport.testing.samples import layer
+from cachexport.upkeep.names import list_names, remove_names
+from cachexport.upkeep.prune import Plan, prune_places
+from cachexport.upkeep.retention import Retention
 
 if TYPE_CHECKING:
     from cachexport.backends.objects.place import ObjectPlace

@@ -14,10 +14,10 @@ from cachexport.backends.objects import others
 from cachexport.backends.objects.keys import Keys
 from cachexport.contract.place import Entry
 from cachexport.errors import FailedPrecondition, Outdated, Unavailable, WireFormat
-from cachexport.maintenance.prune import Plan, prune_places
-from cachexport.maintenance.retention import Retention
 from cachexport.testing.memory import MemoryObjects
 from cachexport.testing.samples import layer
+from cachexport.upkeep.prune import Plan, prune_places
+from cachexport.upkeep.retention import Retention
 
 if TYPE_CHECKING:
     from collections.abc import Callable

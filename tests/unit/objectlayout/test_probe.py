@@ -19,8 +19,8 @@ from cachexport.backends.objects.keys import Keys
 from cachexport.backends.objects.probe import ObjectProbe, needing_write
 from cachexport.backends.objects.probe_trial import Trial
 from cachexport.contract.checks import Check, Finding, ok
+from cachexport.doctor.engine import Diagnosis, Examination
 from cachexport.errors import Auth, BackendError, CachexportError, NotFound, Outdated
-from cachexport.maintenance.doctor import Diagnosis, Examination
 from cachexport.testing.memory import MemoryObjects
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from importlib.resources import files
 
 import pytest
 
-CSS = (files("cachexport.maintenance.report") / "style" / "colours.css").read_text()
+CSS = (files("cachexport.insight.report") / "style" / "colours.css").read_text()
 LIGHT, DARK = (dict(re.findall(r"--([\w-]+): (#\w{6});", part)) for part in CSS.split("@media"))
 GROUNDS = ("ground", "raised")
 TEXT = [(text, ground) for text in ("text", "quiet", "accent", "good", "bad") for ground in GROUNDS]

@@ -13,11 +13,11 @@ from unit.report.page_text import Page, said, source
 
 from cachexport import Timestamp, load_cache, render_report, report_caches
 from cachexport.errors import InvalidInputError, NotFound
-from cachexport.maintenance.report import graph
-from cachexport.maintenance.report.gather import gather
-from cachexport.maintenance.report.page import embedded
-from cachexport.maintenance.report.treemap import treemap_data
-from cachexport.maintenance.usage import measure_usage
+from cachexport.insight.report import graph
+from cachexport.insight.report.gather import gather
+from cachexport.insight.report.page import embedded
+from cachexport.insight.report.treemap import treemap_data
+from cachexport.insight.usage import measure_usage
 from cachexport.model.config import CacheInput
 
 if TYPE_CHECKING:

@@ -6,14 +6,14 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from cachexport.contract.sizes import readable
-from cachexport.maintenance.report.lanes import lay_out
-from cachexport.maintenance.report.words import age, counted, instant, short
+from cachexport.insight.report.lanes import lay_out
+from cachexport.insight.report.words import age, counted, instant, short
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cachexport.maintenance.inspect import Inspection, Record
-    from cachexport.maintenance.usage import RecordUsage, Usage
+    from cachexport.insight.inspect import Inspection, Record
+    from cachexport.insight.usage import RecordUsage, Usage
     from cachexport.oci.timestamp import Timestamp
 
 MOST = 4_000

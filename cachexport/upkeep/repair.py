@@ -12,12 +12,12 @@ from cachexport.contract.current import Current
 from cachexport.contract.discovery import find_backend
 from cachexport.contract.place import Sweepable
 from cachexport.errors import ChainError, ContentError, NotFound, WireFormat
-from cachexport.maintenance.mending import Mended, Mending, is_spoiled
-from cachexport.maintenance.restoring import Origins, restore_envelope
-from cachexport.maintenance.verify import verify_cache
 from cachexport.model.chains.tie import untied
 from cachexport.transfer.merge import until_current
 from cachexport.transfer.write import rewrite
+from cachexport.upkeep.mending import Mended, Mending, is_spoiled
+from cachexport.upkeep.restoring import Origins, restore_envelope
+from cachexport.upkeep.verify import verify_cache
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from cachexport.content.protocols import Provider
     from cachexport.contract.backend import Target
     from cachexport.contract.place import Entry, Place
-    from cachexport.maintenance.verify import Contents, Fault
     from cachexport.model.config import CacheConfig
     from cachexport.model.envelope.cache import WrappedCache
+    from cachexport.upkeep.verify import Contents, Fault
 
 
 class Outcome(StrEnum):

@@ -15,10 +15,10 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from cachexport.contract.sizes import readable
-from cachexport.maintenance.report import words
-from cachexport.maintenance.report.ages import count_ages
-from cachexport.maintenance.report.graph import graph_data
-from cachexport.maintenance.report.treemap import kind_of, treemap_data
+from cachexport.insight.report import words
+from cachexport.insight.report.ages import count_ages
+from cachexport.insight.report.graph import graph_data
+from cachexport.insight.report.treemap import kind_of, treemap_data
 from cachexport.model.envelope.cache import WrappedCache
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
     from markupsafe import Markup
 
-    from cachexport.maintenance.report.gather import Report, Reported
+    from cachexport.insight.report.gather import Report, Reported
 
 _SCRIPTS = ("dom", "choosing", "squarify", "treemap", "zoom", "graph", "main")
 _STYLES = ("colours", "page", "parts", "drawings", "print")
@@ -88,7 +88,7 @@ def _part(folder: str, name: str) -> str:
 
 
 def _here() -> Traversable:
-    return files("cachexport.maintenance.report")
+    return files("cachexport.insight.report")
 
 
 @cache

@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING
 from cachexport.content.layers.convert import diff_id
 from cachexport.content.verify import BLOCK, open_verified
 from cachexport.errors import Integrity, NotFound, TransferError
-from cachexport.maintenance.verify import FaultKind, stored_sizes
 from cachexport.model.chains import CacheChains
 from cachexport.model.config.salvage import salvage
 from cachexport.oci.descriptor import UNCOMPRESSED, Descriptor
 from cachexport.transfer.prepare import marshalled
+from cachexport.upkeep.verify import FaultKind, stored_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cachexport.content.protocols import Ingester, Provider, Reader
-    from cachexport.maintenance.restoring import Origins
-    from cachexport.maintenance.verify import Fault
     from cachexport.model.config import CacheConfig
     from cachexport.model.envelope.cache import WrappedCache
     from cachexport.oci.digest import Digest
+    from cachexport.upkeep.restoring import Origins
+    from cachexport.upkeep.verify import Fault
 
 _log = logging.getLogger(__name__)
 _SPOILED = frozenset({FaultKind.WRONG_SIZE, FaultKind.CORRUPT})

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cachexport.maintenance.stacks import Stacks
+from cachexport.insight.stacks import Stacks
 from cachexport.oci.descriptor import DESCRIPTION
 
 if TYPE_CHECKING:

@@ -7,17 +7,17 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from cachexport.errors import InvalidInputError
-from cachexport.maintenance.inspect import Record, Result, inspect_cache
-from cachexport.maintenance.verify import stored_sizes
+from cachexport.insight.inspect import Record, Result, inspect_cache
 from cachexport.model.config.model import NO_PARENT
 from cachexport.model.envelope.cache import WrappedCache
 from cachexport.model.envelope.size import IMPORT_LIMIT
 from cachexport.oci import mediatype
+from cachexport.upkeep.verify import stored_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from cachexport.maintenance.inspect import Inspection, Layer
+    from cachexport.insight.inspect import Inspection, Layer
     from cachexport.model.envelope.cache import Cache
     from cachexport.oci.digest import Digest
     from cachexport.oci.timestamp import Timestamp

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING
 
-from cachexport.maintenance.forest import Forest
+from cachexport.insight.forest import Forest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

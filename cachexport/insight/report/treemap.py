@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cachexport.contract.sizes import readable
-from cachexport.maintenance.report.words import counted, short
+from cachexport.insight.report.words import counted, short
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cachexport.maintenance.usage import LayerUsage, Usage
+    from cachexport.insight.usage import LayerUsage, Usage
 
 MOST = 1_500
 """Cells that can be told apart; what is smaller is summed up."""

@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING
 
 from cachexport.content.progress import silent, step
 from cachexport.errors import Integrity, Loop, NotFound, WireFormat
-from cachexport.maintenance.inspect import inspect_cache
-from cachexport.maintenance.usage import measure_usage
-from cachexport.maintenance.verify import Fault, FaultKind, verify_cache
+from cachexport.insight.inspect import inspect_cache
+from cachexport.insight.usage import measure_usage
 from cachexport.transfer.importer import numbered
+from cachexport.upkeep.verify import Fault, FaultKind, verify_cache
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from cachexport.content.progress import Progress
     from cachexport.contract.backend import Source
-    from cachexport.maintenance.inspect import Inspection
-    from cachexport.maintenance.usage import NameUsage, Usage
-    from cachexport.maintenance.verify import Contents
+    from cachexport.insight.inspect import Inspection
+    from cachexport.insight.usage import NameUsage, Usage
     from cachexport.model.envelope.cache import Cache
     from cachexport.oci.timestamp import Timestamp
+    from cachexport.upkeep.verify import Contents
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,10 +18,10 @@ from cachexport.errors import (
     TransferError,
     WireFormat,
 )
-from cachexport.maintenance.verify import stored_sizes
 from cachexport.model.envelope.manifest import decode_manifest
 from cachexport.oci.descriptor import Descriptor
 from cachexport.oci.digest import Digest
+from cachexport.upkeep.verify import stored_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

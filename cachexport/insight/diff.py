@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from cachexport.maintenance.pairing import Pairing
+from cachexport.insight.pairing import Pairing
 from cachexport.model.chains import CacheChains, CacheRecord, CacheResult
 from cachexport.oci.descriptor import DESCRIPTION
 

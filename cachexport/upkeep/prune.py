@@ -23,8 +23,8 @@ from cachexport.errors import (
     Outdated,
     Shared,
 )
-from cachexport.maintenance.names import apart
-from cachexport.maintenance.retention import Retention, Verdict, judge
+from cachexport.upkeep.names import apart
+from cachexport.upkeep.retention import Retention, Verdict, judge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

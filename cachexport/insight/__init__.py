@@ -1,0 +1,1 @@
+"""Looking at caches: what is in them, how large they are, how two differ, and why."""

@@ -1,1 +1,0 @@
-"""Looking at caches and looking after them, wherever they are stored."""

@@ -1,0 +1,1 @@
+"""Looking after caches that live for years: verify, repair, prune, compact, names."""
