@@ -24,7 +24,7 @@ from costs import Cost, measure
 
 from cachexport import Descriptor, Digest
 from cachexport.backends.local.layout import Layout
-from cachexport.image import complete_config, empty_config, save_docker_archive
+from cachexport.images import complete_config, empty_config, save_docker_archive
 from cachexport.model.envelope.form import Form
 from cachexport.model.envelope.manifest import encode_manifest
 from cachexport.oci.descriptor import UNCOMPRESSED

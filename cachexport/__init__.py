@@ -45,6 +45,9 @@ if TYPE_CHECKING:
     from cachexport.content.progress import Event
     from cachexport.contract.installed import list_plugins
     from cachexport.errors import CachexportError
+    from cachexport.images.exporter.exporter import ImageExporter
+    from cachexport.images.exporter.result import BuildResult
+    from cachexport.images.store import Store
     from cachexport.insight.report.page import render_report
     from cachexport.model.chains import (
         BlobSource,
@@ -58,17 +61,14 @@ if TYPE_CHECKING:
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
     from cachexport.oci.timestamp import Timestamp
-    from cachexport.store import Store
     from cachexport.transfer.exporter import Exporter
-    from cachexport.transfer.images.exporter import ImageExporter
-    from cachexport.transfer.images.result import BuildResult
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "Answer": "cachexport.api.answers",
     "BlobSource": "cachexport.model.chains",
-    "BuildResult": "cachexport.transfer.images.result",
+    "BuildResult": "cachexport.images.exporter.result",
     "CacheChains": "cachexport.model.chains",
     "CacheLink": "cachexport.model.chains",
     "CacheRecord": "cachexport.model.chains",
@@ -78,10 +78,10 @@ _HOMES = {
     "Digest": "cachexport.oci.digest",
     "Event": "cachexport.content.progress",
     "Exporter": "cachexport.transfer.exporter",
-    "ImageExporter": "cachexport.transfer.images.exporter",
+    "ImageExporter": "cachexport.images.exporter.exporter",
     "MemoryContent": "cachexport.content.memory",
     "Remote": "cachexport.model.chains",
-    "Store": "cachexport.store",
+    "Store": "cachexport.images.store",
     "Timestamp": "cachexport.oci.timestamp",
     "append_image": "cachexport.api.stored",
     "build": "cachexport.api.building",

@@ -7,7 +7,7 @@ import tarfile
 from pathlib import Path
 
 from cachexport import Descriptor, MemoryContent
-from cachexport.image import (
+from cachexport.images import (
     complete_config,
     empty_config,
     encode_image_manifest,

@@ -15,21 +15,21 @@ from cachexport.api.ends import named, open_source, open_targets
 from cachexport.api.images import OpenedImage, open_image
 from cachexport.api.moving import export_chains
 from cachexport.api.outputs import output_image
-from cachexport.builder import PullPolicy, Rights, Snapshots
 from cachexport.content.progress import silent, step
 from cachexport.contract.opening import expand
 from cachexport.contract.spec import parse_spec
 from cachexport.errors import CachexportError, InvalidInputError, NotFound
-from cachexport.image import empty_config, select_image
+from cachexport.images import empty_config, select_image
+from cachexport.images.build.build import Build
+from cachexport.images.build.image import Base, read_base
+from cachexport.images.build.workshop import Workshop
+from cachexport.images.builder import PullPolicy, Rights, Snapshots
+from cachexport.images.store import Store
+from cachexport.images.store.home import home_store
+from cachexport.images.store.leases import DAY
 from cachexport.model.chains import CacheChains
 from cachexport.oci.platform import parse_platform
 from cachexport.oci.reference import Reference
-from cachexport.steps.build import Build
-from cachexport.steps.image import Base, read_base
-from cachexport.steps.workshop import Workshop
-from cachexport.store import Store
-from cachexport.store.home import home_store
-from cachexport.store.leases import DAY
 
 if TYPE_CHECKING:
     import pathlib
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 
     from cachexport.content.progress import Progress
     from cachexport.contract.spec import Spec
+    from cachexport.images.build.image import Made
+    from cachexport.images.store import Lease
     from cachexport.oci.descriptor import Descriptor, Platform
-    from cachexport.steps.image import Made
-    from cachexport.store import Lease
 
 _log = logging.getLogger(__name__)
 _INLINE = "inline"

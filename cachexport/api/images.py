@@ -13,7 +13,7 @@ from cachexport.contract.discovery import find_backend
 from cachexport.contract.images import ImageBackend, ImageSource
 from cachexport.contract.spec import Spec, parse_spec
 from cachexport.errors import InvalidInputError, PluginError
-from cachexport.store.leases import DAY
+from cachexport.images.store.leases import DAY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from cachexport.content.progress import Progress
     from cachexport.content.protocols import Provider
     from cachexport.contract.images import ImageTarget
+    from cachexport.images.pull import Puller
+    from cachexport.images.store import Image, Store
     from cachexport.oci.descriptor import Descriptor, Platform
     from cachexport.oci.reference import Reference
-    from cachexport.store import Image, Store
-    from cachexport.transfer.images.pull import Puller
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def open_image(image: str | Spec) -> OpenedImage:
     """Find an image without reading its layers; they are read when something needs them.
 
     `image` is a reference, such as `alpine:3.20`, or a specification, such as
-    `type=local,src=image.tar`. `cachexport.image` has what looks into it: `select_image`,
+    `type=local,src=image.tar`. `cachexport.images` has what looks into it: `select_image`,
     `read_config`. Raises NotFound when there is nothing of the name, PluginError for a type that
     has no images. The caller closes.
     """
@@ -67,7 +67,7 @@ def image_puller(
 
     `attrs` are those of `type=registry` that say how to reach it, such as `registry.insecure`.
     """
-    from cachexport.transfer.images.pull import Puller
+    from cachexport.images.pull import Puller
 
     return Puller(store, partial(_in_registry, attrs or {}), progress)
 
@@ -86,7 +86,7 @@ def pull_image(
     is not fetched again. Raises as `open_image` does, InvalidInputError for an image that is not
     in a registry and gets no name, FailedPrecondition for what is no image.
     """
-    from cachexport.transfer.images.pull import pull_named
+    from cachexport.images.pull import pull_named
 
     spec = parse_spec(image)
     named = name or _own_name(spec)
@@ -112,7 +112,7 @@ def push_image(
 
     `to` may be a specification with the attributes of `type=registry`, as for a build cache.
     """
-    from cachexport.transfer.images import push
+    from cachexport.images import push
 
     with closing(open_image_target(to)) as target, step(progress, f"copying image to {target}"):
         return push.push_image(

@@ -13,13 +13,9 @@ from cachexport.content.files.errors import translated
 from cachexport.content.progress import silent, step
 from cachexport.contract.spec import Spec
 from cachexport.errors import InvalidInputError
-from cachexport.image.names import DANGLING
-from cachexport.image.parts import Preferring
-from cachexport.image.select import select_image
-from cachexport.store import Store
-from cachexport.store.leases import DAY
-from cachexport.transfer.images.convert import convert_image
-from cachexport.transfer.images.output import (
+from cachexport.images.convert import convert_image
+from cachexport.images.names import DANGLING
+from cachexport.images.output import (
     STDOUT,
     DockerOutput,
     OciOutput,
@@ -27,15 +23,19 @@ from cachexport.transfer.images.output import (
     StoreOutput,
     parse_output,
 )
-from cachexport.transfer.images.pull import copy_image
+from cachexport.images.parts import Preferring
+from cachexport.images.pull import copy_image
+from cachexport.images.select import select_image
+from cachexport.images.store import Store
+from cachexport.images.store.leases import DAY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from cachexport.content.progress import Progress
-    from cachexport.image.archive.members import Sink
+    from cachexport.images.archive.members import Sink
+    from cachexport.images.store import Contents
     from cachexport.oci.descriptor import Descriptor, Platform
-    from cachexport.store import Contents
 
 
 def output_image(
@@ -126,7 +126,7 @@ def _write_archive(
     platform: Platform | None,
     stdout: Sink | None,
 ) -> Descriptor:
-    from cachexport import image as images
+    from cachexport import images
 
     is_docker = isinstance(output, DockerOutput)
     source = image.provider, image.descriptor

@@ -19,33 +19,33 @@ from cachexport.errors import (
     NotFound,
     WireFormat,
 )
-from cachexport.image.archive.images import open_docker_archive
-from cachexport.image.config import empty_config
-from cachexport.image.inspect import inspect_images
-from cachexport.image.names import DANGLING
-from cachexport.image.parts import Preferring
-from cachexport.image.select import read_config, select_image
-from cachexport.image.settings import Settings
+from cachexport.images.append import Base, append_layers
+from cachexport.images.archive.images import open_docker_archive
+from cachexport.images.config.config import empty_config
+from cachexport.images.config.settings import Settings
+from cachexport.images.inspect import inspect_images
+from cachexport.images.names import DANGLING
+from cachexport.images.output import StoreOutput
+from cachexport.images.parts import Preferring
+from cachexport.images.pull import copy_image
+from cachexport.images.select import read_config, select_image
+from cachexport.images.store.leases import DAY
 from cachexport.oci.compression import Compression
 from cachexport.oci.reference import Reference
-from cachexport.store.leases import DAY
-from cachexport.transfer.images.append import Base, append_layers
-from cachexport.transfer.images.output import StoreOutput
-from cachexport.transfer.images.pull import copy_image
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cachexport.content.progress import Progress
     from cachexport.content.protocols import Provider
-    from cachexport.image.archive.members import Sink
-    from cachexport.image.inspect import ImageInspection
+    from cachexport.images.append import Addition
+    from cachexport.images.archive.members import Sink
+    from cachexport.images.inspect import ImageInspection
+    from cachexport.images.output import Output
+    from cachexport.images.store import Collected, Contents, Image, Lease, Store
     from cachexport.oci.descriptor import Descriptor, Platform
     from cachexport.oci.digest import Digest
     from cachexport.oci.timestamp import Timestamp
-    from cachexport.store import Collected, Contents, Image, Lease, Store
-    from cachexport.transfer.images.append import Addition
-    from cachexport.transfer.images.output import Output
 
 _DIGITS = re.compile(r"(?:sha256:)?([0-9a-f]{7,64})")
 

@@ -17,10 +17,10 @@ from cachexport.contract.reading import METADATA_LIMIT, read_caches
 from cachexport.errors import CachexportError, Integrity, NotFound, WireFormat
 from cachexport.gateway.reading import check_stated, read_manifest
 from cachexport.gateway.refusal import Refusal
+from cachexport.images.moving import moving
 from cachexport.oci import mediatype
 from cachexport.oci.descriptor import Descriptor
 from cachexport.transfer.blobs import move_missing
-from cachexport.transfer.images.moving import moving
 from cachexport.transfer.prepare import prepare
 from cachexport.transfer.write import MANIFEST_KEY, write
 

@@ -90,7 +90,7 @@ def test_every_attribute_is_in_a_table():
 
 def test_every_attribute_of_an_output_is_in_a_table():
     from cachexport.contract.attributes import known_attributes
-    from cachexport.transfer.images.output import KINDS, Output
+    from cachexport.images.output import KINDS, Output
 
     common = set(known_attributes(Output))
     assert listed_attributes("All types", OUTPUTS) == common

@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from unit.builder.rig import seen
 from unit.builder.trees import FOLDERS, LINKS, Below, make
 
-from cachexport.builder import Limits, diff_layer, unpack_layer
 from cachexport.content.memory import MemoryContent
 from cachexport.errors import CachexportError
+from cachexport.images.builder import Limits, diff_layer, unpack_layer
 from cachexport.oci import mediatype
 from cachexport.oci.compression import Compression
 from cachexport.oci.descriptor import Descriptor

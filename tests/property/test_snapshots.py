@@ -17,15 +17,15 @@ from unit.builder.changing import STEPS, Step, apply
 from unit.builder.rig import seen
 from unit.builder.trees import FOLDERS, LINKS, Below, make
 
-from cachexport.builder import Policy, Snapshots, Way, diff_layer
 from cachexport.content.memory import MemoryContent
 from cachexport.errors import FailedPrecondition
-from cachexport.store import Store
+from cachexport.images.builder import Policy, Snapshots, Way, diff_layer
+from cachexport.images.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cachexport.builder import Writable
+    from cachexport.images.builder import Writable
     from cachexport.oci.descriptor import Descriptor
 
 POLICY = Policy(latest=1_500_000_000)

@@ -28,15 +28,15 @@ from cachexport.errors import (
     NotFound,
     TransferError,
 )
+from cachexport.images.store import REFERENCE, Store
 from cachexport.oci import mediatype
 from cachexport.oci.descriptor import Descriptor
 from cachexport.oci.digest import Digest
-from cachexport.store import REFERENCE, Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cachexport.store import Lease, Writer
+    from cachexport.images.store import Lease, Writer
 
 PROCESSES = st.integers(0, 2)
 NAMES = st.sampled_from(["app", "db"])
@@ -80,7 +80,7 @@ class Processes(RuleBasedStateMachine):
         self.mortality = mortal()
         self.mortality.__enter__()
         self.patch = pytest.MonkeyPatch()
-        self.patch.setattr("cachexport.store.writer.PATIENCE", 0.0)
+        self.patch.setattr("cachexport.images.store.writer.PATIENCE", 0.0)
         self.processes = [Process(self.folder, self.clock) for _ in range(3)]
         self.observer = Store.open(self.folder, clock=self.clock)
         self.seen: dict[str, set[Digest]] = {}

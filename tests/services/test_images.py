@@ -17,13 +17,13 @@ from cachexport import BuildResult, ImageExporter, Remote, append_image
 from cachexport.api.images import OpenedImage, image_puller, open_image, pull_image, push_image
 from cachexport.content.verify import read_blob
 from cachexport.errors import AlreadyExists, FailedPrecondition, NotFound
-from cachexport.image import read_config, select_image
+from cachexport.images import read_config, select_image
+from cachexport.images.append import Addition
+from cachexport.images.output import parse_output
+from cachexport.images.store import Store
 from cachexport.oci.descriptor import Platform
 from cachexport.oci.reference import Reference
-from cachexport.store import Store
 from cachexport.testing.services.process import environment, program
-from cachexport.transfer.images.append import Addition
-from cachexport.transfer.images.output import parse_output
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

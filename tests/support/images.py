@@ -9,12 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cachexport.content.memory import MemoryContent
-from cachexport.image import (
-    complete_config,
-    empty_config,
-    encode_image_manifest,
-    normalise_layers,
-)
+from cachexport.images import complete_config, empty_config, encode_image_manifest, normalise_layers
 from cachexport.oci import mediatype
 from cachexport.oci.descriptor import CREATED_AT, DESCRIPTION, UNCOMPRESSED, Descriptor, Platform
 from cachexport.oci.digest import Digest

@@ -8,8 +8,8 @@ import pytest
 from support import vectors
 
 from cachexport import Descriptor, Digest
-from cachexport.image.config import complete_config, patch_config
-from cachexport.image.history import normalise_history, parse_history
+from cachexport.images.config.config import complete_config, patch_config
+from cachexport.images.config.history import normalise_history, parse_history
 from cachexport.oci.descriptor import CREATED_AT, DESCRIPTION, UNCOMPRESSED
 from cachexport.oci.mediatype import OCI_LAYER_GZIP
 

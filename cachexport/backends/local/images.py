@@ -10,7 +10,7 @@ from cachexport.backends.local.layout import Layout
 from cachexport.backends.local.names import Names
 from cachexport.content.copy import ingest_bytes
 from cachexport.content.parallel import DEFAULT_THREADS
-from cachexport.image.names import named
+from cachexport.images.names import named
 
 if TYPE_CHECKING:
     from cachexport.backends.local.attrs import LocalImagePush

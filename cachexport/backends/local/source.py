@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from cachexport.backends.local.attrs import LocalImport
     from cachexport.content.protocols import Provider
-    from cachexport.image.archive.read import Archive
+    from cachexport.images.archive.read import Archive
     from cachexport.model.envelope.cache import Cache
     from cachexport.oci.index import Index
 
@@ -125,7 +125,7 @@ def _open(path: Path) -> Layout | Archive:
         return layout
     if not stat.S_ISREG(mode):
         raise FailedPrecondition(f"{path} is neither a directory nor a regular file")
-    from cachexport.image.archive.read import open_archive
+    from cachexport.images.archive.read import open_archive
 
     return open_archive(path)
 

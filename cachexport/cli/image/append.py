@@ -98,10 +98,10 @@ def command(
     from cachexport.api.stored import append_image, open_any
     from cachexport.cli.epoch import source_date_epoch
     from cachexport.cli.image.save import check_stdout
-    from cachexport.image import Settings
+    from cachexport.images import Settings
+    from cachexport.images.append import Addition
+    from cachexport.images.output import parse_output, to_stdout
     from cachexport.oci.mediatype import INDEXES
-    from cachexport.transfer.images.append import Addition
-    from cachexport.transfer.images.output import parse_output, to_stdout
 
     settings = Settings(
         entrypoint=entrypoint,

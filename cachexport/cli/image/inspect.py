@@ -45,7 +45,7 @@ def command(image: str, form: str, directory: Path | None) -> None:
     """
     from cachexport.api.stored import open_any
     from cachexport.cli.views.inspection import document_lines, table_lines
-    from cachexport.image.inspect import inspect_images
+    from cachexport.images.inspect import inspect_images
 
     with opened_store(directory) as store:
         opened, name = open_any(store, image)

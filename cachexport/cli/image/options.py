@@ -16,8 +16,8 @@ from cachexport.errors import InvalidInputError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from cachexport.images.store import Store
     from cachexport.oci.descriptor import Platform
-    from cachexport.store import Store
 
 store_option = click.option(
     "--store",
@@ -48,8 +48,8 @@ platform_option = click.option(
 @contextmanager
 def opened_store(directory: Path | None) -> Iterator[Store]:
     """Have the store that `--store` or the environment names; it is made if need be."""
-    from cachexport.store import Store
-    from cachexport.store.home import home_store
+    from cachexport.images.store import Store
+    from cachexport.images.store.home import home_store
 
     with Store.open(directory or home_store(os.environ), clock=time.time) as store:
         yield store

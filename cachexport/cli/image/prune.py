@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from cachexport.store import Collected
+    from cachexport.images.store import Collected
 
 
 @click.command(

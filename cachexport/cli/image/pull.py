@@ -56,7 +56,7 @@ def command(
     while it comes. REF may be a specification, such as those of build caches.
     """
     from cachexport.api.images import pull_image
-    from cachexport.image.names import tagged
+    from cachexport.images.names import tagged
 
     if platform and all_platforms:
         raise click.UsageError("--platform and --all-platforms exclude each other")

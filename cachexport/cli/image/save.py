@@ -15,8 +15,8 @@ from cachexport.cli.output import streaming
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from cachexport.images.output import Output
     from cachexport.oci.descriptor import Platform
-    from cachexport.transfer.images.output import Output
 
 
 @click.command(
@@ -58,7 +58,7 @@ def command(
     """
     from cachexport.api.outputs import output_image
     from cachexport.api.stored import open_same
-    from cachexport.transfer.images.output import parse_output
+    from cachexport.images.output import parse_output
 
     with (
         streaming() as stdout,
@@ -81,7 +81,7 @@ def command(
 
 def check_stdout(output: Output) -> None:
     """Raise UsageError where an archive would be written to a terminal."""
-    from cachexport.transfer.images.output import to_stdout
+    from cachexport.images.output import to_stdout
 
     if to_stdout(output) and sys.stdout.isatty():
         raise click.UsageError("an archive is not written to a terminal; use -o FILE")

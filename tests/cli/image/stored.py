@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from support.images import make_image, tar_layer
 
-from cachexport.image import (
-    save_docker_archive,
-)
-from cachexport.store import Store
+from cachexport.images import save_docker_archive
+from cachexport.images.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,11 +14,8 @@ from cli.image.stored import IMAGE, archive, described
 from support.images import tar_layer
 
 from cachexport.content.verify import read_blob
-from cachexport.image import (
-    open_docker_archive,
-    select_image,
-)
-from cachexport.store import Store
+from cachexport.images import open_docker_archive, select_image
+from cachexport.images.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable

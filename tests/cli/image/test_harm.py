@@ -12,7 +12,7 @@ import pytest
 from cli.image.stored import archive, content
 from unit.image.packing import files_of, packed
 
-from cachexport.store import Store
+from cachexport.images.store import Store
 
 if TYPE_CHECKING:
     from cli.commands import InProcess

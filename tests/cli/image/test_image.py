@@ -16,13 +16,10 @@ from support import caches
 from support.images import make_image, make_index, tar_layer
 from unit.image.packing import files_of
 
-from cachexport.image import (
-    open_docker_archive,
-    save_oci_archive,
-)
+from cachexport.images import open_docker_archive, save_oci_archive
+from cachexport.images.store import Store
+from cachexport.images.store.home import home_store
 from cachexport.oci.descriptor import Platform
-from cachexport.store import Store
-from cachexport.store.home import home_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,8 +17,8 @@ from cachexport.content.files.mounts import mounted
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cachexport.builder import Snapshots
-    from cachexport.store import Lease, Store
+    from cachexport.images.builder import Snapshots
+    from cachexport.images.store import Lease, Store
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ import tarfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from cachexport.builder import unpack_layer
 from cachexport.content.copy import ingest_bytes
 from cachexport.content.layers.convert import open_layer
 from cachexport.content.memory import MemoryContent
+from cachexport.images.builder import unpack_layer
 from cachexport.oci import mediatype
 from cachexport.oci.descriptor import UNCOMPRESSED, Descriptor
 from cachexport.oci.digest import Digest

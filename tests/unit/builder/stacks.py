@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 from unit.builder.rig import entry, folder, hardlink, put_layer
 
-from cachexport.builder import Snapshots, Way
 from cachexport.errors import (
     FailedPrecondition,
 )
+from cachexport.images.builder import Snapshots, Way
 
 if TYPE_CHECKING:
+    from cachexport.images.store import Lease, Store
     from cachexport.oci.descriptor import Descriptor
-    from cachexport.store import Lease, Store
 
 WAYS = [Way.OVERLAY, Way.COPY]
 

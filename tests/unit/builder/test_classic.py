@@ -14,8 +14,6 @@ from support.images import MadeImage, make_image, tar_layer
 from unit.builder.rig import named
 from unit.store.rig import Clock, index_of, opened, put
 
-from cachexport.builder import Policy, PullPolicy, Rights, Snapshots, Way
-from cachexport.builder.classic import DANGLING, EMPTY, LABEL, PARENT, ClassicBuilder
 from cachexport.content.copy import copy_blob
 from cachexport.content.files.mounts import mounted
 from cachexport.errors import (
@@ -25,8 +23,10 @@ from cachexport.errors import (
     NotFound,
     WireFormat,
 )
-from cachexport.image import empty_config, parse_history
-from cachexport.image.config import read_diff_ids
+from cachexport.images import empty_config, parse_history
+from cachexport.images.builder import Policy, PullPolicy, Rights, Snapshots, Way
+from cachexport.images.builder.classic import DANGLING, EMPTY, LABEL, PARENT, ClassicBuilder
+from cachexport.images.config.config import read_diff_ids
 from cachexport.oci import mediatype
 from cachexport.oci.descriptor import Platform
 from cachexport.oci.digest import Digest
@@ -34,8 +34,8 @@ from cachexport.oci.digest import Digest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from cachexport.images.store import Image, Store
     from cachexport.oci.reference import Reference
-    from cachexport.store import Image, Store
 
 AMD = Platform(architecture="amd64", os="linux")
 ARM = Platform(architecture="arm64", os="linux")
@@ -304,12 +304,12 @@ def test_wrong_calls(builder: ClassicBuilder, store: Store) -> None:
 
 
 STEPS = {
-    "unpacking": "cachexport.builder.snapshots.unpack_layer",
-    "publishing": "cachexport.store.directories.OwnDirectory.publish",
-    "config": "cachexport.builder.classic.builder.complete_config",
-    "manifest": "cachexport.builder.classic.builder.encode_image_manifest",
-    "blobs": "cachexport.builder.classic.builder.ingest_bytes",
-    "name": "cachexport.store.images.Images.put",
+    "unpacking": "cachexport.images.builder.snapshots.unpack_layer",
+    "publishing": "cachexport.images.store.directories.OwnDirectory.publish",
+    "config": "cachexport.images.builder.classic.builder.complete_config",
+    "manifest": "cachexport.images.builder.classic.builder.encode_image_manifest",
+    "blobs": "cachexport.images.builder.classic.builder.ingest_bytes",
+    "name": "cachexport.images.store.images.Images.put",
 }
 
 
@@ -363,9 +363,9 @@ def test_a_commit_that_fails_leaves_nothing(
     remote.bring(NAME, LOCAL)
     _, below = builder.get_image_and_releasable_layer("app")
     where = {
-        "changes": "cachexport.builder.changes.compared",
-        "store": "cachexport.builder.writable.store_changes",
-        "hold": "cachexport.builder.classic.layers.ReleasableLayer.__init__",
+        "changes": "cachexport.images.builder.changes.compared",
+        "store": "cachexport.images.builder.writable.store_changes",
+        "hold": "cachexport.images.builder.classic.layers.ReleasableLayer.__init__",
     }
     with below, below.new_rw_layer() as work:
         (work.root / "x").write_text("x")
@@ -386,10 +386,10 @@ def test_a_directory_that_fails_leaves_nothing(
         _, below = builder.get_image_and_releasable_layer("app")
         before = _state(store)
         with below, monkeypatch.context() as patch:
-            patch.setattr(f"cachexport.builder.snapshots.{name}", _fail)
+            patch.setattr(f"cachexport.images.builder.snapshots.{name}", _fail)
             # Which of the two makes a directory is the way's matter.
             if name != "unpack_layer":
-                patch.setattr("cachexport.builder.snapshots.copy_tree", _fail)
+                patch.setattr("cachexport.images.builder.snapshots.copy_tree", _fail)
             with pytest.raises(CachexportError, match="injected"):
                 below.new_rw_layer()
             assert _state(store) == before

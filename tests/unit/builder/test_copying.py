@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 from unit.builder.rig import entries, named
 
-from cachexport.builder import Copying, Policy, copy_layer
 from cachexport.content.memory import MemoryContent
 from cachexport.errors import FailedPrecondition, InvalidInputError, NotFound
+from cachexport.images.builder import Copying, Policy, copy_layer
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import pytest
 from unit.builder.rig import entries, named, seen
 
-from cachexport.builder import Policy, Rights, diff_layer, unpack_layer
 from cachexport.content.layers.convert import diff_id, open_layer
 from cachexport.content.memory import MemoryContent
 from cachexport.errors import (
@@ -22,6 +21,7 @@ from cachexport.errors import (
     InvalidInputError,
     NotFound,
 )
+from cachexport.images.builder import Policy, Rights, diff_layer, unpack_layer
 from cachexport.model.envelope.manifest import decode_manifest
 from cachexport.oci import mediatype
 from cachexport.oci.compression import Compression
@@ -187,7 +187,7 @@ def test_a_directory_that_is_not_there(tmp_path: Path) -> None:
 def test_a_file_that_changes_meanwhile_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
-    from cachexport.builder import layers
+    from cachexport.images.builder import layers
 
     (tmp_path / "f").write_bytes(bytes(1000))
     found = layers.changes
@@ -205,7 +205,7 @@ def test_a_file_that_changes_meanwhile_is_an_error(
 def test_a_file_that_goes_meanwhile_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cachexport.builder import layers
+    from cachexport.images.builder import layers
 
     (tmp_path / "f").touch()
     found = layers.changes

@@ -20,8 +20,8 @@ from unit.builder.rig import (
     unpack_raw,
 )
 
-from cachexport.builder import Limits, Rights, unpack_layer
 from cachexport.errors import FailedPrecondition, Integrity, WireFormat
+from cachexport.images.builder import Limits, Rights, unpack_layer
 from cachexport.oci.descriptor import UNCOMPRESSED
 from cachexport.oci.digest import Digest
 

@@ -17,7 +17,7 @@ from unit.builder.test_classic import LOCAL, NAME, Remote
 from unit.store.rig import BEGIN
 
 from cachexport.content.files.mounts import mounted
-from cachexport.store import Store
+from cachexport.images.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

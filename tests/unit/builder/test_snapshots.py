@@ -14,18 +14,18 @@ from unit.builder.rig import as_nobody, entry, folder, named, put_layer, seen
 from unit.builder.stacks import WAYS, two_layers, way_of
 from unit.store.rig import Clock, opened
 
-from cachexport.builder import Policy, Snapshots, Way, diff_layer
 from cachexport.content.files.mounts import mounted
 from cachexport.content.memory import MemoryContent
 from cachexport.errors import (
     FailedPrecondition,
 )
+from cachexport.images.builder import Policy, Snapshots, Way, diff_layer
 from cachexport.oci.compression import Compression
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cachexport.store import Lease, Store
+    from cachexport.images.store import Lease, Store
 
 IS_ROOT = os.geteuid() == 0
 POLICY = Policy(latest=1_000_000)
@@ -157,7 +157,7 @@ def test_what_was_not_touched_is_not_read(
 ) -> None:
     with snapshots.writable(two_layers(store, lease), lease.id) as writable:
         (writable.root / "a/new").write_text("new")
-        monkeypatch.setattr("cachexport.builder.changes.open", pytest.fail, raising=False)
+        monkeypatch.setattr("cachexport.images.builder.changes.open", pytest.fail, raising=False)
         layer = writable.commit()
     assert layer is not None
     assert named(store.content, layer) == ["a", "a/new"]

@@ -19,8 +19,8 @@ from unit.builder.rig import (
     unpack_raw,
 )
 
-from cachexport.builder import Rights, unpack_layer
 from cachexport.errors import FailedPrecondition, WireFormat
+from cachexport.images.builder import Rights, unpack_layer
 from cachexport.oci.digest import Digest
 
 if TYPE_CHECKING:

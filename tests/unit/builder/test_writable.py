@@ -11,7 +11,6 @@ import pytest
 from unit.builder.rig import entry, put_layer
 from unit.builder.stacks import two_layers, way_of
 
-from cachexport.builder import Policy, Rights, Snapshots, Way
 from cachexport.content.files.mounts import mount, mounted, unmount_below
 from cachexport.content.memory import MemoryContent
 from cachexport.errors import (
@@ -21,11 +20,12 @@ from cachexport.errors import (
     TransferError,
     WireFormat,
 )
+from cachexport.images.builder import Policy, Rights, Snapshots, Way
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cachexport.store import Lease, Store
+    from cachexport.images.store import Lease, Store
 
 IS_ROOT = os.geteuid() == 0
 POLICY = Policy(latest=1_000_000)
@@ -77,15 +77,15 @@ def test_a_failure_leaves_nothing(
             snapshots.writable(layers, lease.id)
     else:
         where = {
-            "mount": "cachexport.builder.overlay.mount",
-            "publish": "cachexport.builder.snapshots.sync_file_system",
+            "mount": "cachexport.images.builder.overlay.mount",
+            "publish": "cachexport.images.builder.snapshots.sync_file_system",
         }[fault]
 
         def fail(*_: object) -> None:
             raise RuntimeError
 
         monkeypatch.setattr(where, fail)
-        monkeypatch.setattr("cachexport.builder.snapshots.copy_tree", fail)
+        monkeypatch.setattr("cachexport.images.builder.snapshots.copy_tree", fail)
         with pytest.raises(RuntimeError):
             snapshots.writable(layers, lease.id)
     with store._context.database.reading() as index:

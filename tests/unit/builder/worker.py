@@ -18,17 +18,17 @@ from typing import TYPE_CHECKING, Any
 from unit.builder.test_classic import AMD, NAME, Remote
 from unit.store.rig import read
 
-from cachexport.builder import Policy, Snapshots, Way
-from cachexport.builder.classic import ClassicBuilder
 from cachexport.content.copy import ingest_bytes  # noqa: F401 - loaded before it is mortal
 from cachexport.content.files import mounts
 from cachexport.errors import CachexportError
-from cachexport.image import empty_config
+from cachexport.images import empty_config
+from cachexport.images.builder import Policy, Snapshots, Way
+from cachexport.images.builder.classic import ClassicBuilder
+from cachexport.images.store import Store
 from cachexport.oci.digest import Digest
-from cachexport.store import Store
 
 if TYPE_CHECKING:
-    from cachexport.builder.classic import ClassicImage, ReleasableLayer, WritableLayer
+    from cachexport.images.builder.classic import ClassicImage, ReleasableLayer, WritableLayer
 
 CALLS = ("mkdir", "unlink", "rmdir", "replace", "fsync", "makedirs", "utime", "link", "symlink")
 LEFT = [0]

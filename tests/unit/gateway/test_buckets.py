@@ -10,7 +10,7 @@ from support import bucket, caches
 from support.images import make_image, tar_layer
 
 from cachexport import Digest, copy_cache, load_cache, prune_caches
-from cachexport.image import encode_image_manifest
+from cachexport.images import encode_image_manifest
 from cachexport.oci.mediatype import OCI_MANIFEST
 from cachexport.upkeep.prune import Plan
 

@@ -11,7 +11,7 @@ from support import bucket
 from support.images import make_image, tar_layer
 
 from cachexport import Digest
-from cachexport.image import encode_image_manifest
+from cachexport.images import encode_image_manifest
 from cachexport.oci import mediatype
 from cachexport.oci.descriptor import Descriptor
 

@@ -6,7 +6,7 @@ import io
 import tarfile
 from typing import TYPE_CHECKING
 
-from cachexport.image import write_docker_archive
+from cachexport.images import write_docker_archive
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cachexport.errors import InvalidInputError, WireFormat
-from cachexport.image.config import (
+from cachexport.images.config.config import (
     complete_config,
     diff_id_of,
     empty_config,
@@ -16,7 +16,7 @@ from cachexport.image.config import (
     read_diff_ids,
     read_platform,
 )
-from cachexport.image.history import HistoryEntry, normalise_history, parse_history
+from cachexport.images.config.history import HistoryEntry, normalise_history, parse_history
 from cachexport.model.envelope.inline import KEY
 from cachexport.oci.descriptor import CREATED_AT, DESCRIPTION, UNCOMPRESSED, Descriptor, Platform
 from cachexport.oci.digest import Digest

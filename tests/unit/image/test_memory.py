@@ -6,7 +6,7 @@ import tracemalloc
 from typing import TYPE_CHECKING
 
 from cachexport.content.memory import MemoryContent
-from cachexport.image import write_docker_archive
+from cachexport.images import write_docker_archive
 from cachexport.model.envelope.form import Form
 from cachexport.model.envelope.manifest import encode_manifest
 from cachexport.oci import mediatype

@@ -17,7 +17,7 @@ from unit.image.packing import archived, files_of, members, packed
 
 from cachexport.content.verify import read_blob
 from cachexport.errors import CachexportError, FailedPrecondition, Integrity, NotFound, WireFormat
-from cachexport.image import open_docker_archive, save_docker_archive, write_docker_archive
+from cachexport.images import open_docker_archive, save_docker_archive, write_docker_archive
 from cachexport.oci.descriptor import Descriptor, Platform
 
 if TYPE_CHECKING:

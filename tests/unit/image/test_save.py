@@ -15,7 +15,7 @@ from cachexport.errors import (
     NotFound,
     TransferError,
 )
-from cachexport.image import save_docker_archive, write_docker_archive
+from cachexport.images import save_docker_archive, write_docker_archive
 
 if TYPE_CHECKING:
     from collections.abc import Callable

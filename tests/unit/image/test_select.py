@@ -15,7 +15,7 @@ from cachexport.errors import (
     NotFound,
     WireFormat,
 )
-from cachexport.image import write_docker_archive
+from cachexport.images import write_docker_archive
 from cachexport.model.envelope.form import Form
 from cachexport.model.envelope.manifest import encode_manifest
 from cachexport.oci import mediatype

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from cachexport.errors import InvalidInputError, WireFormat
-from cachexport.image import Settings, change_settings, empty_config
-from cachexport.image.settings import working_dir
+from cachexport.images import Settings, change_settings, empty_config
+from cachexport.images.config.settings import working_dir
 
 
 def changed(found: Any, **settings: Any) -> Any:

@@ -15,8 +15,8 @@ from cachexport.content.memory import MemoryContent
 from cachexport.errors import (
     InvalidReference,
 )
-from cachexport.image import open_docker_archive, write_docker_archive
-from cachexport.image.archive.tarheader import file_header
+from cachexport.images import open_docker_archive, write_docker_archive
+from cachexport.images.archive.tarheader import file_header
 from cachexport.model.envelope.form import Form
 from cachexport.model.envelope.manifest import encode_manifest
 from cachexport.oci import mediatype

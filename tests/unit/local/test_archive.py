@@ -21,8 +21,8 @@ from cachexport.errors import (
     NotFound,
     WireFormat,
 )
-from cachexport.image.archive import tarfiles
-from cachexport.image.archive.read import open_archive
+from cachexport.images.archive import tarfiles
+from cachexport.images.archive.read import open_archive
 from cachexport.oci.descriptor import Descriptor
 from cachexport.oci.index import IMAGE_NAME
 

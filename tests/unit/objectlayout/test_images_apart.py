@@ -10,7 +10,7 @@ from support.object_place import HOUR, KEYS, has, place, prune, put
 from cachexport.backends.objects.keys import Keys
 from cachexport.content.copy import ingest_bytes
 from cachexport.errors import FailedPrecondition, NotFound, Outdated
-from cachexport.image import encode_image_manifest
+from cachexport.images import encode_image_manifest
 from cachexport.oci.descriptor import Descriptor
 from cachexport.oci.mediatype import OCI_CONFIG
 from cachexport.testing.memory import MemoryObjects

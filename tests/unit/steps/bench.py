@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Any
 from unit.builder.rig import named
 
 from cachexport import CacheChains, MemoryContent
-from cachexport.builder import Rights, Snapshots
 from cachexport.content.copy import copy_blob
 from cachexport.contract.export import CommonExport
-from cachexport.image import empty_config, read_config, select_image
-from cachexport.steps.build import Build
-from cachexport.steps.image import Base
-from cachexport.steps.workshop import Workshop
+from cachexport.images import empty_config, read_config, select_image
+from cachexport.images.build.build import Build
+from cachexport.images.build.image import Base
+from cachexport.images.build.workshop import Workshop
+from cachexport.images.builder import Rights, Snapshots
 from cachexport.transfer.prepare import prepare_chains
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from cachexport.steps.image import Made
-    from cachexport.store import Store
+    from cachexport.images.build.image import Made
+    from cachexport.images.store import Store
 
 SCRATCH = Base(config=empty_config("amd64"))
 

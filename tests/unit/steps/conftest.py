@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from unit.steps.bench import Bench
 
-from cachexport.store import Store
+from cachexport.images.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,9 +14,9 @@ from cachexport import CacheChains, MemoryContent
 from cachexport.content.copy import copy_blob
 from cachexport.contract.export import CommonExport
 from cachexport.errors import InvalidInputError, NotFound
-from cachexport.image import select_image
-from cachexport.steps.image import read_base
-from cachexport.store import Store
+from cachexport.images import select_image
+from cachexport.images.build.image import read_base
+from cachexport.images.store import Store
 from cachexport.transfer.prepare import prepare_chains
 
 if TYPE_CHECKING:

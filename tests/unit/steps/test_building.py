@@ -15,9 +15,9 @@ import pytest
 
 import cachexport
 from cachexport.errors import InvalidAttr, InvalidInputError, InvalidReference, NotFound
-from cachexport.image import open_docker_archive, read_config, select_image
-from cachexport.store import Store
-from cachexport.store.home import VARIABLE
+from cachexport.images import open_docker_archive, read_config, select_image
+from cachexport.images.store import Store
+from cachexport.images.store.home import VARIABLE
 
 DEFAULTS = {"platform": "linux/amd64", "clock": lambda: 1_000_000.0}
 

@@ -10,7 +10,7 @@ from unit.steps.bench import Bench, cached, contents
 
 from cachexport import CacheChains
 from cachexport.errors import Conflict
-from cachexport.store import Store
+from cachexport.images.store import Store
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from cachexport.store import Store
+    from cachexport.images.store import Store
 
 
 @pytest.fixture

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cachexport.content.copy import ingest_bytes
+from cachexport.images.store import Store
 from cachexport.oci import mediatype
 from cachexport.oci.descriptor import Descriptor
-from cachexport.store import Store
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cachexport.store import Contents
+    from cachexport.images.store import Contents
 
 BEGIN = 1_800_000_000.0
 

@@ -17,16 +17,16 @@ from cachexport.errors import (
     TransferError,
     WireFormat,
 )
+from cachexport.images.store import REFERENCE
 from cachexport.oci import mediatype
 from cachexport.oci.digest import Digest
-from cachexport.store import REFERENCE
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from unit.store.rig import Clock
 
-    from cachexport.store import Store
+    from cachexport.images.store import Store
 
 BLOB = described(b"blob")
 

@@ -7,16 +7,16 @@ from unit.store.rig import described, index_of, opened, put, put_image, read
 
 from cachexport.content.files import lock
 from cachexport.content.protocols import Info
+from cachexport.images.store import REFERENCE, Collected
+from cachexport.images.store.paths import Paths
 from cachexport.oci import mediatype
-from cachexport.store import REFERENCE, Collected
-from cachexport.store.paths import Paths
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from unit.store.rig import Clock
 
-    from cachexport.store import Store
+    from cachexport.images.store import Store
 
 NOTHING = Collected(content=(), leases=(), ingests=())
 

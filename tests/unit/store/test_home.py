@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cachexport.store.home import home_store
+from cachexport.images.store.home import home_store
 
 
 def test_the_variable_says_where_the_store_is() -> None:

@@ -12,7 +12,7 @@ from cachexport.oci.descriptor import Descriptor, Platform
 if TYPE_CHECKING:
     from unit.store.rig import Clock
 
-    from cachexport.store import Store
+    from cachexport.images.store import Store
 
 
 def test_a_name_stands_for_all_that_a_descriptor_says(store: Store, clock: Clock) -> None:

@@ -20,7 +20,7 @@ from cachexport.oci.descriptor import Descriptor
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from cachexport.store import Store
+    from cachexport.images.store import Store
 
 BLOB = described(b"blob")
 REFUSED = suppress(AlreadyExists, Conflict, TransferError)

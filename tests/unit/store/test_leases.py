@@ -6,12 +6,12 @@ import pytest
 from unit.store.rig import BEGIN, described, opened, put
 
 from cachexport.errors import AlreadyExists, InvalidInputError, NotFound
-from cachexport.store import Lease
+from cachexport.images.store import Lease
 
 if TYPE_CHECKING:
     from unit.store.rig import Clock
 
-    from cachexport.store import Store
+    from cachexport.images.store import Store
 
 
 def test_a_lease_outlives_the_store_that_took_it(store: Store) -> None:

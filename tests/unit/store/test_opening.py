@@ -18,12 +18,12 @@ from cachexport.errors import (
     FailedPrecondition,
     Integrity,
 )
-from cachexport.store.errors import MEANINGS, from_sqlite
+from cachexport.images.store.errors import MEANINGS, from_sqlite
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cachexport.store import Store
+    from cachexport.images.store import Store
 
 TABLE: dict[int, tuple[type[CachexportError], bool, str]] = {
     # code: what it becomes, whether it is temporary, what it says
@@ -142,7 +142,7 @@ def test_a_store_can_be_made_after_a_kill_in_the_middle(tmp_path: Path) -> None:
 
 def test_many_may_make_one_store_at_once(tmp_path: Path) -> None:
     script = (
-        "import sys, time\nfrom pathlib import Path\nfrom cachexport.store import Store\n"
+        "import sys, time\nfrom pathlib import Path\nfrom cachexport.images.store import Store\n"
         "sys.stdin.readline()\n"
         "store = Store.open(Path(sys.argv[1]), clock=time.time)\n"
         "store.leases.create()\nstore.close()\n"

@@ -14,21 +14,21 @@ import pytest
 from unit.store.rig import Clock, described, opened, read
 
 from cachexport.errors import NotFound
+from cachexport.images.store import REFERENCE
 from cachexport.oci.descriptor import Descriptor
 from cachexport.oci.digest import Digest
-from cachexport.store import REFERENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cachexport.store import Store
+    from cachexport.images.store import Store
 
 TESTS = Path(__file__).parents[2]
 WORK = """
 import itertools, random, sys, time
 from pathlib import Path
 from cachexport.errors import NotFound
-from cachexport.store import Store
+from cachexport.images.store import Store
 from unit.store.rig import put_image
 
 def say(*words):
@@ -57,7 +57,7 @@ for turn in itertools.count():
 WRITE = """
 import sys, time
 from pathlib import Path
-from cachexport.store import Store
+from cachexport.images.store import Store
 
 store = Store.open(Path(sys.argv[1]), clock=time.time)
 writer = store.content.writer("pull")

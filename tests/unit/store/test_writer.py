@@ -15,15 +15,15 @@ from cachexport.errors import (
     InvalidInputError,
     Unavailable,
 )
+from cachexport.images.store import REFERENCE, Status
 from cachexport.oci import mediatype
 from cachexport.oci.descriptor import Descriptor
 from cachexport.oci.digest import Digest
-from cachexport.store import REFERENCE, Status
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cachexport.store import Store
+    from cachexport.images.store import Store
 
 BLOB = described(b"blob")
 
@@ -73,7 +73,7 @@ def test_what_is_already_too_long_is_dropped(store: Store) -> None:
 
 
 def test_one_ref_has_one_writer_at_a_time(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cachexport.store.writer.PATIENCE", 0.0)
+    monkeypatch.setattr("cachexport.images.store.writer.PATIENCE", 0.0)
     with (
         opened(store._context.paths.directory) as other,
         store.content.writer("pull"),

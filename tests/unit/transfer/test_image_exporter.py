@@ -13,22 +13,22 @@ from unit.store.rig import Clock, opened
 from cachexport import CacheChains, CacheResult, Descriptor, MemoryContent, Remote, encode_inline
 from cachexport.content.verify import read_blob
 from cachexport.errors import InvalidInputError, InvalidReference, NotFound
-from cachexport.image import empty_config, parse_history, read_config, select_image
-from cachexport.image.config import read_diff_ids
+from cachexport.images import empty_config, parse_history, read_config, select_image
+from cachexport.images.config.config import read_diff_ids
+from cachexport.images.exporter import exporter as module
+from cachexport.images.exporter.exporter import ImageExporter
+from cachexport.images.exporter.result import BuildResult
+from cachexport.images.store import Contents
+from cachexport.images.store.images import Images
 from cachexport.oci.descriptor import Platform
-from cachexport.store import Contents
-from cachexport.store.images import Images
-from cachexport.transfer.images import exporter as module
-from cachexport.transfer.images.exporter import ImageExporter
-from cachexport.transfer.images.result import BuildResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from cachexport import Event
-    from cachexport.store import Store
-    from cachexport.transfer.images.exporter import ExportedImage
+    from cachexport.images.exporter.exporter import ExportedImage
+    from cachexport.images.store import Store
 
 ARM = Platform(architecture="arm64", os="linux", variant="v8")
 AMD = Platform(architecture="amd64", os="linux")

@@ -13,11 +13,11 @@ from unit.store.rig import opened, put
 from cachexport import Descriptor, MemoryContent
 from cachexport.content.verify import read_blob
 from cachexport.errors import FailedPrecondition, Integrity, NotFound, WireFormat
-from cachexport.image.parts import Preferring, take_apart
+from cachexport.images.parts import Preferring, take_apart
+from cachexport.images.pull import copy_image, pull_named
+from cachexport.images.push import push_image
 from cachexport.oci import mediatype
 from cachexport.oci.descriptor import Platform
-from cachexport.transfer.images.pull import copy_image, pull_named
-from cachexport.transfer.images.push import push_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from cachexport import Digest
     from cachexport.content.protocols import Ingester, Reader
-    from cachexport.store import Contents, Store
+    from cachexport.images.store import Contents, Store
 
 AMD = Platform(architecture="amd64", os="linux")
 ARM = Platform(architecture="arm64", os="linux")

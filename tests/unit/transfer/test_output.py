@@ -25,12 +25,12 @@ from cachexport.errors import (
     PluginError,
     WireFormat,
 )
-from cachexport.image import encode_image_manifest, open_docker_archive, select_image
+from cachexport.images import encode_image_manifest, open_docker_archive, select_image
+from cachexport.images.output import DockerOutput, StoreOutput, parse_output
 from cachexport.oci import mediatype
 from cachexport.oci.compression import Compression
 from cachexport.oci.descriptor import Platform
 from cachexport.oci.index import Index
-from cachexport.transfer.images.output import DockerOutput, StoreOutput, parse_output
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from cachexport import Descriptor
     from cachexport.content.protocols import Provider
-    from cachexport.store import Store
+    from cachexport.images.store import Store
 
 ARM = Platform(architecture="arm64", os="linux")
 AMD = Platform(architecture="amd64", os="linux")

@@ -1,0 +1,37 @@
+"""Directories made of layers, and layers made of directories.
+
+`unpack_layer` and `diff_layer` work on any directory. `Snapshots` keeps unpacked layers in a
+store and gives writable directories on them::
+
+    snapshots = Snapshots.open(store)
+    with store.leases.held(seconds=3600) as lease:
+        with snapshots.writable(layers, lease.id) as writable:
+            (writable.root / "hello").write_text("world")
+            layer = writable.commit()
+"""
+
+from cachexport.images.builder.changes import Policy
+from cachexport.images.builder.copying import Copying, copy_into, copy_layer
+from cachexport.images.builder.layers import diff_layer, unpack_layer
+from cachexport.images.builder.limits import Limits
+from cachexport.images.builder.pulling import Puller, PullPolicy
+from cachexport.images.builder.snapshots import Snapshots, Way, chain_ids
+from cachexport.images.builder.unpack import Rights
+from cachexport.images.builder.writable import Writable
+
+__all__ = [
+    "Copying",
+    "Limits",
+    "Policy",
+    "PullPolicy",
+    "Puller",
+    "Rights",
+    "Snapshots",
+    "Way",
+    "Writable",
+    "chain_ids",
+    "copy_into",
+    "copy_layer",
+    "diff_layer",
+    "unpack_layer",
+]

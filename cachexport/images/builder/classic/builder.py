@@ -1,0 +1,166 @@
+"""The calls of the classic builder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cachexport.content.copy import ingest_bytes
+from cachexport.errors import InvalidDigest, NotFound
+from cachexport.images.builder.changes import Policy
+from cachexport.images.builder.classic.images import (
+    PARENT,
+    ClassicImage,
+    check_system,
+    find_named,
+    is_meant,
+    read_image_for,
+    warn_of_another,
+)
+from cachexport.images.builder.classic.layers import LABEL, Making, ReleasableLayer
+from cachexport.images.builder.pulling import PullPolicy
+from cachexport.images.config.config import complete_config, read_platform
+from cachexport.images.manifest import encode_image_manifest
+from cachexport.images.names import DANGLING
+from cachexport.oci import mediatype
+from cachexport.oci.compression import Compression
+from cachexport.oci.descriptor import Descriptor
+from cachexport.oci.digest import Digest
+from cachexport.oci.reference import Reference
+
+if TYPE_CHECKING:
+    from cachexport.images.builder.pulling import Puller
+    from cachexport.images.builder.snapshots import Snapshots
+    from cachexport.images.store import Lease, Store
+    from cachexport.oci.descriptor import Platform
+
+_IMAGE_SECONDS = 3600.0
+"""How long a new image is held that has no name yet."""
+
+
+class ClassicBuilder:
+    """Gives a classic build its images and layers, and keeps those that it makes.
+
+    Builds for `platform` unless another one is asked for. `policy` is for all layers made.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        snapshots: Snapshots,
+        puller: Puller,
+        *,
+        platform: Platform,
+        policy: Policy | None = None,
+        compression: Compression = Compression.GZIP,
+    ) -> None:
+        self._store = store
+        self._snapshots = snapshots
+        self._puller = puller
+        self._platform = platform
+        self._making = Making(
+            store=store,
+            snapshots=snapshots,
+            compression=compression,
+            policy=policy or Policy(),
+        )
+
+    def get_image_and_releasable_layer(
+        self,
+        ref: str,
+        *,
+        pull: PullPolicy = PullPolicy.MISSING,
+        platform: Platform | None = None,
+    ) -> tuple[ClassicImage | None, ReleasableLayer]:
+        """Give an image and its topmost layer; the caller releases that.
+
+        `ref` is a name or the digest of an image; an empty one is scratch, which is no image and
+        a layer in which nothing is. The store's own image is taken, unless the policy says
+        otherwise or it is not there for the platform. An image for another platform than is
+        wanted is given with a warning when there is no better one.
+
+        Raises NotFound when there is no such image; FailedPrecondition for an operating system
+        that cannot be built for; InvalidReference; and what pulling raises. Nothing is held then.
+        """
+        wanted = platform or self._platform
+        check_system(wanted, f"the platform {wanted}")
+        lease = self._making.hold()
+        try:
+            if not ref:
+                return None, self._making.releasable((), None, lease)
+            image = self._image(_parse(ref), pull, wanted, lease)
+            check_system(image.platform, f"the image {image.name}")
+            warn_of_another(image, wanted)
+            below, top = image.layers[:-1], image.layers[-1] if image.layers else None
+            return image, self._making.releasable(below, top, lease)
+        except BaseException:
+            self._making.let_go(lease)
+            raise
+
+    def create_image(
+        self, config: bytes, parent: ClassicImage | None, layer: ReleasableLayer | None
+    ) -> ClassicImage:
+        """Make the image of the parent's layers and one more, and name it after its digest.
+
+        The layers are put into the config; its history is made to tell of them. A layer in which
+        nothing is, or none, adds nothing. The image is unpacked, and a label tells its parent.
+
+        Raises FailedPrecondition for an operating system that cannot be built for; WireFormat for
+        a config that is none; NotFound for layers that are gone; what `unpack_layer` raises.
+        Nothing is left then.
+        """
+        check_system(read_platform(config), "the image's config")
+        layers = parent.layers if parent is not None else ()
+        if layer is not None and layer.descriptor is not None:
+            layers = (*layers, layer.descriptor)
+        whole = complete_config(config, layers)
+        label = {LABEL: "true"}
+        with self._store.leases.held(labels=label, seconds=_IMAGE_SECONDS) as lease:
+            self._snapshots.unpack(layers, lease.id)
+            manifest = self._put(whole, layers, lease)
+            name = f"{DANGLING}{manifest.digest}"
+            labels = {} if parent is None else {PARENT: str(parent.descriptor.digest)}
+            self._store.images.put(name, manifest, labels)
+        return ClassicImage(
+            name=name, root=manifest, descriptor=manifest, config=whole, layers=layers
+        )
+
+    def _put(self, whole: bytes, layers: tuple[Descriptor, ...], lease: Lease) -> Descriptor:
+        """Put an image's config and manifest into the store."""
+        content = self._store.content.under(lease)
+        manifest, raw = encode_image_manifest(whole, layers)
+        ingest_bytes(content, Descriptor.of(whole, mediatype.OCI_CONFIG), whole)
+        ingest_bytes(content, manifest, raw)
+        return manifest
+
+    def _image(
+        self, reference: Reference | Digest, pull: PullPolicy, wanted: Platform, lease: Lease
+    ) -> ClassicImage:
+        found = None if pull is PullPolicy.ALWAYS else self._local(reference, wanted)
+        if found is not None and (pull is PullPolicy.NEVER or is_meant(found, wanted)):
+            return found
+        if pull is PullPolicy.NEVER or isinstance(reference, Digest):
+            if found is not None:
+                return found
+            raise NotFound(f"there is no image {reference} in the store; allow to pull it")
+        try:
+            named = self._puller.pull(reference, wanted, lease.id)
+            return read_image_for(self._store, named, wanted)
+        except NotFound:
+            if found is None:
+                raise
+            return found
+
+    def _local(self, reference: Reference | Digest, wanted: Platform) -> ClassicImage | None:
+        """Give the store's own image; None when it has none, or not all of it that is needed."""
+        named = find_named(self._store, reference)
+        try:
+            return None if named is None else read_image_for(self._store, named, wanted)
+        except NotFound:
+            return None
+
+
+def _parse(ref: str) -> Reference | Digest:
+    try:
+        return Digest.parse(ref.removeprefix(DANGLING))
+    except InvalidDigest:
+        return Reference.parse(ref)

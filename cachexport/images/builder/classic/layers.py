@@ -1,0 +1,154 @@
+"""Layers that a classic build holds, and the directories that it works in."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from cachexport.errors import NotFound
+from cachexport.images.config.config import diff_id_of
+from cachexport.oci.digest import Digest
+
+if TYPE_CHECKING:
+    import pathlib
+
+    from cachexport.images.builder.changes import Policy
+    from cachexport.images.builder.snapshots import Snapshots
+    from cachexport.images.builder.writable import Writable
+    from cachexport.images.store import Lease, Store
+    from cachexport.oci.compression import Compression
+    from cachexport.oci.descriptor import Descriptor
+
+LABEL = "org.mobyproject.lease.classicbuilder"
+"""Label of the leases of such builds, with the value `true`."""
+SECONDS = 24 * 3600.0
+"""How long a layer is held that nobody releases."""
+EMPTY = Digest.of(bytes(1024))
+"""The diff ID of a layer in which nothing is: that of a tar archive without entries."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Making:
+    """How layers are made, and where they go."""
+
+    store: Store
+    snapshots: Snapshots
+    compression: Compression
+    policy: Policy
+
+    def hold(self) -> Lease:
+        """Take a lease as each layer has one."""
+        return self.store.leases.create(labels={LABEL: "true"}, seconds=SECONDS)
+
+    def let_go(self, lease: Lease) -> None:
+        """Give a lease up; one that has expired and was collected is no error."""
+        with suppress(NotFound):
+            self.store.leases.delete(lease.id)
+
+    def releasable(
+        self, below: tuple[Descriptor, ...], descriptor: Descriptor | None, lease: Lease
+    ) -> ReleasableLayer:
+        """Give a layer that `lease` holds with all below it. Raises NotFound when one is gone."""
+        layers = below if descriptor is None else (*below, descriptor)
+        missing = self.store.content.under(lease).missing(layers)
+        if missing:
+            raise NotFound(f"layer {min(missing)} is not in the store any more; pull it again")
+        return ReleasableLayer(self, lease, below, descriptor)
+
+
+class ReleasableLayer:
+    """A layer with all below it, held until `release`, or for a day."""
+
+    def __init__(
+        self,
+        making: Making,
+        lease: Lease,
+        below: tuple[Descriptor, ...],
+        descriptor: Descriptor | None,
+    ) -> None:
+        self.descriptor = descriptor
+        """The layer itself; None for one in which nothing is."""
+        self.below = below
+        self.lease = lease
+        self._making = making
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    @property
+    def diff_id(self) -> Digest:
+        """The digest of its archive, uncompressed."""
+        return EMPTY if self.descriptor is None else diff_id_of(self.descriptor)
+
+    @property
+    def layers(self) -> tuple[Descriptor, ...]:
+        """All layers, bottom first."""
+        return self.below if self.descriptor is None else (*self.below, self.descriptor)
+
+    def new_rw_layer(self) -> WritableLayer:
+        """Have a directory with all layers, to change; the caller releases it.
+
+        It is held by a lease of its own, also when this layer is released. Raises as
+        `Snapshots.writable` does; nothing is left then.
+        """
+        lease = self._making.hold()
+        try:
+            writable = self._making.snapshots.writable(self.layers, lease.id)
+        except BaseException:
+            self._making.let_go(lease)
+            raise
+        return WritableLayer(self._making, lease, self.layers, writable)
+
+    def release(self) -> None:
+        """Hold it no more; twice is fine."""
+        self._making.let_go(self.lease)
+
+
+class WritableLayer:
+    """A directory to change, on layers."""
+
+    def __init__(
+        self, making: Making, lease: Lease, below: tuple[Descriptor, ...], writable: Writable
+    ) -> None:
+        self.lease = lease
+        self._making = making
+        self._below = below
+        self._writable = writable
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    @property
+    def root(self) -> pathlib.Path:
+        """Where it is."""
+        return self._writable.root
+
+    def commit(self) -> ReleasableLayer:
+        """Make a layer of what changed; the caller releases that too.
+
+        Its `descriptor` is None when nothing changed. Raises as `Writable.commit` does; nothing
+        is left then.
+        """
+        making, lease = self._making, self._making.hold()
+        try:
+            found = self._writable.commit(
+                policy=making.policy, compression=making.compression, lease=lease.id
+            )
+            return making.releasable(self._below, found, lease)
+        except BaseException:
+            making.let_go(lease)
+            raise
+
+    def release(self) -> None:
+        """Unmount and remove the directory; twice is fine."""
+        try:
+            self._writable.release()
+        finally:
+            self._making.let_go(self.lease)

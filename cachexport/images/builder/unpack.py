@@ -1,0 +1,221 @@
+"""Applying the entries of a layer to a directory."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import stat
+import tarfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from cachexport.content.files.errors import translated
+from cachexport.errors import FailedPrecondition, WireFormat
+from cachexport.images.builder.archive import content, members, opened
+from cachexport.images.builder.names import OPAQUE, is_note, parse_path, removed_by, show
+from cachexport.images.builder.root import Root, Spot
+from cachexport.images.builder.tree import is_of_the_machine, xattrs
+
+if TYPE_CHECKING:
+    import pathlib
+
+    from cachexport.content.protocols import Reader
+    from cachexport.images.builder.archive import Member
+    from cachexport.images.builder.limits import Meter
+    from cachexport.images.builder.names import Path
+
+_log = logging.getLogger(__name__)
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_NODES = {
+    tarfile.FIFOTYPE: stat.S_IFIFO,
+    tarfile.CHRTYPE: stat.S_IFCHR,
+    tarfile.BLKTYPE: stat.S_IFBLK,
+}
+_MODE = 0o7777
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rights:
+    """What whoever unpacks may do. Root may do all of it."""
+
+    owners: bool = True
+    """Give files to the owners that the layer says; else all are of the process's own, and have
+    no attributes that only root may set."""
+    devices: bool = True
+    """Make devices; else an entry of one is an error."""
+
+    @classmethod
+    def of_process(cls) -> Self:
+        """Give what this process may do: all of it as root, else neither."""
+        is_root = os.geteuid() == 0
+        return cls(owners=is_root, devices=is_root)
+
+
+class Unpacker:
+    """Applies one layer to `root`: `apply` for each entry, then `root.settle`.
+
+    A path stands where it leads in the root, as it is then. Errors of the system go up as they
+    are.
+    """
+
+    def __init__(self, root: Root, rights: Rights) -> None:
+        self._root = root
+        self._rights = rights
+        self._made: set[Path] = set()
+        """What this layer put there, and the directories above: its markers spare them."""
+
+    def apply(self, archive: tarfile.TarFile, member: Member) -> None:
+        """Apply one entry. Raises WireFormat for one that cannot be, FailedPrecondition."""
+        path = parse_path(member.name)
+        if not path:
+            self._apply_root(member)
+            return
+        if any(is_note(name) for name in path):
+            return
+        removed = removed_by(path)
+        with self._root.at(path) as spot:
+            if path[-1] == OPAQUE:
+                self._root.clear(spot.fd, spot.path[:-1], self._made.__contains__)
+            elif removed is not None:
+                beside = Spot(spot.fd, removed, (*spot.path[:-1], removed))
+                self._root.remove(beside, self._made.__contains__)
+            else:
+                self._put(archive, member, spot)
+
+    def _apply_root(self, member: Member) -> None:
+        if not member.isdir():
+            raise WireFormat("the root is not a directory", repr(member.name))
+        with self._root.directory(()) as fd:
+            self._set_attributes(f"/proc/self/fd/{fd}/.", member)
+        self._root.finish((), member.mode & _MODE, member.mtime_ns)
+
+    def _put(self, archive: tarfile.TarFile, member: Member, spot: Spot) -> None:
+        link = self._link_source(member) if member.islnk() else None
+        if link == spot.path:
+            raise WireFormat("the hard link leads to itself", repr(member.name))
+        if not (member.isdir() and _is_directory(spot)):
+            self._root.remove(spot, lambda path: False)
+            self._make(archive, member, spot, link)
+        self._made.update(spot.path[:length] for length in range(1, len(spot.path) + 1))
+        if not member.islnk():
+            self._finish(member, spot)
+
+    def _make(
+        self, archive: tarfile.TarFile, member: Member, spot: Spot, link: Path | None
+    ) -> None:
+        if link is not None:
+            self._hard_link(member, spot, link)
+        elif member.isdir():
+            os.mkdir(spot.name, 0o700, dir_fd=spot.fd)
+        elif member.issym():
+            os.symlink(member.linkname, spot.name, dir_fd=spot.fd)
+        elif member.type in _NODES:
+            self._make_node(member, spot)
+        elif member.isreg():
+            _write(archive, member, spot)
+        else:
+            raise WireFormat(f"unknown kind of entry {member.type!r}", repr(member.name))
+
+    def _link_source(self, member: Member) -> Path:
+        """Give what a hard link is to, no link on the way to it."""
+        try:
+            path = parse_path(member.linkname)
+        except WireFormat as error:
+            raise error.under(f"the hard link {member.name!r} to ") from None
+        if not path:
+            raise WireFormat("the hard link leads to the root", repr(member.name))
+        with self._root.at(path) as source:
+            return source.path
+
+    def _hard_link(self, member: Member, spot: Spot, link: Path) -> None:
+        with self._root.at(link) as source:
+            if source.status is None or _is_directory(source):
+                raise WireFormat(
+                    f"the hard link leads to {show(link)}, which is no file", repr(member.name)
+                )
+            os.link(
+                source.name,
+                spot.name,
+                src_dir_fd=source.fd,
+                dst_dir_fd=spot.fd,
+                follow_symlinks=False,
+            )
+
+    def _make_node(self, member: Member, spot: Spot) -> None:
+        if not member.isfifo() and not self._rights.devices:
+            raise FailedPrecondition(f"{show(spot.path)} is a device, and none may be made")
+        device = 0 if member.isfifo() else os.makedev(member.devmajor, member.devminor)
+        if member.ischr() and device == 0:
+            raise WireFormat("a device 0:0 is overlayfs's mark of what is gone", show(spot.path))
+        os.mknod(spot.name, _NODES[member.type] | 0o600, device, dir_fd=spot.fd)
+
+    def _finish(self, member: Member, spot: Spot) -> None:
+        self._set_attributes(spot.handle, member)
+        if member.isdir():
+            self._root.finish(spot.path, member.mode & _MODE, member.mtime_ns)
+        else:
+            times = (member.mtime_ns, member.mtime_ns)
+            os.utime(spot.name, ns=times, dir_fd=spot.fd, follow_symlinks=False)
+
+    def _set_attributes(self, handle: str, member: Member) -> None:
+        """Set owner, extended attributes and mode: each may clear or forbid what is before it."""
+        if self._rights.owners:
+            os.chown(handle, member.uid, member.gid, follow_symlinks=False)
+        self._set_xattrs(handle, member)
+        if not member.issym():
+            # What is there was just made here, or is a directory: no link is followed.
+            os.chmod(handle, member.mode & _MODE | (stat.S_IRWXU if member.isdir() else 0))
+
+    def _set_xattrs(self, handle: str, member: Member) -> None:
+        wanted = {name: v for name, v in member.xattrs.items() if not is_of_the_machine(name)}
+        for name in set(xattrs(handle)) - wanted.keys():
+            os.removexattr(handle, name, follow_symlinks=False)
+        for name, value in wanted.items():
+            _set_xattr(handle, name, value, is_root=self._rights.owners)
+
+
+def unpack(layer: Reader, place: pathlib.Path, rights: Rights, meter: Meter, name: str) -> None:
+    """Apply the tar archive `layer`, which is called `name`, to the directory `place`.
+
+    Raises WireFormat for an archive that cannot be read or would leave the directory,
+    FailedPrecondition, BackendError, and what reading raises. What was applied until then stays.
+    """
+    with translated("write", place), Root(place) as root, opened(layer, name) as archive:
+        unpacker = Unpacker(root, rights)
+        for member in members(archive):
+            if member.size < 0:
+                raise WireFormat("negative size", repr(member.name))
+            meter.entry(member.size)
+            unpacker.apply(archive, member)
+        root.settle()
+
+
+def _is_directory(spot: Spot) -> bool:
+    status = spot.status
+    return status is not None and stat.S_ISDIR(status.st_mode)
+
+
+def _write(archive: tarfile.TarFile, member: Member, spot: Spot) -> None:
+    fd = os.open(spot.name, _NEW_FILE, 0o600, dir_fd=spot.fd)
+    try:
+        for start, block in content(archive, member):
+            view, at = memoryview(block), start
+            while view:
+                count = os.pwrite(fd, view, at)
+                view, at = view[count:], at + count
+        os.ftruncate(fd, member.size)
+    finally:
+        os.close(fd)
+
+
+def _set_xattr(handle: str, name: str, value: bytes, *, is_root: bool) -> None:
+    try:
+        os.setxattr(handle, name, value, follow_symlinks=False)
+    except OSError as error:
+        if error.errno == errno.EOPNOTSUPP:
+            _log.warning("the file system has no attribute %s; it is left out", name)
+        elif error.errno == errno.EPERM and not is_root:
+            _log.warning("only root may set the attribute %s; it is left out", name)
+        else:
+            raise

@@ -1,0 +1,147 @@
+"""Writable directories on unpacked layers, and the layers that they become."""
+
+from __future__ import annotations
+
+import abc
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from cachexport.content.files.errors import translated
+from cachexport.content.files.mounts import mounts_at
+from cachexport.errors import FailedPrecondition
+from cachexport.images.builder.changes import Policy, changes
+from cachexport.images.builder.layers import store_changes
+from cachexport.images.builder.touched import copy_changes, overlay_changes
+from cachexport.oci.compression import Compression
+
+if TYPE_CHECKING:
+    import pathlib
+    from collections.abc import Sequence
+
+    from cachexport.images.builder.changes import Change
+    from cachexport.images.builder.clone import Record
+    from cachexport.images.builder.overlay import Overlay
+    from cachexport.images.store import OwnDirectory, Store
+    from cachexport.oci.descriptor import Descriptor
+
+
+class Writable(abc.ABC):
+    """A directory to change. Whoever got it releases it, or uses it in a `with` block.
+
+    Killed, it is garbage, with all that is mounted in it.
+    """
+
+    own_mounts: ClassVar[int] = 0
+    """How many mounts the root itself is."""
+
+    def __init__(self, store: Store, own: OwnDirectory, lease: str, root: pathlib.Path) -> None:
+        self.root = root
+        """Where it is; on an overlay a path stands for another file after that is changed."""
+        self._store = store
+        self._own = own
+        self._lease = lease
+        self._is_released = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def commit(
+        self,
+        *,
+        policy: Policy | None = None,
+        compression: Compression = Compression.GZIP,
+        level: int | None = None,
+        lease: str = "",
+    ) -> Descriptor | None:
+        """Put the layer of what changed into the store, held by the lease; None: nothing changed.
+
+        Another `lease` than that of the directory can be given.
+        Its diff ID is in the annotations. Nothing may be mounted in the directory, nor write to
+        it meanwhile. It can be changed and committed again, which makes a layer of all changes.
+        Raises as `diff_layer` does, FailedPrecondition after `release` and for a lease that lives
+        no more.
+        """
+        if self._is_released:
+            raise FailedPrecondition(f"{self.root} is released; commit it before")
+        self._check()
+        content = self._store.content.under(lease or self._lease)
+        with translated("read", self.root):
+            found = self._changes(policy or Policy())
+        return store_changes(content, found, self.root, compression, level) if found else None
+
+    def _check(self) -> None:
+        """Raise FailedPrecondition for what would be in the layer or hide what is to be."""
+        if not self.root.is_dir() or self.root.is_symlink():
+            raise FailedPrecondition(f"{self.root} is no directory any more; it has to stay one")
+        strangers = mounts_at(self.root)[self.own_mounts :]
+        if strangers:
+            raise FailedPrecondition(
+                f"something is mounted at {strangers[-1]}; unmount it before the layer is made"
+            )
+
+    def release(self) -> None:
+        """Unmount what is mounted in it, and remove it; twice is fine. Raises BackendError."""
+        if not self._is_released:
+            self._is_released = True
+            self._own.remove()
+
+    @abc.abstractmethod
+    def _changes(self, policy: Policy) -> list[Change]:
+        """Give what changed. Raises OSError, InvalidInputError."""
+
+
+class ScratchWritable(Writable):
+    """A directory on nothing."""
+
+    def __init__(self, store: Store, own: OwnDirectory, lease: str) -> None:
+        super().__init__(store, own, lease, own.path / "d")
+
+    def _changes(self, policy: Policy) -> list[Change]:
+        return changes(None, self.root, policy)
+
+
+class CopyWritable(Writable):
+    """A copy, with a record of how it was in the beginning."""
+
+    def __init__(
+        self,
+        store: Store,
+        own: OwnDirectory,
+        lease: str,
+        *,
+        lower: pathlib.Path,
+        record: Record,
+    ) -> None:
+        super().__init__(store, own, lease, own.path / "d")
+        self._lower = lower
+        self._record = record
+
+    def _changes(self, policy: Policy) -> list[Change]:
+        return copy_changes(self._lower, self.root, self._record, policy)
+
+
+class OverlayWritable(Writable):
+    """An overlay that is mounted."""
+
+    own_mounts = 1
+
+    def __init__(
+        self,
+        store: Store,
+        own: OwnDirectory,
+        lease: str,
+        overlay: Overlay,
+        below: Sequence[pathlib.Path],
+    ) -> None:
+        super().__init__(store, own, lease, overlay.root)
+        self._overlay = overlay
+        self._below = below
+
+    def _changes(self, policy: Policy) -> list[Change]:
+        try:
+            lower = self._overlay.mount_view(self._below)
+            return overlay_changes(lower, self._overlay, policy)
+        finally:
+            self._overlay.unmount_view()

@@ -1,0 +1,41 @@
+"""Content kept on this machine: blobs, what names and leases hold of them, and garbage collection.
+
+The words are containerd's. A store is a directory that any number of processes use at once::
+
+    store = Store.open(Path("store"), clock=time.time)
+    with store.leases.held(seconds=3600) as lease:
+        content = store.content.under(lease)
+        copy_blob(source, content, layer)
+        copy_blob(source, content, manifest)  # its children are held by it
+        store.images.create("app:latest", manifest)
+    store.collect_garbage()
+    store.close()
+
+Content is held by an image name or by a lease that lives, and by other content that is held; the
+rest is garbage. So whoever puts something in works under a lease until it has its name.
+"""
+
+from cachexport.images.store.content import Contents
+from cachexport.images.store.directories import Directories, OwnDirectory, Unpacked
+from cachexport.images.store.garbage import Collected
+from cachexport.images.store.images import Image, Images
+from cachexport.images.store.labels import REFERENCE
+from cachexport.images.store.leases import Lease, Leases
+from cachexport.images.store.store import Store
+from cachexport.images.store.writer import Status, Writer
+
+__all__ = [
+    "REFERENCE",
+    "Collected",
+    "Contents",
+    "Directories",
+    "Image",
+    "Images",
+    "Lease",
+    "Leases",
+    "OwnDirectory",
+    "Status",
+    "Store",
+    "Unpacked",
+    "Writer",
+]

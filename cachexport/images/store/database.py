@@ -1,0 +1,162 @@
+"""The index of a store: one SQLite file, which any number of processes use at once.
+
+The index says what is there: a file without a row is nothing yet, or nothing any more. So a row
+is added only after its file is whole and on the disk, and a file is removed only after its row
+is. Whoever renames or removes a file of a blob does it inside `writing`, which one process at a
+time is.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+import threading
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from cachexport.content.files import lock
+from cachexport.content.files.errors import translated
+from cachexport.errors import FailedPrecondition
+from cachexport.images.store.errors import translated_sqlite
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cachexport.images.store.paths import Paths
+
+_FIRST = (
+    """CREATE TABLE content (
+        digest TEXT PRIMARY KEY, size INTEGER NOT NULL, created REAL NOT NULL
+    ) WITHOUT ROWID""",
+    """CREATE TABLE images (
+        name TEXT PRIMARY KEY, digest TEXT NOT NULL, target TEXT NOT NULL,
+        created REAL NOT NULL, updated REAL NOT NULL, version TEXT NOT NULL
+    ) WITHOUT ROWID""",
+    """CREATE TABLE leases (
+        id TEXT PRIMARY KEY, created REAL NOT NULL, expires REAL
+    ) WITHOUT ROWID""",
+    """CREATE TABLE resources (
+        lease TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (lease, digest)
+    ) WITHOUT ROWID""",
+    """CREATE TABLE labels (
+        kind TEXT NOT NULL, owner TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,
+        PRIMARY KEY (kind, owner, key)
+    ) WITHOUT ROWID""",
+    # What content refers to; see labels.REFERENCE.
+    """CREATE VIEW refers (source, target) AS SELECT owner, value FROM labels
+        WHERE kind = 'content' AND key GLOB 'containerd.io/gc.ref.content*'
+    """,
+    """CREATE TABLE ingests (
+        ref TEXT PRIMARY KEY, file TEXT NOT NULL UNIQUE, expected TEXT, total INTEGER,
+        started REAL NOT NULL, updated REAL NOT NULL
+    ) WITHOUT ROWID""",
+    """CREATE TRIGGER content_gone AFTER DELETE ON content BEGIN
+        DELETE FROM labels WHERE kind = 'content' AND owner = OLD.digest;
+    END""",
+    """CREATE TRIGGER image_gone AFTER DELETE ON images BEGIN
+        DELETE FROM labels WHERE kind = 'image' AND owner = OLD.name;
+    END""",
+    """CREATE TRIGGER lease_gone AFTER DELETE ON leases BEGIN
+        DELETE FROM labels WHERE kind = 'lease' AND owner = OLD.id;
+        DELETE FROM resources WHERE lease = OLD.id;
+    END""",
+)
+_DIRECTORIES = (
+    # Without a chain it is somebody's.
+    """CREATE TABLE directories (
+        number INTEGER PRIMARY KEY AUTOINCREMENT, parent INTEGER, chain TEXT, whole INTEGER,
+        UNIQUE (chain, whole)
+    )""",
+    """CREATE TABLE origins (
+        number INTEGER NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (number, digest)
+    ) WITHOUT ROWID""",
+    """CREATE TABLE uses (
+        lease TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (lease, number)
+    ) WITHOUT ROWID""",
+    """CREATE TRIGGER directory_gone AFTER DELETE ON directories BEGIN
+        DELETE FROM origins WHERE number = OLD.number;
+        DELETE FROM uses WHERE number = OLD.number;
+    END""",
+    """CREATE TRIGGER user_gone AFTER DELETE ON leases BEGIN
+        DELETE FROM uses WHERE lease = OLD.id;
+    END""",
+)
+_STEPS = (_FIRST, _DIRECTORIES)
+"""What each version has more than the one before it."""
+
+
+class Database:
+    """The index at `paths.index`, made if need be.
+
+    Threads may share it. Others are waited for `patience` seconds; then Conflict is raised.
+    """
+
+    def __init__(self, paths: Paths, patience: float) -> None:
+        self._path = paths.index
+        self._guard = threading.RLock()
+        # Switching to WAL waits for nobody, so two processes must not do it at once.
+        with translated("lock", paths.directory), lock.held(paths.opening_lock, patience=patience):
+            self._connection: sqlite3.Connection | None = self._connect(patience)
+            try:
+                self._prepare()
+            except BaseException:
+                self.close()
+                raise
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """See one state of the index in the whole block, whatever others write meanwhile."""
+        with self._transaction("BEGIN") as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Change the index, alone of all processes; on the disk after the block.
+
+        An error in the block undoes what was done to the index.
+        """
+        with self._transaction("BEGIN IMMEDIATE") as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close the file; twice is fine."""
+        with self._guard, translated_sqlite(self._path):
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                connection.close()
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
+        with self._guard, translated_sqlite(self._path):
+            if self._connection is None:
+                raise FailedPrecondition(f"the store in {self._path.parent} is closed")
+            connection = self._connection
+            try:
+                connection.execute(begin)
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                # What cannot be rolled back now is when the file is closed or opened anew.
+                with suppress(sqlite3.Error):
+                    connection.rollback()
+                raise
+
+    def _connect(self, patience: float) -> sqlite3.Connection:
+        with translated_sqlite(self._path):
+            return sqlite3.connect(
+                self._path, timeout=patience, isolation_level=None, check_same_thread=False
+            )
+
+    def _prepare(self) -> None:
+        with translated_sqlite(self._path):
+            assert self._connection is not None
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            # Without it a name could be lost with the power after it was said to be there.
+            self._connection.execute("PRAGMA synchronous = FULL")
+        with self.writing() as connection:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if version > len(_STEPS):
+                raise FailedPrecondition(f"{self._path} was made by a newer cachexport; update it")
+            for statement in itertools.chain(*_STEPS[version:]):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {len(_STEPS)}")

@@ -1,0 +1,85 @@
+"""A local content store as a whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from cachexport.content.files import lock
+from cachexport.images.store.content import Contents
+from cachexport.images.store.database import Database
+from cachexport.images.store.directories import Directories
+from cachexport.images.store.garbage import collect, preview
+from cachexport.images.store.images import Images
+from cachexport.images.store.ingestion import Context
+from cachexport.images.store.leases import Leases
+from cachexport.images.store.paths import Paths
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+    from pathlib import Path
+
+    from cachexport.images.store.garbage import Collected
+
+STALE_AFTER = 24 * 3600.0
+"""Seconds after which an ingestion that nobody goes on with is garbage."""
+
+
+class Store:
+    """The store in a directory. Threads may share it; a forked child opens its own.
+
+    `open` makes one; the caller closes, or uses it in a `with` block.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self.content = Contents(context)
+        self.images = Images(context.database, context.clock)
+        self.leases = Leases(context.database, context.clock)
+        self.directories = Directories(context)
+
+    @classmethod
+    def open(
+        cls, directory: Path, *, clock: Callable[[], float], patience: float = lock.PATIENCE
+    ) -> Self:
+        """Open the store in `directory`, which is made if need be.
+
+        `clock` gives seconds since 1970, the same for all processes, as `time.time` does; only
+        leases and ages depend on it. Others that write are waited for `patience` seconds, then
+        Conflict is raised, by everything here. Raises FailedPrecondition for a directory with
+        other things, or a store of a newer version, and BackendError.
+        """
+        paths = Paths(directory)
+        paths.make()
+        return cls(Context(paths=paths, database=Database(paths, patience), clock=clock))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def collect_garbage(
+        self,
+        *,
+        stale_after: float = STALE_AFTER,
+        images: Collection[str] = (),
+        dry_run: bool = False,
+    ) -> Collected:
+        """Remove what no name and no lease holds, expired leases, and what was left by kills.
+
+        An ingestion is left when it has no writer and had none for `stale_after` seconds, a
+        writable directory when its process is no more; what is mounted in it is unmounted. Names
+        in `images` go first, those that are there. Any number of processes may collect at once,
+        while others do anything else. With `dry_run` nothing is removed; of ingestions and
+        directories it tells nothing.
+
+        Raises what a directory could not be removed for, or an ExceptionGroup, after all else was
+        removed.
+        """
+        if dry_run:
+            return preview(self._context, images)
+        return collect(self._context, stale_after, images)
+
+    def close(self) -> None:
+        """Close the index; twice is fine."""
+        self._context.database.close()
