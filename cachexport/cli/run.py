@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from subprocess import Popen
     from types import FrameType
 
-    from cachexport.running.plan import Plan
-    from cachexport.running.summary import Summary
+    from cachexport.gateway.run.plan import Plan
+    from cachexport.gateway.run.summary import Summary
 
 _FORMS = ("image-manifest", "oci-index", "docker-list")
 _SIGNALLED = 128
@@ -120,9 +120,9 @@ def command(
     stderr when it has ended.
     """
     from cachexport.cli.leaving import leave
+    from cachexport.gateway.run.plan import plan
+    from cachexport.gateway.run.run import run
     from cachexport.model.envelope.form import Form
-    from cachexport.running.plan import plan
-    from cachexport.running.run import run
 
     wanted = Form(form) if form else None
     with hinting_at_paths([*sources, *targets]):
@@ -175,7 +175,7 @@ def _signals_for_the_command() -> Iterator[Callable[[Popen[bytes]], None]]:
 
 
 def _lines(prepared: Plan, listen: str) -> Iterator[str]:
-    from cachexport.running.registries import as_script
+    from cachexport.gateway.run.registries import as_script
 
     host = f"{listen.removesuffix(_ANY_PORT)}:PORT" if listen.endswith(_ANY_PORT) else listen
     adapted = prepared.adapted(host)

@@ -22,9 +22,9 @@ from cachexport.errors import CachexportError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cachexport.gateway.access import Access
-    from cachexport.gateway.record import Record
-    from cachexport.gateway.shelf import Shelf
+    from cachexport.gateway.http.access import Access
+    from cachexport.gateway.http.record import Record
+    from cachexport.gateway.shelf.shelf import Shelf
 
     Say = Callable[[str, str], None]
 
@@ -185,13 +185,13 @@ def command(
     """
     from cachexport.cli.leaving import leave
     from cachexport.cli.memory import keep_small
-    from cachexport.gateway.access import Access
-    from cachexport.gateway.certificate import check_certificate
-    from cachexport.gateway.forms import read_forms
+    from cachexport.gateway.http.access import Access
+    from cachexport.gateway.http.certificate import check_certificate
+    from cachexport.gateway.http.threads import working
+    from cachexport.gateway.http.tokens import read_token_file
     from cachexport.gateway.opening import Limits, Store, open_gateway, open_shelf
     from cachexport.gateway.publishing import Publishing
-    from cachexport.gateway.threads import working
-    from cachexport.gateway.tokens import read_token_file
+    from cachexport.gateway.shelf.forms import read_forms
 
     keep_small()
     if read_only and patterns:
@@ -229,7 +229,7 @@ def command(
             told=_telling(log, lines),
             verify=verify,
         )
-        from cachexport.gateway.server import Server, Tls, address, bind
+        from cachexport.gateway.http.server import Server, Tls, address, bind
 
         bound = bind(listen)
         place = address(bound)

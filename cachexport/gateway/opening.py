@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from cachexport.gateway.access import Access
-    from cachexport.gateway.app import Gateway
-    from cachexport.gateway.forms import Forms
+    from cachexport.gateway.http.access import Access
+    from cachexport.gateway.http.app import Gateway
+    from cachexport.gateway.http.record import Record
     from cachexport.gateway.publishing import Publishing
-    from cachexport.gateway.record import Record
-    from cachexport.gateway.shelf import Shelf
+    from cachexport.gateway.shelf.forms import Forms
+    from cachexport.gateway.shelf.shelf import Shelf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +51,9 @@ class Store:
 
 def open_shelf(store: Store) -> Shelf:
     """Open a place and those that are read where it lacks something. The caller closes it."""
-    from cachexport.gateway.forms import Forms
-    from cachexport.gateway.shelf import Shelf
-    from cachexport.gateway.source import hosting, sources
+    from cachexport.gateway.shelf.forms import Forms
+    from cachexport.gateway.shelf.shelf import Shelf
+    from cachexport.gateway.shelf.source import hosting, sources
 
     spec = parse_spec(store.store)
     if store.merge:
@@ -76,15 +76,15 @@ def open_gateway(
     that wait have no folder, MissingExtra where the extra `serve` is not installed.
     """
     try:
-        from cachexport.gateway.app import Gateway
-        from cachexport.gateway.metrics import Metrics
-        from cachexport.gateway.server import Server  # noqa: F401 - whether it is there
+        from cachexport.gateway.http.app import Gateway
+        from cachexport.gateway.http.metrics import Metrics
+        from cachexport.gateway.http.server import Server  # noqa: F401 - whether it is there
     except ImportError as error:
         raise MissingExtra(
             f"a gateway needs {error.name}; install cachexport[serve]", name=error.name
         ) from error
-    from cachexport.gateway.spool import Spool
-    from cachexport.gateway.upload import Uploads
+    from cachexport.gateway.uploads.spool import Spool
+    from cachexport.gateway.uploads.upload import Uploads
 
     spool = Spool(limits.spool, limits.spool_size)
     spool.check()

@@ -15,8 +15,8 @@ from cachexport.content.progress import silent
 from cachexport.content.verify import read_blob
 from cachexport.contract.reading import METADATA_LIMIT, read_caches
 from cachexport.errors import CachexportError, Integrity, NotFound, WireFormat
-from cachexport.gateway.reading import check_stated, read_manifest
-from cachexport.gateway.refusal import Refusal
+from cachexport.gateway.http.refusal import Refusal
+from cachexport.gateway.shelf.reading import check_stated, read_manifest
 from cachexport.images.moving import moving
 from cachexport.oci import mediatype
 from cachexport.oci.descriptor import Descriptor
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cachexport.content.protocols import Ingester
-    from cachexport.gateway.shelf import Shelf
+    from cachexport.gateway.shelf.shelf import Shelf
     from cachexport.model.envelope.cache import Cache, WrappedCache
     from cachexport.model.envelope.manifest import Manifest
     from cachexport.oci.digest import Digest

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cachexport.errors import MissingExtra
+from cachexport.gateway.http.server import address, bind
 from cachexport.gateway.opening import Store, open_shelf
-from cachexport.gateway.server import address, bind
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,8 +9,8 @@ from cachexport.contract.sizes import readable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from cachexport.running.plan import End, Plan
-    from cachexport.running.summary import Summary
+    from cachexport.gateway.run.plan import End, Plan
+    from cachexport.gateway.run.summary import Summary
 
 _MOST = 3
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from cachexport.cli.console import in_line
 
 if TYPE_CHECKING:
-    from cachexport.gateway.record import Record
+    from cachexport.gateway.http.record import Record
 
 
 def document(record: Record, now: float) -> str:

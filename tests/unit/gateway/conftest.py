@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cachexport.gateway.access import Access
-from cachexport.gateway.forms import read_forms
+from cachexport.gateway.http.access import Access
+from cachexport.gateway.http.server import Server, address, bind
 from cachexport.gateway.opening import Limits, Store, open_gateway, open_shelf
 from cachexport.gateway.publishing import Publishing
-from cachexport.gateway.server import Server, address, bind
+from cachexport.gateway.shelf.forms import read_forms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from cachexport.gateway.record import Record
-    from cachexport.gateway.shelf import Shelf
+    from cachexport.gateway.http.record import Record
+    from cachexport.gateway.shelf.shelf import Shelf
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from unit.gateway.conftest import Gateway
 
     from cachexport.content.protocols import Reader
-    from cachexport.gateway.record import Record
+    from cachexport.gateway.http.record import Record
 
 RAW = os.urandom(1_000_000)
 DIGEST = Digest.of(RAW)

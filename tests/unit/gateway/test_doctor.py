@@ -8,7 +8,7 @@ import pytest
 
 from cachexport.contract.checks import Finding, Outcome
 from cachexport.doctor.engine import doctor
-from cachexport.gateway.access import Access
+from cachexport.gateway.http.access import Access
 
 if TYPE_CHECKING:
     from collections.abc import Callable

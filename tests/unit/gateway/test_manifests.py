@@ -10,7 +10,7 @@ from support import caches
 
 from cachexport import Digest, copy_cache, load_cache, merge_cache
 from cachexport.errors import Conflict
-from cachexport.gateway.access import Access
+from cachexport.gateway.http.access import Access
 from cachexport.model.envelope.form import Form
 from cachexport.oci.mediatype import DOCKER_MANIFEST, OCI_MANIFEST
 
@@ -199,7 +199,7 @@ def test_nothing_is_pruned_between_a_look_and_the_naming(
 
 
 def test_a_manifest_that_is_too_large(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cachexport.gateway.manifests.MANIFEST_LIMIT", 1000)
+    monkeypatch.setattr("cachexport.gateway.http.manifests.MANIFEST_LIMIT", 1000)
     refused = gateway.ask("PUT", "/v2/images/manifests/1", b" " * 1001)
     assert (refused.status, refused.code) == (413, "SIZE_INVALID")
 

@@ -11,8 +11,8 @@ from urllib.parse import quote
 import pytest
 
 from cachexport.errors import InvalidInputError
-from cachexport.gateway.numbers import MOST, number
-from cachexport.gateway.server import bind
+from cachexport.gateway.http.numbers import MOST, number
+from cachexport.gateway.http.server import bind
 
 if TYPE_CHECKING:
     from unit.gateway.conftest import Gateway

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from cachexport import errors
-from cachexport.gateway.refusal import Refusal, refusal
+from cachexport.gateway.http.refusal import Refusal, refusal
 
 CASES = [
     (errors.WireFormat("no manifest"), 400, "MANIFEST_INVALID"),

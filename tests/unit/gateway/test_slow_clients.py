@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cachexport import Digest
-from cachexport.gateway.protocol import Protocol
+from cachexport.gateway.http.protocol import Protocol
 
 if TYPE_CHECKING:
     from asyncio import Transport
@@ -61,7 +61,7 @@ def unread(gateway: Gateway, stack: ExitStack, size: int) -> socket.socket:
 
 
 def test_one_that_takes_nothing_is_left(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cachexport.gateway.protocol.TAKING", 0.3)
+    monkeypatch.setattr("cachexport.gateway.http.protocol.TAKING", 0.3)
     with ExitStack() as stack:
         unread(gateway, stack, 30_000_000)
         for _ in range(1000):
@@ -74,7 +74,7 @@ def test_one_that_takes_nothing_is_left(gateway: Gateway, monkeypatch: pytest.Mo
 def test_a_stop_does_not_wait_for_one_that_takes_nothing(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cachexport.gateway.protocol.TAKING", 0.3)
+    monkeypatch.setattr("cachexport.gateway.http.protocol.TAKING", 0.3)
     with ExitStack() as stack:
         unread(gateway, stack, 30_000_000)
         unread(gateway, stack, 2_600_000)  # about what the machine's buffers hold
@@ -85,7 +85,7 @@ def test_a_stop_does_not_wait_for_one_that_takes_nothing(
 
 
 def test_one_that_reads_slowly_gets_all(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cachexport.gateway.protocol.TAKING", 1.0)
+    monkeypatch.setattr("cachexport.gateway.http.protocol.TAKING", 1.0)
     size = 2_500_000
     with ExitStack() as stack:
         raw = unread(gateway, stack, size)
@@ -108,7 +108,7 @@ def test_a_client_that_sends_next_to_nothing(start: Callable[..., Gateway]) -> N
 
 
 def test_a_head_that_never_ends(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cachexport.gateway.protocol.ASKING", 0.2)
+    monkeypatch.setattr("cachexport.gateway.http.protocol.ASKING", 0.2)
     host, _, port = gateway.host.partition(":")
     for sent in (b"", b"GET /v2/ HTTP/1.1\r\nHost: x\r\n"):
         with closing(socket.create_connection((host, int(port)), timeout=10)) as raw:
@@ -166,7 +166,7 @@ REFUSED = b"PUT /v2/ HTTP/1.1\r\nHost: x\r\n"
 def test_what_comes_after_an_answer_comes_soon(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch, first: bytes, then: bytes
 ) -> None:
-    monkeypatch.setattr("cachexport.gateway.protocol.ASKING", 0.3)
+    monkeypatch.setattr("cachexport.gateway.http.protocol.ASKING", 0.3)
     with closing(connected(gateway)) as raw:
         raw.sendall(first)
         assert raw.recv(4096)
@@ -187,7 +187,7 @@ def test_trailers_without_an_end(gateway: Gateway, trailer: bytes) -> None:
 def test_a_head_that_is_sent_ahead_waits_for_the_answer_before(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cachexport.gateway.protocol.ASKING", 0.2)
+    monkeypatch.setattr("cachexport.gateway.http.protocol.ASKING", 0.2)
     with ExitStack() as stack:
         size = 2_000_000
         raw = unread(gateway, stack, size)

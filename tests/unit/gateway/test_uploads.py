@@ -10,11 +10,11 @@ import pytest
 
 from cachexport import Digest, MemoryContent
 from cachexport.errors import FailedPrecondition, Integrity
-from cachexport.gateway.names import Below, ByPath, Single
-from cachexport.gateway.recent import Recent
-from cachexport.gateway.refusal import Refusal
-from cachexport.gateway.spool import Spool
-from cachexport.gateway.upload import Uploads
+from cachexport.gateway.http.refusal import Refusal
+from cachexport.gateway.shelf.names import Below, ByPath, Single
+from cachexport.gateway.shelf.recent import Recent
+from cachexport.gateway.uploads.spool import Spool
+from cachexport.gateway.uploads.upload import Uploads
 
 if TYPE_CHECKING:
     from pathlib import Path

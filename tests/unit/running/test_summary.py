@@ -9,9 +9,9 @@ import pytest
 
 from cachexport import Digest
 from cachexport.cli.views.ran import lines, problems
-from cachexport.gateway.record import Record
-from cachexport.running.plan import plan
-from cachexport.running.summary import Summary
+from cachexport.gateway.http.record import Record
+from cachexport.gateway.run.plan import plan
+from cachexport.gateway.run.summary import Summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

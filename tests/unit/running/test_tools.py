@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cachexport.errors import CachexportError, InvalidInputError
-from cachexport.gateway.shelf import Shelf
-from cachexport.running.plan import plan
-from cachexport.running.registries import VARIABLE, as_script, with_insecure
-from cachexport.running.tools import recognise
+from cachexport.gateway.run.plan import plan
+from cachexport.gateway.run.registries import VARIABLE, as_script, with_insecure
+from cachexport.gateway.run.tools import recognise
+from cachexport.gateway.shelf.shelf import Shelf
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cachexport.running.plan import Plan
+    from cachexport.gateway.run.plan import Plan
 
 HOST = "127.0.0.1:5000"
 FROM, TO = f"{HOST}/from1:cache", f"{HOST}/to1:cache"

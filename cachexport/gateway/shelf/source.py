@@ -20,7 +20,7 @@ from cachexport.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from cachexport.gateway.names import Naming
+    from cachexport.gateway.shelf.names import Naming
 
 AWAY = 30.0
 """Seconds for which a place that is away is not asked again: each question takes its time."""

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 from cachexport.content.protocols import Info, RangedProvider
 from cachexport.content.verify import BLOCK
-from cachexport.gateway.source import first
+from cachexport.gateway.shelf.source import first
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cachexport.content.protocols import Reader
     from cachexport.contract.place import Content
-    from cachexport.gateway.recent import Recent
-    from cachexport.gateway.source import Source
+    from cachexport.gateway.shelf.recent import Recent
+    from cachexport.gateway.shelf.source import Source
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from cachexport.errors import InvalidDigest, NotFound
-from cachexport.gateway.body import Body
-from cachexport.gateway.numbers import number
-from cachexport.gateway.refusal import Refusal, later
-from cachexport.gateway.threads import do
+from cachexport.gateway.http.body import Body
+from cachexport.gateway.http.numbers import number
+from cachexport.gateway.http.refusal import Refusal, later
+from cachexport.gateway.http.threads import do
 from cachexport.oci.digest import Digest
 
 if TYPE_CHECKING:
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from cachexport.gateway.access import Visitor
-    from cachexport.gateway.download import Pace
+    from cachexport.gateway.http.access import Visitor
+    from cachexport.gateway.http.download import Pace
+    from cachexport.gateway.http.record import Record
+    from cachexport.gateway.http.routes import Target
+    from cachexport.gateway.http.threads import Threads
     from cachexport.gateway.publishing import Publishing
-    from cachexport.gateway.record import Record
-    from cachexport.gateway.routes import Target
-    from cachexport.gateway.shelf import Shelf
-    from cachexport.gateway.threads import Threads
-    from cachexport.gateway.upload import Uploads
+    from cachexport.gateway.shelf.shelf import Shelf
+    from cachexport.gateway.uploads.upload import Uploads
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from starlette.responses import Response
 
 from cachexport.errors import NotFound
-from cachexport.gateway.body import BodyReader
-from cachexport.gateway.numbers import number
-from cachexport.gateway.refusal import Refusal
+from cachexport.gateway.http.body import BodyReader
+from cachexport.gateway.http.numbers import number
+from cachexport.gateway.http.refusal import Refusal
 
 if TYPE_CHECKING:
-    from cachexport.gateway.body import Body
-    from cachexport.gateway.call import Call
-    from cachexport.gateway.upload import Direct, Upload
+    from cachexport.gateway.http.body import Body
+    from cachexport.gateway.http.call import Call
+    from cachexport.gateway.uploads.upload import Direct, Upload
     from cachexport.oci.digest import Digest
 
 _GOING_ON = "GET, PATCH, PUT, DELETE"

@@ -10,24 +10,24 @@ from typing import TYPE_CHECKING
 from cachexport.contract.opening import expand, name_of, open_place
 from cachexport.contract.spec import Spec, parse_spec
 from cachexport.errors import CachexportError, InvalidInputError
-from cachexport.gateway.access import Access
-from cachexport.gateway.forms import Forms
-from cachexport.gateway.names import Below, Single
+from cachexport.gateway.http.access import Access
+from cachexport.gateway.http.refusal import Refusal
+from cachexport.gateway.http.tokens import Token
 from cachexport.gateway.publishing import Publishing
-from cachexport.gateway.refusal import Refusal
-from cachexport.gateway.shelf import Shelf
-from cachexport.gateway.source import Source, hosting
-from cachexport.gateway.tokens import Token
+from cachexport.gateway.run.logins import Login, for_containers, for_docker
+from cachexport.gateway.run.tools import Cached, recognise
+from cachexport.gateway.shelf.forms import Forms
+from cachexport.gateway.shelf.names import Below, Single
+from cachexport.gateway.shelf.shelf import Shelf
+from cachexport.gateway.shelf.source import Source, hosting
 from cachexport.model.envelope.form import Form
-from cachexport.running.logins import Login, for_containers, for_docker
-from cachexport.running.tools import Cached, recognise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from cachexport.gateway.names import Naming
-    from cachexport.running.tools import Adapted, Tool
+    from cachexport.gateway.run.tools import Adapted, Tool
+    from cachexport.gateway.shelf.names import Naming
 
 _TAG = "cache"
 _PASSED = ("mode", "ignore-error")

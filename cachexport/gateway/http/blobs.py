@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NoReturn
 
 from cachexport.errors import NotFound
-from cachexport.gateway.download import Download, wanted_part
-from cachexport.gateway.refusal import Refusal, blob_unknown
+from cachexport.gateway.http.download import Download, wanted_part
+from cachexport.gateway.http.refusal import Refusal, blob_unknown
 
 if TYPE_CHECKING:
-    from cachexport.gateway.call import Call
+    from cachexport.gateway.http.call import Call
 
 
 async def get(call: Call) -> Download:

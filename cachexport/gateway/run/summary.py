@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cachexport.gateway.record import Record
+    from cachexport.gateway.http.record import Record
 
 _WRITING = ("PUT", "POST", "PATCH")
 _LOGIN_WANTED = 401

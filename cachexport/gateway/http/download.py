@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from cachexport.content.verify import VerifyingReader
 from cachexport.errors import BackendError, Integrity
-from cachexport.gateway.numbers import MOST, number
-from cachexport.gateway.refusal import Refusal
-from cachexport.gateway.threads import do
+from cachexport.gateway.http.numbers import MOST, number
+from cachexport.gateway.http.refusal import Refusal
+from cachexport.gateway.http.threads import do
 from cachexport.oci.descriptor import Descriptor
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
 
     from cachexport.content.protocols import Reader
-    from cachexport.gateway.content import Layered
+    from cachexport.gateway.shelf.content import Layered
     from cachexport.oci.digest import Digest
 
 _MOST, _LEAST = 512 << 10, 64 << 10

@@ -13,24 +13,24 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from cachexport.contract.backend import VIA
-from cachexport.gateway import blobs, manifests, receiving
-from cachexport.gateway.call import Call
-from cachexport.gateway.download import Pace
-from cachexport.gateway.record import Record
-from cachexport.gateway.refusal import Refusal, refusal
-from cachexport.gateway.routes import target
-from cachexport.gateway.threads import Threads, threads
+from cachexport.gateway.http import blobs, manifests, receiving
+from cachexport.gateway.http.call import Call
+from cachexport.gateway.http.download import Pace
+from cachexport.gateway.http.record import Record
+from cachexport.gateway.http.refusal import Refusal, refusal
+from cachexport.gateway.http.routes import target
+from cachexport.gateway.http.threads import Threads, threads
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from cachexport.gateway.access import Access
-    from cachexport.gateway.metrics import Metrics
+    from cachexport.gateway.http.access import Access
+    from cachexport.gateway.http.metrics import Metrics
     from cachexport.gateway.publishing import Publishing
-    from cachexport.gateway.shelf import Shelf
-    from cachexport.gateway.upload import Uploads
+    from cachexport.gateway.shelf.shelf import Shelf
+    from cachexport.gateway.uploads.upload import Uploads
 
 _log = logging.getLogger(__name__)
 _OURS = 500

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from cachexport.content.protocols import Stager
 from cachexport.content.verify import VerifyingReader
 from cachexport.errors import Integrity
-from cachexport.gateway.refusal import Refusal, later
-from cachexport.gateway.spool import Spooled
+from cachexport.gateway.http.refusal import Refusal, later
+from cachexport.gateway.uploads.spool import Spooled
 from cachexport.oci.descriptor import Descriptor
 from cachexport.oci.digest import Digest
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from cachexport.content.protocols import Ingester, Reader, Staged
-    from cachexport.gateway.source import HostingPlace
-    from cachexport.gateway.spool import Spool
+    from cachexport.gateway.shelf.source import HostingPlace
+    from cachexport.gateway.uploads.spool import Spool
 
 _OCTETS = "application/octet-stream"
 

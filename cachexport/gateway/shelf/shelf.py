@@ -11,12 +11,12 @@ from cachexport.content.verify import open_verified, read_blob
 from cachexport.contract.place import Entry
 from cachexport.contract.reading import read_caches
 from cachexport.errors import NotFound, WireFormat
-from cachexport.gateway.content import Layered
-from cachexport.gateway.forms import Forms
-from cachexport.gateway.names import ByPath
-from cachexport.gateway.reading import read_manifest
-from cachexport.gateway.recent import Recent
-from cachexport.gateway.source import first
+from cachexport.gateway.shelf.content import Layered
+from cachexport.gateway.shelf.forms import Forms
+from cachexport.gateway.shelf.names import ByPath
+from cachexport.gateway.shelf.reading import read_manifest
+from cachexport.gateway.shelf.recent import Recent
+from cachexport.gateway.shelf.source import first
 from cachexport.model.envelope.cache import WrappedCache
 from cachexport.oci.descriptor import Descriptor
 from cachexport.oci.digest import Digest
@@ -24,8 +24,8 @@ from cachexport.oci.digest import Digest
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from cachexport.gateway.names import Naming
-    from cachexport.gateway.source import HostingPlace, Source
+    from cachexport.gateway.shelf.names import Naming
+    from cachexport.gateway.shelf.source import HostingPlace, Source
     from cachexport.model.envelope.form import Form
 
 MANIFEST_LIMIT = 4 << 20

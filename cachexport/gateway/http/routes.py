@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from cachexport.errors import InvalidReference
-from cachexport.gateway.names import check
-from cachexport.gateway.refusal import Refusal
+from cachexport.gateway.http.refusal import Refusal
+from cachexport.gateway.shelf.names import check
 
 _PREFIX = "/v2/"
 _KINDS = (

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from cachexport.gateway.record import stranger
+from cachexport.gateway.http.record import stranger
 
 if TYPE_CHECKING:
     from asyncio import Transport
     from collections.abc import Callable
     from typing import Any
 
-    from cachexport.gateway.app import Gateway
+    from cachexport.gateway.http.app import Gateway
 
 ASKING = 30.0
 """Seconds for which a connection may be open before a request's head has come."""

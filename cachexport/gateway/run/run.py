@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 
 from cachexport.content.files.temporary import temporary_folder
 from cachexport.errors import BackendError, CachexportError
+from cachexport.gateway.http.threads import working
 from cachexport.gateway.opening import Limits, open_gateway
-from cachexport.gateway.threads import working
-from cachexport.running.registries import with_insecure
-from cachexport.running.summary import Summary
+from cachexport.gateway.run.registries import with_insecure
+from cachexport.gateway.run.summary import Summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from cachexport.gateway.record import Record
-    from cachexport.running.plan import Plan
+    from cachexport.gateway.http.record import Record
+    from cachexport.gateway.run.plan import Plan
 
 _ENDING = 2.0
 """Seconds for requests under way when the command has ended."""
@@ -93,7 +93,7 @@ def _serving(
     limits = Limits(spool=folder / "spool")
     # First, for it says what to install where a package is missing.
     gateway = open_gateway(prepared.find, access=prepared.access, limits=limits, told=told)
-    from cachexport.gateway.server import Server, address, bind
+    from cachexport.gateway.http.server import Server, address, bind
 
     bound = bind(listen)
     host = address(bound)

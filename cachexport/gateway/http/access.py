@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from cachexport.gateway.refusal import Refusal
+from cachexport.gateway.http.refusal import Refusal
 
 if TYPE_CHECKING:
-    from cachexport.gateway.tokens import Token
+    from cachexport.gateway.http.tokens import Token
 
 _CHALLENGE = {"WWW-Authenticate": 'Basic realm="cachexport"'}
 

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from cachexport.errors import BackendError, InvalidInputError
-from cachexport.gateway.numbers import number
-from cachexport.gateway.protocol import Protocol
+from cachexport.gateway.http.numbers import number
+from cachexport.gateway.http.protocol import Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from cachexport.gateway.app import Gateway
-    from cachexport.gateway.upload import Uploads
+    from cachexport.gateway.http.app import Gateway
+    from cachexport.gateway.uploads.upload import Uploads
 
 _EXPIRING = 5.0
 """Seconds between two looks for uploads that wait for too long."""

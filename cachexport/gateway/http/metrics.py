@@ -10,7 +10,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cachexport.gateway.record import Record
+    from cachexport.gateway.http.record import Record
 
 _NOT_FOUND = 404
 _SECONDS = (0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0, 300.0)

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, TypeVar
 
 from cachexport.content.verify import BLOCK
-from cachexport.gateway.refusal import Refusal
+from cachexport.gateway.http.refusal import Refusal
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop

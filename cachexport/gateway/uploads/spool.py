@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from cachexport.content.files.errors import translated
 from cachexport.content.verify import VerifyingReader
 from cachexport.errors import FailedPrecondition
-from cachexport.gateway.refusal import Refusal, later
+from cachexport.gateway.http.refusal import Refusal, later
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,0 +1,1 @@
+"""The distribution API over HTTP: requests in, answers out, and who may ask."""

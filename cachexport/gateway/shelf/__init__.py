@@ -1,0 +1,1 @@
+"""What a gateway serves of a place and of those behind it."""

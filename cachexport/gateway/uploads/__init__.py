@@ -1,0 +1,1 @@
+"""Blobs on their way in, whose digest is not known yet."""
