@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from cachexport.content.layers.diff_ids import with_diff_ids
+from cachexport.content.diff_ids import with_diff_ids
 from cachexport.content.protocols import Distributed
 from cachexport.errors import Integrity, NotFound
 from cachexport.model.chains import CacheChains

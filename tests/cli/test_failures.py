@@ -158,7 +158,7 @@ def _caught(hear: object) -> BaseException:
 
 _WAITING = """
 import signal, sys, threading
-from cachexport import plugins
+from cachexport.contract import discovery
 from cachexport.cli import main
 
 class Waiting:
@@ -179,7 +179,7 @@ class Entry(Waiting):
 # A shell lets what it runs in the background ignore interrupts, perhaps this test too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
-plugins.installed_backends = lambda: {"waiting": Entry()}
+discovery.installed_backends = lambda: {"waiting": Entry()}
 sys.exit(main(["export", "--cache-from", "type=waiting", "--cache-to", "type=waiting"]))
 """
 

@@ -6,17 +6,17 @@ import re
 import shlex
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
 import pytest
 import yaml
+from support import ROOT
 
 from cachexport.cli.app import app
 from cachexport.contract.spec import parse_spec
 
-RECIPES = Path(__file__).parents[2] / "docs" / "recipes"
+RECIPES = ROOT / "docs" / "recipes"
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ MANIFESTS = {Digest.of(caches.raw_manifest(name)): name for name in NAMES}
 OFTEN = """
 import sys
 from cachexport.cli import main
-from cachexport.gateway import server
+from cachexport.gateway.http import server
 server._EXPIRING = 0.05
 sys.exit(main(sys.argv[1:]))
 """

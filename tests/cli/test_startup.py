@@ -30,8 +30,14 @@ def test_nothing_heavy_is_imported(args: list[str]) -> None:
 
 
 LOGINS = ("docker", "requests", "publicsuffixlist")
-CHANGES = ("zstandard", "jinja2", "cachexport.maintenance.", "cachexport.content.layers")
-LIGHT = {"cachexport.contract.opening", "cachexport.maintenance.sizes"}
+CHANGES = (
+    "zstandard",
+    "jinja2",
+    "cachexport.upkeep.",
+    "cachexport.insight.",
+    "cachexport.content.layers",
+)
+LIGHT = {"cachexport.contract.opening"}
 
 
 def test_a_plain_push_imports_nothing_for_logins_and_changes() -> None:

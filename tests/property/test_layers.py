@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
-from unit.builder.rig import seen
-from unit.builder.trees import FOLDERS, LINKS, Below, make
+from unit.images.builder.rig import seen
+from unit.images.builder.trees import FOLDERS, LINKS, Below, make
 
 from cachexport.content.memory import MemoryContent
 from cachexport.errors import CachexportError

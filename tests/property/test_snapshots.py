@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
-from unit.builder.changing import STEPS, Step, apply
-from unit.builder.rig import seen
-from unit.builder.trees import FOLDERS, LINKS, Below, make
+from unit.images.builder.changing import STEPS, Step, apply
+from unit.images.builder.rig import seen
+from unit.images.builder.trees import FOLDERS, LINKS, Below, make
 
 from cachexport.content.memory import MemoryContent
 from cachexport.errors import FailedPrecondition

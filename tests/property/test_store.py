@@ -16,8 +16,8 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from unit.store.mortal import FATE, Killed, mortal
-from unit.store.rig import Clock, described, manifest_of
+from unit.images.store.mortal import FATE, Killed, mortal
+from unit.images.store.rig import Clock, described, manifest_of
 
 from cachexport.content.copy import ingest_bytes
 from cachexport.errors import (

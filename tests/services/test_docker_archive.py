@@ -8,11 +8,10 @@ import os
 import subprocess
 import sys
 import tarfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from support import caches
+from support import ROOT, caches
 from support.images import CREATED, MadeImage, make_image, tar_layer
 
 from cachexport.content.verify import read_blob
@@ -21,10 +20,12 @@ from cachexport.images.config.config import read_diff_ids
 from cachexport.testing.services.process import environment, program
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from support.services.dockerd import Dockerd
 
 NAME = "example/app:1"
-EXAMPLE = Path(__file__).parents[2] / "examples" / "make_an_image.py"
+EXAMPLE = ROOT / "examples" / "make_an_image.py"
 
 
 @pytest.fixture

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from services.examining import TAG, forget_logins, spec, undeletable
+from support import ROOT
 
 from cachexport.cli import main
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from support.services.registry import Registry
 
-README = Path(__file__).parents[2] / "README.md"
+README = ROOT / "README.md"
 
 
 @pytest.fixture(autouse=True)

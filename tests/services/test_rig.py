@@ -9,10 +9,10 @@ import socket
 import ssl
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from support import TESTS
 from support.caches import FOLDER
 from support.services.client import Answer, ask
 from support.services.logins import ALICE, READER, Login
@@ -25,11 +25,12 @@ from cachexport.testing.services.ports import answers, free_port
 from cachexport.testing.services.process import ServiceFailed, program, running
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from support.services.registry import Registry
     from support.services.tls import Authority
     from support.services.token_server import TokenServer
 
-TESTS = Path(__file__).parents[1]
 STARTER = """
 import sys
 from pathlib import Path

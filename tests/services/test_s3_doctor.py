@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,6 +18,7 @@ from services.s3_places import (
     listing,
     log_in,
 )
+from support import ROOT
 from support.services.faulty_proxy import Failure, FaultyProxy
 
 from cachexport import copy_cache
@@ -28,10 +28,12 @@ from cachexport.doctor.engine import doctor
 from cachexport.errors import InvalidAttr
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from support.services.messages import Request
     from support.services.s3 import S3
 
-BACKENDS = Path(__file__).parents[2] / "docs" / "backends.md"
+BACKENDS = ROOT / "docs" / "backends.md"
 
 
 @pytest.fixture(autouse=True)

@@ -6,13 +6,15 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from cli.commands import process
-from support import caches
+from support import ROOT, caches
 
-ROOT = Path(__file__).parents[2]
+if TYPE_CHECKING:
+    from pathlib import Path
+
 TEMPLATE = ROOT / "examples" / "plugin"
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from cachexport.content.copy import ingest_bytes
-from cachexport.content.layers.diff_ids import with_diff_ids
+from cachexport.content.diff_ids import with_diff_ids
 from cachexport.content.progress import silent, step
 from cachexport.errors import NotFound
 from cachexport.images.config.config import complete_config, empty_config

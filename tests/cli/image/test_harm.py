@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from cli.image.stored import archive, content
-from unit.image.packing import files_of, packed
+from unit.images.packing import files_of, packed
 
 from cachexport.images.store import Store
 

@@ -14,7 +14,7 @@ import pytest
 from cli.image.stored import IMAGE, archive, content, described
 from support import caches
 from support.images import make_image, make_index, tar_layer
-from unit.image.packing import files_of
+from unit.images.packing import files_of
 
 from cachexport.images import open_docker_archive, save_oci_archive
 from cachexport.images.store import Store

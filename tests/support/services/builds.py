@@ -6,11 +6,15 @@ import re
 import shutil
 import subprocess
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cachexport.testing.services.process import program
+from support import TESTS
 
-TOOL = Path(__file__).parents[2] / "wire" / "caches" / "dockerfiles" / "tool.c"
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TOOL = TESTS / "wire" / "caches" / "dockerfiles" / "tool.c"
 DOCKERFILE = """\
 FROM scratch AS base
 COPY tool /bin/tool

@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.local.rig import CACHES, LAYOUTS, described
+from unit.backends.local.rig import CACHES, LAYOUTS, described
 
 from cachexport.errors import NotFound, WireFormat
 from cachexport.oci.descriptor import Descriptor
