@@ -6,7 +6,9 @@ the border of the code that met them: they go up as one of these with the origin
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self, TypeVar
+
+_E = TypeVar("_E", bound="CachexportError")
 
 
 class CachexportError(Exception):
@@ -126,18 +128,33 @@ class Unavailable(ContentError):
 
 
 class BackendError(CachexportError):
-    """A backend failed. `op` says at what, `temporary` whether trying again may help.
-
-    What is `spent` is temporary no more, for it was tried often enough; much later it may work.
-    """
+    """A backend failed. `op` says at what."""
 
     exit_code = 74
 
-    def __init__(self, message: str, *, op: str, temporary: bool = False) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        op: str,
+        temporary: bool = False,
+        exhausted: bool = False,
+        retry_after: float | None = None,
+    ) -> None:
         super().__init__(message)
         self.op = op
-        self.temporary = temporary
-        self.spent = False
+        self.temporary = temporary and not exhausted
+        """Whether another try may help."""
+        self.exhausted = temporary and exhausted
+        """Whether retries are used up; later the same request may succeed."""
+        self.retry_after = retry_after
+        """Seconds after which the other side wants the next try, if it told."""
+
+    def exhausted_after(self, attempts: int) -> Self:
+        """Give this error as it stands when the last of so many attempts ended with it."""
+        error = _copy(self, attempts)
+        error.temporary, error.exhausted = False, True
+        return error
 
 
 class Auth(BackendError):
@@ -157,8 +174,9 @@ class RegistryError(BackendError):
         status: int,
         diagnostics: tuple[str, ...] = (),
         temporary: bool = False,
+        retry_after: float | None = None,
     ) -> None:
-        super().__init__(message, op=op, temporary=temporary)
+        super().__init__(message, op=op, temporary=temporary, retry_after=retry_after)
         self.status = status
         self.diagnostics = diagnostics
 
@@ -166,8 +184,16 @@ class RegistryError(BackendError):
 class S3Error(BackendError):
     """An S3 server refused. `code` is its own word for why, as in `NoSuchBucket`."""
 
-    def __init__(self, message: str, *, op: str, code: str, temporary: bool = False) -> None:
-        super().__init__(message, op=op, temporary=temporary)
+    def __init__(
+        self,
+        message: str,
+        *,
+        op: str,
+        code: str,
+        temporary: bool = False,
+        exhausted: bool = False,
+    ) -> None:
+        super().__init__(message, op=op, temporary=temporary, exhausted=exhausted)
         self.code = code
 
 
@@ -197,5 +223,31 @@ class TransferError(CachexportError):
 
     @property
     def temporary(self) -> bool:
-        """Whether trying again may help, as far as the side that failed can tell."""
-        return isinstance(self.__cause__, BackendError) and self.__cause__.temporary
+        """Whether another try may help, as far as the side that failed can tell."""
+        return self._cause is not None and self._cause.temporary
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds after which the side that failed wants the next try, if it told."""
+        return None if self._cause is None else self._cause.retry_after
+
+    def exhausted_after(self, attempts: int) -> Self:
+        """Give this error as it stands when the last of so many attempts ended with it."""
+        error = _copy(self, attempts)
+        if self._cause is not None:
+            error.__cause__ = self._cause.exhausted_after(1)
+        return error
+
+    @property
+    def _cause(self) -> BackendError | None:
+        return self.__cause__ if isinstance(self.__cause__, BackendError) else None
+
+
+def _copy(error: _E, attempts: int) -> _E:
+    """Copy an error, which says then how often was tried."""
+    told = f"{error}; tried {attempts} times" if attempts > 1 else str(error)
+    copy = type(error).__new__(type(error), told)
+    copy.__dict__.update(error.__dict__)
+    copy.args = (told,)
+    copy.__cause__ = error.__cause__
+    return copy

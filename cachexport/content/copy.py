@@ -1,4 +1,4 @@
-"""Copying one blob from a provider to an ingester, streaming and verified."""
+"""Copying blobs from a provider to an ingester: verified while they stream, and tried again."""
 
 from __future__ import annotations
 
@@ -6,14 +6,20 @@ import io
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from cachexport.content.parallel import DEFAULT_THREADS, map_parallel
+from cachexport.content.protocols import Adopter, Composite, Retrying
+from cachexport.content.retry import Retry
 from cachexport.content.verify import VerifyingReader, from_source, open_verified
 from cachexport.errors import Auth, CachexportError, Integrity, NotFound, TransferError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+    from contextlib import AbstractContextManager
 
     from cachexport.content.protocols import Ingester, Provider
     from cachexport.oci.descriptor import Descriptor
+
+    Moving = Callable[[Descriptor], AbstractContextManager[Callable[[int], None]]]
 
 
 def copy_blob(
@@ -22,7 +28,7 @@ def copy_blob(
     desc: Descriptor,
     moved: Callable[[int], None] | None = None,
 ) -> None:
-    """Copy the content that `desc` names, without holding more than a block of it in memory.
+    """Copy the content that `desc` names once, holding no more than a block of it in memory.
 
     `moved` hears of every block how many bytes it had.
 
@@ -40,9 +46,53 @@ def copy_blob(
         _ingest(target, desc, reader)
 
 
+def move_blob(
+    provider: Provider, ingester: Ingester, desc: Descriptor, moved: Callable[[int], None]
+) -> None:
+    """Have `ingester` take a blob over from where it is, or else copy it, as often as need be.
+
+    Raises as `copy_blob` does.
+    """
+    if isinstance(provider, Composite):
+        provider = provider.origin(desc)
+    if isinstance(ingester, Adopter) and ingester.adopt(desc, provider):
+        moved(desc.size)
+        return
+    _retry(ingester).call(lambda: copy_blob(provider, ingester, desc, moved))
+
+
+def move_missing(
+    provider: Provider,
+    ingester: Ingester,
+    descs: Iterable[Descriptor],
+    moving: Moving,
+    threads: int = DEFAULT_THREADS,
+) -> None:
+    """Move the blobs that `ingester` lacks; around each is a block of `moving`.
+
+    Raises as `copy_blob` does, for the first blob that fails.
+    """
+    wanted = {desc.digest: desc for desc in descs}
+    missing = ingester.missing(wanted.values())
+
+    def move(desc: Descriptor) -> None:
+        with moving(desc) as moved:
+            move_blob(provider, ingester, desc, moved)
+
+    lacking = [desc for digest, desc in wanted.items() if digest in missing]
+    map_parallel(move, lacking, threads)
+
+
 def ingest_bytes(target: Ingester, desc: Descriptor, raw: bytes) -> None:
-    """Store bytes that are at hand. Raises Integrity or TransferError, as `copy_blob` does."""
-    _ingest(target, desc, VerifyingReader(io.BytesIO(raw), desc))
+    """Store bytes that are at hand, as often as need be.
+
+    Raises Integrity or TransferError, as `copy_blob` does.
+    """
+    _retry(target).call(lambda: _ingest(target, desc, VerifyingReader(io.BytesIO(raw), desc)))
+
+
+def _retry(ingester: Ingester) -> Retry:
+    return ingester.retry if isinstance(ingester, Retrying) else Retry()
 
 
 def _ingest(target: Ingester, desc: Descriptor, reader: VerifyingReader) -> None:

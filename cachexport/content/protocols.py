@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from cachexport.content.retry import Retry
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
 
@@ -84,6 +85,14 @@ class Distributed(Protocol):
         """Give the repositories by the host of their registry, without looking there."""
 
 
+@runtime_checkable
+class Composite(Protocol):
+    """A Provider that reads each blob from another one."""
+
+    def origin(self, desc: Descriptor, /) -> Provider:
+        """Give the provider that has a blob. Raises NotFound."""
+
+
 class Ingester(Protocol):
     """Something that content can be written into."""
 
@@ -97,6 +106,15 @@ class Ingester(Protocol):
         behind. `reader` is one that verifies, so nothing has to be hashed here. Storing what is
         there already is fine. The caller closes `reader`.
         """
+
+
+@runtime_checkable
+class Retrying(Protocol):
+    """An Ingester that says how often a blob is sent again that broke off on its way."""
+
+    @property
+    def retry(self) -> Retry:
+        """Give the policy; without this ability it is `Retry()`."""
 
 
 @runtime_checkable

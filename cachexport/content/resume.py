@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cachexport.content.retry import ATTEMPTS, persistently
+from cachexport.content.retry import ATTEMPTS, Retry
 from cachexport.errors import BackendError
 
 if TYPE_CHECKING:
@@ -16,19 +16,25 @@ if TYPE_CHECKING:
 class ResumingReader:
     """A stream that is asked for again, from where it broke, after a temporary BackendError.
 
-    `ask` gives the stream from a byte on; so many `attempts` in a row may fail. It is asked at
-    once, so that what is not there is known before the first read.
+    `ask` gives the stream from a byte on. It is asked at once, so that what is not there is known
+    before the first read. So many `attempts` in a row may fail, or as many as `retry` says.
     """
 
-    def __init__(self, ask: Callable[[int], Reader], attempts: int = ATTEMPTS) -> None:
+    def __init__(
+        self,
+        ask: Callable[[int], Reader],
+        attempts: int = ATTEMPTS,
+        *,
+        retry: Retry | None = None,
+    ) -> None:
         self._ask = ask
-        self._attempts = attempts
+        self._retry = retry or Retry(attempts=attempts)
         self._at = 0
-        self._reader: Reader | None = persistently(lambda: ask(0), attempts)
+        self._reader: Reader | None = self._retry.call(lambda: ask(0))
 
     def read(self, size: int, /) -> bytes:
         """Give the next bytes, `size` at most; none at the end. Raises BackendError."""
-        block = persistently(lambda: self._read(size), self._attempts)
+        block = self._retry.call(lambda: self._read(size))
         self._at += len(block)
         return block
 

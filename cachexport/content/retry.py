@@ -1,12 +1,18 @@
-"""Trying again what failed for a reason that may pass."""
+"""When something that failed is tried again, and how long before: the one policy for all of it.
+
+An error says whether another try may help (`temporary`) and when the other side wants it
+(`retry_after`). Whoever can begin again asks a policy to. When its tries are used up, the error
+that goes up is no longer temporary, so that tries of several layers never multiply.
+"""
 
 from __future__ import annotations
 
 import logging
 import random
-import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from cachexport.content.clock import clock
 from cachexport.errors import BackendError, TransferError
 
 if TYPE_CHECKING:
@@ -16,47 +22,81 @@ _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
 ATTEMPTS = 5
-"""How often something is tried in all, where its backend does not count."""
-_FIRST = 0.2
-"""Seconds before the second try; each pause is twice the one before."""
-_LONGEST = 30.0
+"""How often something is tried in all, where its backend has no setting for it."""
+_LONGEST_ASKED = 60.0
+"""Seconds that a server may make us wait before the next try."""
 
 
-class Anew(BackendError):
-    """Something failed that may be done anew from its start, however often it was done before.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """A policy. Pauses grow twofold from `first_pause` to `longest_pause` seconds.
 
-    A backend that was told how often to try raises this, and counts; when it has tried enough it
-    raises an error that is not temporary.
+    Each is multiplied by a random number out of `jitter`, so that many who were turned away
+    together do not come back together.
     """
 
-    def __init__(self, message: str, *, op: str) -> None:
-        super().__init__(message, op=op, temporary=True)
+    attempts: int | None = ATTEMPTS
+    """How often something is tried in all; None for as often as `timeout` allows."""
+    timeout: float | None = None
+    """Seconds after the first try in which another one may begin; None for any."""
+    first_pause: float = 0.2
+    longest_pause: float = 30.0
+    jitter: tuple[float, float] = (1.0, 1.5)
+
+    def call(
+        self,
+        work: Callable[[], _T],
+        *,
+        is_temporary: Callable[[Exception], bool] | None = None,
+        before_retry: Callable[[], object] | None = None,
+    ) -> _T:
+        """Give what `work` gives, calling it again after an error that another try may mend.
+
+        `is_temporary` tells such errors, by default those that say so themselves. `before_retry`
+        is called right before each further try, and what it raises is raised. Raises the last
+        error; where it came after the last of several tries, it says how many there were.
+        """
+        may_help = is_temporary or _says_so
+        started = clock().monotonic()
+        failures = 0
+        while True:
+            try:
+                return work()
+            except Exception as error:
+                if not may_help(error):
+                    raise
+                failures += 1
+                if self._is_over(failures, clock().monotonic() - started):
+                    _raise_exhausted(error, failures)
+                _log.info("%s; trying again", error)
+                pause = self._pause(failures, error)
+            clock().sleep(pause)
+            if before_retry is not None:
+                before_retry()
+
+    def _is_over(self, failures: int, seconds: float) -> bool:
+        if self.attempts is not None and failures >= self.attempts:
+            return True
+        return self.timeout is not None and seconds >= self.timeout
+
+    def _pause(self, failures: int, error: Exception) -> float:
+        asked = getattr(error, "retry_after", None)
+        growing = min(self.first_pause * 2.0 ** min(failures - 1, 32), self.longest_pause)
+        pause = growing if asked is None else min(asked, _LONGEST_ASKED)
+        return float(pause * random.uniform(*self.jitter))  # noqa: S311 - nothing secret
 
 
-def persistently(work: Callable[[], _T], attempts: int = ATTEMPTS) -> _T:
-    """Give what `work` gives, calling it again after an error that is temporary.
-
-    It is called `attempts` times at most, not counting those that ended with Anew. Between two
-    tries it waits, each time longer, and never quite as long as others do: many who were turned
-    away together do not come back together. The last error is raised.
-    """
-    failures = counted = 0
-    while True:
-        try:
-            return work()
-        except (BackendError, TransferError) as error:
-            failures += 1
-            counted += not _is_anew(error)
-            if not error.temporary or counted >= attempts:
-                raise
-            _log.info("%s; trying again", error)
-        _wait(failures)
+def retry(work: Callable[[], _T], attempts: int = ATTEMPTS) -> _T:
+    """Give what `work` gives, called so often at most; see `Retry.call`."""
+    return Retry(attempts=attempts).call(work)
 
 
-def _is_anew(error: BackendError | TransferError) -> bool:
-    return isinstance(error, Anew) or isinstance(error.__cause__, Anew)
+def _says_so(error: Exception) -> bool:
+    return isinstance(error, BackendError | TransferError) and error.temporary
 
 
-def _wait(failures: int) -> None:
-    wait = min(_FIRST * 2 ** (failures - 1), _LONGEST)
-    time.sleep(wait * random.uniform(1.0, 1.5))  # noqa: S311 - no secret
+def _raise_exhausted(error: Exception, attempts: int) -> None:
+    if isinstance(error, BackendError | TransferError):
+        exhausted = error.exhausted_after(attempts)
+        raise exhausted from exhausted.__cause__
+    raise error

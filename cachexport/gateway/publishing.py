@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from cachexport.api.ends import open_targets
-from cachexport.content.copy import ingest_bytes
+from cachexport.content.copy import ingest_bytes, move_missing
 from cachexport.content.progress import silent
 from cachexport.content.verify import read_blob
 from cachexport.contract.reading import METADATA_LIMIT, read_caches
@@ -20,7 +20,6 @@ from cachexport.gateway.shelf.reading import check_stated, read_manifest
 from cachexport.images.moving import moving
 from cachexport.oci import mediatype
 from cachexport.oci.descriptor import Descriptor
-from cachexport.transfer.blobs import move_missing
 from cachexport.transfer.prepare import prepare
 from cachexport.transfer.write import MANIFEST_KEY, write
 

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from cachexport.content.copy import Moving
     from cachexport.content.progress import Progress
     from cachexport.oci.descriptor import Descriptor
-    from cachexport.transfer.blobs import Moving
 
 _CONFIGS = (mediatype.OCI_CONFIG, mediatype.DOCKER_CONFIG)
 

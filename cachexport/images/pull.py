@@ -6,14 +6,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cachexport.content.copy import ingest_bytes
+from cachexport.content.copy import ingest_bytes, move_missing
 from cachexport.content.parallel import DEFAULT_THREADS
 from cachexport.content.progress import silent, step
 from cachexport.content.protocols import Distributed
 from cachexport.images.moving import moving
 from cachexport.images.parts import Preferring, take_apart
 from cachexport.oci import mediatype
-from cachexport.transfer.blobs import move_missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

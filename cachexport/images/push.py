@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cachexport.content.copy import ingest_bytes
+from cachexport.content.copy import ingest_bytes, move_missing
 from cachexport.content.progress import silent, step
 from cachexport.images.moving import moving
 from cachexport.images.parts import take_apart
-from cachexport.transfer.blobs import move_missing
 
 if TYPE_CHECKING:
     from cachexport.content.progress import Progress

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-import random
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from cachexport.content.retry import Retry
 from cachexport.errors import Outdated
 from cachexport.model.chains import CacheChains
 from cachexport.model.envelope.cache import WrappedCache
@@ -28,9 +27,9 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
-PATIENCE = 300.0
-"""Seconds for which a merge is begun again because others changed the name meanwhile."""
-_LONGEST_PAUSE = 5.0
+_UNTIL_CURRENT = Retry(
+    attempts=None, timeout=300.0, first_pause=0.1, longest_pause=5.0, jitter=(0.0, 1.0)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,20 +84,9 @@ def _form(current: Current, cache: WrappedCache, common: CommonExport) -> Form:
     return requested_form(common.image_manifest, common.oci_mediatypes, default)
 
 
-def until_current(attempt: Callable[[], _T], patience: float = PATIENCE) -> _T:
+def until_current(attempt: Callable[[], _T]) -> _T:
     """Give what `attempt` gives, beginning it again whenever it was outdated meanwhile.
 
-    Between two attempts it waits, each time longer and never quite as long as others do. Raises
-    Outdated when that went on for `patience` seconds.
+    Raises Outdated when that went on for five minutes.
     """
-    deadline = time.monotonic() + patience
-    longest = 0.1
-    while True:
-        try:
-            return attempt()
-        except Outdated as error:
-            if time.monotonic() >= deadline:
-                raise
-            _log.info("beginning again: %s", error)
-        time.sleep(random.uniform(0.0, longest))  # noqa: S311 - nothing secret
-        longest = min(2 * longest, _LONGEST_PAUSE)
+    return _UNTIL_CURRENT.call(attempt, is_temporary=lambda error: isinstance(error, Outdated))

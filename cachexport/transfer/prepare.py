@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from cachexport.content.diff_ids import with_diff_ids
-from cachexport.content.protocols import Distributed
+from cachexport.content.protocols import Composite, Distributed
 from cachexport.errors import Integrity, NotFound
 from cachexport.model.chains import CacheChains
 from cachexport.model.chains.tie import tie_ends
@@ -43,12 +43,12 @@ class LayerProvider:
         return provider.repositories(digest) if isinstance(provider, Distributed) else {}
 
     def origin(self, desc: Descriptor) -> Provider:
-        """Give the provider that has a blob. Raises NotFound."""
+        """See Composite."""
         source = self.sources.get(desc.digest)
         if source is None or source.provider is None:
             raise NotFound(f"no provider was given for blob {desc.digest}")
         provider = source.provider
-        return provider.origin(desc) if isinstance(provider, LayerProvider) else provider
+        return provider.origin(desc) if isinstance(provider, Composite) else provider
 
 
 def prepare(caches: Sequence[Cache], common: CommonExport) -> WrappedCache:

@@ -6,13 +6,12 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cachexport.content.copy import ingest_bytes
+from cachexport.content.copy import ingest_bytes, move_blob
 from cachexport.content.parallel import DEFAULT_THREADS, map_parallel
 from cachexport.content.progress import Event, silent, step
 from cachexport.errors import Integrity, NotFound
 from cachexport.model.envelope.form import Form
 from cachexport.oci.compression import Compression
-from cachexport.transfer.blobs import move_blob
 from cachexport.transfer.merge import Merged, merge_into, until_current
 from cachexport.transfer.oversize import fit_size
 

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 from support import caches
 from support.services.registry import Registry
 
-from cachexport.backends.registry import client as registry_client
-from cachexport.content import retry
 from cachexport.contract.checks import Finding, Outcome
 from cachexport.doctor.engine import doctor
 from cachexport.testing.services.ports import answers, free_port
@@ -31,11 +29,6 @@ TAG = re.compile(r"cachexport-doctor-[0-9a-f]{16}")
 MAX = f"type=local,src={caches.FOLDER / 'max'}"
 READING = ["reach", "login", "clock", "read"]
 FORMS = ["image-manifest", "oci-index", "docker-list"]
-
-
-def wait_for_nothing(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(registry_client.time, "sleep", lambda seconds: None)
-    patch.setattr(retry.time, "sleep", lambda seconds: None)
 
 
 def forget_logins(patch: pytest.MonkeyPatch, home: Path) -> None:

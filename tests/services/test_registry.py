@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support import caches
+from support.clock import wait_for_nothing
 from support.services.logins import ALICE, READER, Login
 from support.services.scripted.faults import Fault
 
 from cachexport import Digest, copy_cache, load_cache
-from cachexport.backends.registry import client as registry_client
-from cachexport.content import retry
 from cachexport.errors import (
     AlreadyExists,
     Auth,
@@ -48,8 +47,7 @@ UPLOAD = r"/blobs/uploads/."
 @pytest.fixture(autouse=True)
 def _hasty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Wait for nothing between tries, and find no login but those a test makes."""
-    monkeypatch.setattr(registry_client.time, "sleep", lambda seconds: None)
-    monkeypatch.setattr(retry.time, "sleep", lambda seconds: None)
+    wait_for_nothing()
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     for name in ("DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"):
         monkeypatch.delenv(name, raising=False)

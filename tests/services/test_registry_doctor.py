@@ -18,9 +18,9 @@ from services.examining import (
     outcomes,
     spec,
     undeletable,
-    wait_for_nothing,
 )
 from support import caches
+from support.clock import wait_for_nothing
 from support.services.logins import ALICE, READER, Login
 from support.services.registry import running_registry
 from support.services.scripted.faults import Fault
@@ -57,7 +57,7 @@ NAMES = [
 
 @pytest.fixture(autouse=True)
 def _hasty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    wait_for_nothing(monkeypatch)
+    wait_for_nothing()
     forget_logins(monkeypatch, tmp_path / "home")
 
 

@@ -16,8 +16,8 @@ from services.examining import (
     forget_logins,
     found,
     spec,
-    wait_for_nothing,
 )
+from support.clock import wait_for_nothing
 from support.services.client import ask
 from support.services.http_server import Handler
 from support.services.scripted.faults import Fault
@@ -38,7 +38,7 @@ PUT_TAG = r"/manifests/cachexport-doctor-"
 
 @pytest.fixture(autouse=True)
 def _hasty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    wait_for_nothing(monkeypatch)
+    wait_for_nothing()
     forget_logins(monkeypatch, tmp_path / "home")
     # Long manifests take long, and others test them.
     monkeypatch.setattr(writing, "_SIZES", (4 << 10,))

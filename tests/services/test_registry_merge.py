@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
+from support.clock import wait_for_nothing
 from support.services.push import push_blob, push_manifest
 from support.services.scripted.faults import Fault
 
@@ -45,8 +45,8 @@ def _no_login(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+def _hasty() -> None:
+    wait_for_nothing()
 
 
 def build(name: str, layers: int = 1) -> CacheChains:

@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from support.clock import sleep_by
 from support.services.push import push_blob, push_manifest
 from support.services.scripted.faults import Fault
 
@@ -45,7 +46,7 @@ def _no_login(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def pauses(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], None]]:
+def pauses() -> list[Callable[[], None]]:
     """Give a list of what happens while somebody waits; each item happens once."""
     happening: list[Callable[[], None]] = []
 
@@ -53,7 +54,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], None]]:
         if happening:
             happening.pop(0)()
 
-    monkeypatch.setattr(time, "sleep", sleep)
+    sleep_by(sleep)
     return happening
 
 

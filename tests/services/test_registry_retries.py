@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from support.clock import sleep_by
 from support.services.exports import MIB, hasten, noise, push_layers
 from support.services.scripted import Fault
 
-from cachexport.backends.registry import client as registry_client
 from cachexport.errors import CachexportError, RegistryError, TransferError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def test_the_next_try_comes_when_the_registry_wants_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pauses: list[float] = []
-    monkeypatch.setattr(registry_client.time, "sleep", pauses.append)
+    sleep_by(pauses.append)
     scripted.on("PUT", UPLOAD, Fault(status=503, headers={"Retry-After": "40"}), times=None)
     with pytest.raises(TransferError, match="503"):
         push_layers(scripted.host, repo, [layer], f"retries={retries}")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import time
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cachexport.backends.local.staging import staged
+from cachexport.content.clock import clock
 from cachexport.content.files import lock
 from cachexport.content.files.blobfile import read_regular
 from cachexport.content.files.errors import translated
@@ -100,14 +100,14 @@ class Names:
         """
         with translated("write", self.layout.directory):
             os.makedirs(self.layout.private, 0o755, exist_ok=True)
-        deadline = time.monotonic() + self.patience
+        deadline = clock().monotonic() + self.patience
         # Ours take turns by a file that nobody removes; see `_replace` for BuildKit's.
         with (
             translated("lock", self.layout.directory),
             lock.held(self.layout.private / "index.lock", patience=self.patience),
         ):
             while (index := self._try_change(edit)) is None:
-                if time.monotonic() >= deadline:
+                if clock().monotonic() >= deadline:
                     raise Conflict(f"{self.layout.index} is changed by others all the time")
         return index
 
@@ -146,13 +146,13 @@ class Names:
         self, read: Callable[[], bytes], decode: Callable[[bytes], Index] = Index.decode
     ) -> tuple[bytes, Index]:
         """Read until it can be understood: BuildKit writes into the file that is there."""
-        deadline = time.monotonic() + self.torn_patience
+        deadline = clock().monotonic() + self.torn_patience
         while True:
             raw = read()
             try:
                 return raw, decode(raw)
             except WireFormat as error:
-                if time.monotonic() >= deadline:
+                if clock().monotonic() >= deadline:
                     problem = f"{self.layout.index}: {error.problem}"
                     raise WireFormat(problem, error.path) from error
             lock.pause()

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import logging
-import random
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
 import urllib3
 
-from cachexport.backends.registry.errors import give_up, network, refusal
+from cachexport.backends.registry.errors import network, refusal, seconds_asked
 from cachexport.backends.registry.hosts import is_loopback, origin
 from cachexport.backends.registry.pools import Pools
 from cachexport.backends.registry.proxies import Proxies
 from cachexport.content.parallel import map_parallel
+from cachexport.content.retry import Retry
 from cachexport.errors import BackendError, CachexportError
 
 if TYPE_CHECKING:
@@ -34,15 +31,12 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 5
 _MAX_ANSWER = 64 << 10
 """Bytes of a refusal that are read."""
-_MAX_PAUSE = 60.0
-"""Seconds that a registry may make us wait before the next try."""
+_LONGEST_PAUSE = 60.0
+"""Seconds between two tries."""
 _SHORT = 5.0
 """Seconds that something without consequence may take."""
 _ENDPOINTS = {"docker.io": "registry-1.docker.io"}
 """Where a registry answers, if not at the host that references name."""
-
-
-_log = logging.getLogger(__name__)
 
 
 class Client:
@@ -60,8 +54,8 @@ class Client:
         pools: Pools | None = None,
     ) -> None:
         self.host = host
-        self.retries = connection.retries
-        """How often something temporary is tried in all."""
+        self.retry = Retry(attempts=connection.retries, longest_pause=_LONGEST_PAUSE)
+        """How requests and uploads that failed are tried again."""
         self._scope = scope
         self._connection = connection
         self._authorizer = authorizer
@@ -93,29 +87,17 @@ class Client:
 
         `path` may be a URL, as upload locations are. The caller reads and releases the response.
         Raises Auth, NotFound, RegistryError or BackendError for anything but the expected
-        statuses, none of them temporary, since it was tried often enough; `op` says what was
+        statuses, none of them temporary, since the retries are used up; `op` says what was
         tried. `scope` is what a token has to be good for, if for more than the repository.
         `before_retry` is called right before each further try, and what it raises is raised.
         """
-        attempt = 1
-        while True:
-            retry_after = None
-            try:
-                response = self.send(method, path, op=op, headers=headers, body=body, scope=scope)
-                retry_after = response.headers.get("Retry-After")
-                self.check(op, response, expect)
-            except BackendError as error:
-                if attempt >= self.retries:
-                    give_up(error, attempt)
-                if not error.temporary:
-                    raise
-                _log.info("%s; trying again (%d of %d)", error, attempt + 1, self.retries)
-            else:
-                return response
-            pause(attempt, retry_after)
-            if before_retry is not None:
-                before_retry()
-            attempt += 1
+
+        def ask() -> BaseHTTPResponse:
+            response = self.send(method, path, op=op, headers=headers, body=body, scope=scope)
+            self.check(op, response, expect)
+            return response
+
+        return self.retry.call(ask, before_retry=before_retry)
 
     def send(
         self,
@@ -196,11 +178,12 @@ class Client:
         return self._authorizer.header(scope) if self._may_know(url) else None
 
     def _refusal(self, op: str, response: BaseHTTPResponse) -> Exception:
+        body = b""
         with suppress(urllib3.exceptions.HTTPError):
             body = response.read(_MAX_ANSWER)
             response.drain_conn()
-            return refusal(op, self.host, response.status, body, self._authorizer.origin)
-        return refusal(op, self.host, response.status, b"", self._authorizer.origin)
+        asked = seconds_asked(response.headers.get("Retry-After"))
+        return refusal(op, self.host, response.status, body, self._authorizer.origin, asked)
 
     def _find_base(self) -> str:
         endpoint = _ENDPOINTS.get(self.host, self.host)
@@ -232,23 +215,3 @@ class _Request:
     @property
     def may_be_redirected(self) -> bool:
         return self.method in ("GET", "HEAD")
-
-
-def pause(attempt: int, retry_after: str | None) -> None:
-    """Wait before the next try: what the registry asks for, else longer each time.
-
-    Not all wait as long, so that many who were turned away together do not come back together.
-    """
-    asked = _asked(retry_after)
-    wait = min(0.1 * 2**attempt, _MAX_PAUSE) if asked is None else min(asked, _MAX_PAUSE)
-    time.sleep(wait * random.uniform(1.0, 1.5))  # noqa: S311 - nothing secret
-
-
-def _asked(retry_after: str | None) -> float | None:
-    if retry_after is None:
-        return None
-    with suppress(ValueError):
-        return max(0.0, float(retry_after))
-    with suppress(ValueError):
-        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
-    return None

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 import ssl
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 import urllib3
 
+from cachexport.content.clock import clock
 from cachexport.errors import Auth, BackendError, CachexportError, NotFound, RegistryError
 
 if TYPE_CHECKING:
@@ -31,7 +33,14 @@ class Broken(BackendError):
     """A connection could not be made, or ended before the answer."""
 
 
-def refusal(op: str, place: str, status: int, body: bytes, login: str = "") -> CachexportError:
+def refusal(
+    op: str,
+    place: str,
+    status: int,
+    body: bytes,
+    login: str = "",
+    retry_after: float | None = None,
+) -> CachexportError:
     """Give the error for a response that was not the expected one.
 
     `op` and `place` say what was tried and where, `login` where the login came from. Of the body
@@ -54,7 +63,19 @@ def refusal(op: str, place: str, status: int, body: bytes, login: str = "") -> C
         status=status,
         diagnostics=tuple(diagnostics),
         temporary=status in TEMPORARY,
+        retry_after=retry_after,
     )
+
+
+def seconds_asked(retry_after: str | None) -> float | None:
+    """Read a Retry-After (RFC 9110, section 10.2.3): seconds or a date. None for none."""
+    if retry_after is None:
+        return None
+    with suppress(ValueError):
+        return max(0.0, float(retry_after))
+    with suppress(ValueError):
+        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - clock().now())
+    return None
 
 
 @contextmanager
@@ -65,13 +86,6 @@ def network(op: str, place: str) -> Iterator[None]:
     except urllib3.exceptions.HTTPError as error:
         message = f"{place}: cannot {op}: {reason(error)}"
         raise Broken(message, op=op, temporary=not _is_tls(error)) from error
-
-
-def give_up(error: BackendError, tries: int) -> None:
-    """Have an error say that it was tried often enough, so that nobody tries again."""
-    error.temporary = False
-    if tries > 1:
-        error.args = (f"{error}; tried {tries} times",)
 
 
 def _is_tls(error: BaseException) -> bool:

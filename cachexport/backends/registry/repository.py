@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urljoin
 
-from cachexport.backends.registry.download import BlobReader
+from cachexport.backends.registry.download import open_download
 from cachexport.backends.registry.errors import network
 from cachexport.backends.registry.mounts import Mounts
 from cachexport.backends.registry.uploads import Uploads
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from cachexport.backends.registry.client import Client
     from cachexport.content.protocols import Provider, Reader
+    from cachexport.content.retry import Retry
 
 # docker-registry answers 404 to `*/*`: the exact types have to be named.
 _MANIFEST_TYPES = ", ".join(sorted(mediatype.MANIFESTS | mediatype.INDEXES))
@@ -68,6 +69,11 @@ class Repository:
         self.mounts = Mounts(client, name, self.place)
         self._uploads = Uploads(client, self._path, self.place, self._holds)
 
+    @property
+    def retry(self) -> Retry:
+        """See Retrying."""
+        return self._client.retry
+
     def close(self) -> None:
         """Close all connections; twice is fine."""
         self._client.close()
@@ -96,7 +102,7 @@ class Repository:
         kind = "manifests" if desc.media_type in _IS_MANIFEST else "blobs"
         path = f"{self._path}/{kind}/{desc.digest}"
         headers = {"Accept": _MANIFEST_TYPES} if kind == "manifests" else {}
-        return BlobReader(self._client, path, headers, f"read {desc.digest} of {self.place}")
+        return open_download(self._client, path, headers, f"read {desc.digest} of {self.place}")
 
     def missing(self, descs: Iterable[Descriptor], /) -> set[Digest]:
         """See Ingester. Asks for each blob, many at once; one of another size is missing.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urljoin, urlsplit
 
-from cachexport.backends.registry.client import pause
 from cachexport.content.verify import BLOCK
 from cachexport.errors import Auth, BackendError, NotFound, RegistryError
 
@@ -36,13 +36,13 @@ class Session:
     def __init__(self, client: Client, url: str, op: str, least: int) -> None:
         self.least = least
         """Bytes that a chunk has at least, all but the last."""
-        self.retry_after: str | None = None
-        """When the registry wants the next try, as a Retry-After says it."""
         self._client = client
         self._url = url
         self._op = op
         self._at = 0
         self._touched = False
+        self._broken: BackendError | None = None
+        """What the last chunk broke off with, if it did."""
 
     @classmethod
     def begin(cls, client: Client, path: str, op: str) -> Session:
@@ -69,22 +69,17 @@ class Session:
         Raises ChunksRefused when the registry does not take the first one, another temporary
         error when the session is lost or when as many tries as the client makes bring nothing.
         """
-        start, tries = self._at, 0
-        while self._at < start + len(chunk):
-            before = self._at
+        start, end = self._at, self._at + len(chunk)
+        while self._at < end:
             try:
-                self._patch(chunk, start)
-            except ChunksRefused:
-                raise
+                self._client.retry.call(
+                    partial(self._advance, chunk, start),
+                    is_temporary=lambda error: error is self._broken,
+                )
             except BackendError as error:
-                tries += 1
-                self._touched = True
-                if not error.temporary or tries >= self._client.retries:
-                    raise
-                pause(tries, self.retry_after)
-                self._at = self._ask(start, start + len(chunk), error)
-            if self._at > before:
-                tries = 0
+                if error.exhausted:
+                    raise self._lost(error) from error
+                raise
 
     def finish(self, digest: Digest) -> None:
         """Make a blob of the chunks. Raises ChunksRefused when they are not what was sent."""
@@ -99,6 +94,23 @@ class Session:
     def cancel(self) -> None:
         """Tell the registry that nothing more will come; it need not hear it."""
         self._client.discard(self._url)
+
+    def _advance(self, chunk: memoryview, start: int) -> None:
+        """Send the rest of a chunk, or learn that a broken try has brought some of it there."""
+        broken, self._broken = self._broken, None
+        if broken is not None:
+            before = self._at
+            self._at = self._ask(start, start + len(chunk), broken)
+            if self._at > before:
+                return
+        try:
+            self._patch(chunk, start)
+        except ChunksRefused:
+            raise
+        except BackendError as error:
+            self._touched = True
+            self._broken = error if error.temporary else None
+            raise
 
     def _patch(self, chunk: memoryview, start: int) -> None:
         end = start + len(chunk)
@@ -151,9 +163,7 @@ class Session:
         blocks: Iterable[bytes | memoryview],
         expect: Collection[int],
     ) -> BaseHTTPResponse:
-        self.retry_after = None
         response = self._client.send(method, url, op=self._op, headers=headers, body=blocks)
-        self.retry_after = response.headers.get("Retry-After")
         self._client.check(self._op, response, expect)
         response.drain_conn()
         return response

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-import time
 from functools import partial
 from typing import TYPE_CHECKING
 
+from cachexport.content.clock import clock
 from cachexport.content.parallel import soon
 from cachexport.errors import BackendError, NotFound, Outdated, RegistryError
 from cachexport.model.envelope.form import Form
@@ -65,13 +65,13 @@ class Tag:
         a writer as slow as we were would have written. What remains is one that is slower still.
         Raises Outdated when somebody else wrote.
         """
-        started = time.monotonic()
+        started = clock().monotonic()
         self._expect(version)
         published = self._put_over(version, cache, in_any_form=in_any_form)
         written = published.wrapped.descriptor.digest
         self._expect(written)
-        doubt = 3 * (time.monotonic() - started)
-        time.sleep(min(max(doubt, _SHORTEST_DOUBT), _LONGEST_DOUBT))
+        doubt = 3 * (clock().monotonic() - started)
+        clock().sleep(min(max(doubt, _SHORTEST_DOUBT), _LONGEST_DOUBT))
         self._expect(written)
         return published
 

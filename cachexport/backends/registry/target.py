@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cachexport.backends.registry.attrs import RegistryExport
     from cachexport.backends.registry.repository import Repository
     from cachexport.content.protocols import Ingester, Provider, Reader
+    from cachexport.content.retry import Retry
     from cachexport.contract.export import CommonExport
     from cachexport.model.envelope.cache import WrappedCache
     from cachexport.model.envelope.manifest import Manifest
@@ -69,6 +70,11 @@ class RegistryTarget:
     def import_limit(self) -> int | None:
         """See Target."""
         return IMPORT_LIMIT
+
+    @property
+    def retry(self) -> Retry:
+        """See Retrying."""
+        return self._repository.retry
 
     def begin(self) -> None:
         """See Eager."""

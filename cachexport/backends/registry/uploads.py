@@ -7,12 +7,10 @@ from contextlib import contextmanager
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING
 
-from cachexport.backends.registry.client import pause
-from cachexport.backends.registry.errors import Broken, give_up
+from cachexport.backends.registry.errors import Broken
 from cachexport.backends.registry.sessions import ChunksRefused, Session
-from cachexport.content.retry import Anew, persistently
 from cachexport.content.verify import BLOCK
-from cachexport.errors import BackendError, RegistryError
+from cachexport.errors import RegistryError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -48,38 +46,25 @@ class Uploads:
         self._few = BoundedSemaphore(_CHUNKED_AT_ONCE)
         self._takes_chunks = True
         self._chunked: set[Digest] = set()
-        self._failures: dict[Digest, int] = {}
-        self._retry_after: dict[Digest, str] = {}
+        self._broken_off: set[Digest] = set()
 
     def put(self, desc: Descriptor, reader: Reader) -> None:
-        """Store what `reader` gives. A small blob is sent until it is there, or often enough.
+        """Store what `reader` gives, sent once.
 
-        Raises Anew when a larger one should be put once more, with a reader from its start; any
-        other error is no temporary one: it was tried as often as the client does.
+        Raises BackendError, a temporary one where another try may get through, with a reader from
+        its start; that may go another way.
         """
         if desc.size <= BLOCK:
-            self._put_small(desc, list(_blocks(reader)))
+            # A list can be sent twice, when a login is asked for.
+            self._at_once(desc, list(_blocks(reader)))
             return
-        if desc.digest in self._failures and self._holds(desc):
+        if desc.digest in self._broken_off and self._holds(desc):
             # It had come: what was lost is the answer.
-            del self._failures[desc.digest]
+            self._broken_off.discard(desc.digest)
             return
-        try:
-            self._put_large(desc, reader)
-        except BackendError as error:
-            if self._was_last(desc, error):
-                raise
-            raise Anew(str(error), op=error.op) from error
-        self._failures.pop(desc.digest, None)
-
-    def _put_small(self, desc: Descriptor, blocks: list[bytes]) -> None:
-        tries = self._client.retries
-        try:
-            persistently(lambda: self._at_once(desc, blocks), tries)
-        except BackendError as error:
-            if error.temporary:
-                give_up(error, tries)
-            raise
+        self._broken_off.add(desc.digest)
+        self._put_large(desc, reader)
+        self._broken_off.discard(desc.digest)
 
     def _put_large(self, desc: Descriptor, reader: Reader) -> None:
         if desc.digest in self._chunked and self._takes_chunks:
@@ -89,27 +74,16 @@ class Uploads:
         try:
             self._at_once(desc, _blocks(reader))
         except (Broken, RegistryError) as error:
-            self._take_another_way(desc, error)
-            raise
-
-    def _take_another_way(self, desc: Descriptor, error: Broken | RegistryError) -> None:
-        """Have the next try send chunks, if those may get through where this blob did not."""
-        may_help = error.temporary if isinstance(error, Broken) else error.status == _TOO_LARGE
-        if may_help and desc.size > CHUNK and self._takes_chunks:
+            if not self._may_go_in_chunks(desc, error):
+                raise
             _log.info("%s: sending %s in chunks from now on", self._place, desc.digest)
             self._chunked.add(desc.digest)
-            error.temporary = True
+            raise Broken(str(error), op=error.op, temporary=True) from error
 
-    def _was_last(self, desc: Descriptor, error: BackendError) -> bool:
-        """Count a failed try, and say whether it has to be the last one."""
-        tries = self._failures.pop(desc.digest, 0) + 1
-        if not error.temporary:
-            return True
-        if tries >= self._client.retries:
-            give_up(error, tries)
-            return True
-        self._failures[desc.digest] = tries
-        return False
+    def _may_go_in_chunks(self, desc: Descriptor, error: Broken | RegistryError) -> bool:
+        """Say whether chunks may get through where this blob did not as a whole."""
+        may_help = error.temporary if isinstance(error, Broken) else error.status == _TOO_LARGE
+        return may_help and desc.size > CHUNK and self._takes_chunks
 
     def _at_once(self, desc: Descriptor, blocks: Iterable[bytes]) -> None:
         with self._session(desc) as session:
@@ -138,16 +112,11 @@ class Uploads:
 
     @contextmanager
     def _session(self, desc: Descriptor) -> Iterator[Session]:
-        asked = self._retry_after.pop(desc.digest, None)
-        if asked is not None:
-            pause(1, asked)
         session = Session.begin(self._client, self._path, f"write {desc.digest} to {self._place}")
         try:
             yield session
         except BaseException:
             session.cancel()
-            if session.retry_after is not None:
-                self._retry_after[desc.digest] = session.retry_after
             raise
 
 

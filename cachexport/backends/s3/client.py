@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-import time
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from cachexport.backends.objects.client import ABSENT, Page, Stored
+from cachexport.content.clock import clock
 from cachexport.content.parallel import map_parallel
 from cachexport.content.resume import ResumingReader
-from cachexport.content.retry import persistently
+from cachexport.content.retry import Retry
 from cachexport.contract.reading import METADATA_LIMIT
 from cachexport.errors import (
     BackendError,
@@ -43,7 +43,7 @@ class S3Client:
         self._make = make
         self._bucket = bucket
         self._writing = writing
-        self._attempts = connection.retry_max_attempts
+        self._retry = Retry(attempts=connection.retry_max_attempts)
         self.place = f"s3://{bucket}"
         self.parallelism = connection.upload_parallelism
         self._deletes_many = True
@@ -69,11 +69,11 @@ class S3Client:
 
     def read(self, key: str, /, *, start: int = 0) -> Reader:
         """See ObjectClient. What breaks off is asked for again from where it broke."""
-        return ResumingReader(lambda at: self._body(key, start + at), self._attempts)
+        return ResumingReader(lambda at: self._body(key, start + at), retry=self._retry)
 
     def load(self, key: str, /) -> tuple[bytes, Stored]:
         """See ObjectClient. Raises Integrity for an object of more than METADATA_LIMIT bytes."""
-        return persistently(lambda: self._load(key), self._attempts)
+        return self._retry.call(lambda: self._load(key))
 
     def write(self, key: str, reader: Reader, size: int, /) -> None:
         """See ObjectClient."""
@@ -136,7 +136,7 @@ class S3Client:
         try:
             return parsedate_to_datetime(date).timestamp()
         except ValueError:
-            return time.time()
+            return clock().now()
 
     def close(self) -> None:
         """See ObjectClient."""

@@ -92,19 +92,18 @@ _PERMISSIONS = {
 def translated(op: str, where: str, *, retried: bool = True) -> Iterator[None]:
     """Turn failures of boto3 in a block into ours; `op` and `where` say what was tried with what.
 
-    Of what is `retried` by boto3 itself, what it has tried as often as it was told is not temporary
-    any more: nobody is to multiply that.
+    What is `retried` by boto3 itself has its retries used up when it fails: nobody is to multiply
+    them.
 
     No text of the server gets into a message but its code: it may repeat what it was asked with.
     """
     try:
         yield
     except boto.ClientError as error:
-        ours = refusal(op, where, error.response)
-        raise _spent(ours) if retried and _was_last(error.response) else ours from error
+        exhausted = retried and _was_last(error.response)
+        raise refusal(op, where, error.response, exhausted=exhausted) from error
     except boto.BotoCoreError as error:
-        ours = _failure(op, where, error)
-        raise _spent(ours) if retried else ours from error
+        raise _failure(op, where, error, exhausted=retried) from error
     except urllib3.exceptions.HTTPError as error:
         # boto3 reads the body of a refusal outside of its own net.
         message = f"{where}: cannot {op}: the connection broke ({type(error).__name__})"
@@ -121,14 +120,7 @@ def _was_last(response: Any) -> bool:
     return bool(told.get("MaxAttemptsReached") or told.get("RetryQuotaReached"))
 
 
-def _spent(error: CachexportError) -> CachexportError:
-    """Have an error say that it was tried often enough."""
-    if isinstance(error, BackendError):
-        error.temporary, error.spent = False, error.temporary
-    return error
-
-
-def refusal(op: str, where: str, response: Any) -> CachexportError:
+def refusal(op: str, where: str, response: Any, *, exhausted: bool = False) -> CachexportError:
     """Give the error for a response of the server that is one."""
     code = str(response.get("Error", {}).get("Code", ""))
     metadata = response.get("ResponseMetadata", {})
@@ -150,6 +142,7 @@ def refusal(op: str, where: str, response: Any) -> CachexportError:
         op=op,
         code=code,
         temporary=code in _TEMPORARY or status in _TEMPORARY_STATUSES,
+        exhausted=exhausted,
     )
 
 
@@ -165,7 +158,7 @@ def _bucket_region(response: Any) -> str:
     return str(headers.get("x-amz-bucket-region") or error.get("Region") or "")
 
 
-def _failure(op: str, where: str, error: boto.BotoCoreError) -> CachexportError:
+def _failure(op: str, where: str, error: boto.BotoCoreError, *, exhausted: bool) -> CachexportError:
     message = f"{where}: cannot {op}: "
     if isinstance(error, boto.NoCredentialsError | boto.PartialCredentialsError):
         hint = "there is no login; set $AWS_ACCESS_KEY_ID and $AWS_SECRET_ACCESS_KEY, or profile="
@@ -179,10 +172,10 @@ def _failure(op: str, where: str, error: boto.BotoCoreError) -> CachexportError:
         return BackendError(f"{message}{hint}", op=op)
     if isinstance(error, boto.EndpointConnectionError | boto.ConnectTimeoutError):
         hint = "nothing answers there; check endpoint_url= and region="
-        return BackendError(f"{message}{hint}", op=op, temporary=True)
+        return BackendError(f"{message}{hint}", op=op, temporary=True, exhausted=exhausted)
     if isinstance(error, boto.HTTPClientError | boto.IncompleteReadError):
         reason = f"the connection broke ({type(error).__name__})"
-        return BackendError(message + reason, op=op, temporary=True)
+        return BackendError(message + reason, op=op, temporary=True, exhausted=exhausted)
     return BackendError(f"{message}{type(error).__name__}: {error}", op=op)
 
 

@@ -10,11 +10,11 @@ import fcntl
 import os
 import random
 import stat
-import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cachexport.content.clock import clock
 from cachexport.errors import Conflict, FailedPrecondition
 
 if TYPE_CHECKING:
@@ -65,9 +65,9 @@ def acquire(path: Path, *, shared: bool = False, patience: float = PATIENCE) -> 
 
     Raises Conflict when somebody else holds it all that time, OSError when it cannot be locked.
     """
-    deadline = time.monotonic() + patience
+    deadline = clock().monotonic() + patience
     while (lock := _try_acquire(path, shared=shared)) is None:
-        if time.monotonic() >= deadline:
+        if clock().monotonic() >= deadline:
             raise Conflict(
                 f"{path} is locked by {_holders(path)} for more than {patience:g} s; "
                 "wait until the build or export that uses it has ended, or end it"
@@ -101,7 +101,7 @@ def held_and_removed(
 
 def pause() -> None:
     """Wait a little, each time for another time, so that two who wait fall out of step."""
-    time.sleep(random.uniform(0.001, 0.01))  # noqa: S311 - nothing secret
+    clock().sleep(random.uniform(0.001, 0.01))  # noqa: S311 - nothing secret
 
 
 def _try_acquire(path: Path, *, shared: bool) -> FileLock | None:

@@ -67,7 +67,7 @@ def refusal(error: Exception) -> Refusal:
         return error
     if _is_full(error):
         return Refusal(507, "UNAVAILABLE", f"no space is left: {error}")
-    if isinstance(error, BackendError) and not (error.temporary or error.spent):
+    if isinstance(error, BackendError) and not (error.temporary or error.exhausted):
         return Refusal(502, "UNAVAILABLE", str(error))
     for kind, status, code in _TABLE:
         if isinstance(error, kind):

@@ -93,7 +93,7 @@ class Source:
 def _is_away(error: CachexportError) -> bool:
     """Say whether a place is not to be had, rather than that it does not like the question."""
     if isinstance(error, BackendError):
-        return error.temporary or error.spent
+        return error.temporary or error.exhausted
     return isinstance(error, TransferError | Unavailable)
 
 

@@ -8,28 +8,28 @@ import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cachexport.images.builder import Copying
 from cachexport.content.progress import silent, step
 from cachexport.errors import Conflict, InvalidInputError
+from cachexport.images.build.digests import step_digest
+from cachexport.images.build.graph import StepGraph
+from cachexport.images.build.image import Made, make_image
+from cachexport.images.build.stack import Stack
+from cachexport.images.builder import Copying
 from cachexport.images.config.history import HistoryEntry
 from cachexport.images.config.settings import Settings, change_settings, working_dir
 from cachexport.model.chains import CacheResult, Remote
 from cachexport.oci.descriptor import CREATED_AT, DESCRIPTION, Descriptor
 from cachexport.oci.timestamp import Timestamp
-from cachexport.images.build.digests import step_digest
-from cachexport.images.build.graph import StepGraph
-from cachexport.images.build.image import Made, make_image
-from cachexport.images.build.stack import Stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from cachexport.content.progress import Progress
-    from cachexport.model.chains import CacheChains
-    from cachexport.oci.digest import Digest
     from cachexport.images.build.graph import Position
     from cachexport.images.build.image import Base
     from cachexport.images.build.workshop import Workshop
+    from cachexport.model.chains import CacheChains
+    from cachexport.oci.digest import Digest
 
     Output = Callable[[str, Made], Descriptor]
 

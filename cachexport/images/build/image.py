@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from cachexport.content.protocols import Provider
     from cachexport.images import HistoryEntry, Image
-    from cachexport.model.chains import CacheChains
     from cachexport.images.build.stack import Stack
+    from cachexport.model.chains import CacheChains
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

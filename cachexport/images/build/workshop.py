@@ -6,24 +6,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cachexport.images.builder import Policy, copy_into, copy_layer
+from cachexport.content.copy import move_missing
 from cachexport.content.progress import silent
-from cachexport.oci.compression import Compression
-from cachexport.images.store.leases import DAY
-from cachexport.transfer.blobs import move_missing
+from cachexport.images.builder import Policy, copy_into, copy_layer
 from cachexport.images.moving import moving
+from cachexport.images.store.leases import DAY
+from cachexport.oci.compression import Compression
 
 if TYPE_CHECKING:
     import pathlib
     from collections.abc import Callable, Iterator
 
-    from cachexport.images.builder import Copying, Rights, Snapshots, Writable
     from cachexport.content.progress import Progress
-    from cachexport.oci.descriptor import Descriptor
     from cachexport.images.build.stack import Stack
+    from cachexport.images.builder import Copying, Rights, Snapshots, Writable
     from cachexport.images.store import Store
     from cachexport.images.store.content import Contents
     from cachexport.images.store.leases import Lease
+    from cachexport.oci.descriptor import Descriptor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

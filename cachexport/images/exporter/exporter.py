@@ -7,7 +7,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from cachexport.content.copy import ingest_bytes
+from cachexport.content.copy import ingest_bytes, move_missing
 from cachexport.content.diff_ids import with_diff_ids
 from cachexport.content.progress import silent, step
 from cachexport.errors import NotFound
@@ -19,7 +19,6 @@ from cachexport.images.store.leases import DAY
 from cachexport.model.chains import BlobSource
 from cachexport.oci import mediatype
 from cachexport.oci.descriptor import Descriptor
-from cachexport.transfer.blobs import move_missing
 from cachexport.transfer.prepare import LayerProvider
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ import pytest
 
 from cachexport.api.ends import open_source, open_targets
 from cachexport.api.moving import export_cache, load_cache
+from cachexport.content.clock import Clock, using
 from cachexport.content.retry import ATTEMPTS
 from cachexport.contract.spec import parse_spec
 from cachexport.errors import (
@@ -111,13 +112,11 @@ class RefusalSuite(Suite):
         assert faults.happened
         assert load_cache(harness.spec("main"))[0].config == before
 
-    def test_what_passes_is_tried_again(
-        self, harness: Harness, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr("cachexport.content.retry.time.sleep", lambda seconds: None)
+    def test_what_passes_is_tried_again(self, harness: Harness) -> None:
         busy = BackendError("busy", op="ingest", temporary=True)
         faults = Faults([Fault(op="ingest", call=call, error=busy) for call in range(1, ATTEMPTS)])
-        with harness.target("main") as target:
+        hasty = Clock(sleep=lambda seconds: None)
+        with harness.target("main") as target, using(hasty):
             write(small_cache(2), FaultyTarget(target, faults))
         assert len(faults.happened) == ATTEMPTS - 1
         assert load_cache(harness.spec("main"))

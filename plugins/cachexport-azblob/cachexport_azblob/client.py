@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from threading import Lock
@@ -16,9 +15,10 @@ from cachexport.plugin import (
     METADATA_LIMIT,
     Page,
     ResumingReader,
+    Retry,
     Stored,
+    clock,
     map_parallel,
-    persistently,
 )
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class AzblobClient:
         self._lock = Lock()
         self._part_size = part_size
         self._page_size = page_size
-        self._attempts = connection.retry_max_attempts
+        self._retry = Retry(attempts=connection.retry_max_attempts)
         self._marks: dict[tuple[str, str], str] = {}
         self._deletes_many = True
         host = urlsplit(connection.account_url).netloc.rpartition("@")[2]
@@ -78,11 +78,11 @@ class AzblobClient:
 
     def read(self, key: str, /, *, start: int = 0) -> Reader:
         """See ObjectClient. What breaks off is asked for again from where it broke."""
-        return ResumingReader(lambda at: self._body(key, start + at), self._attempts)
+        return ResumingReader(lambda at: self._body(key, start + at), retry=self._retry)
 
     def load(self, key: str, /) -> tuple[bytes, Stored]:
         """See ObjectClient. Raises Integrity for a blob of more than METADATA_LIMIT bytes."""
-        return persistently(lambda: self._load(key), self._attempts)
+        return self._retry.call(lambda: self._load(key))
 
     def write(self, key: str, reader: Reader, size: int, /) -> None:
         """See ObjectClient."""
@@ -158,7 +158,7 @@ class AzblobClient:
         try:
             return parsedate_to_datetime(dates[-1]).timestamp()
         except (IndexError, ValueError):
-            return time.time()
+            return clock().now()
 
     def close(self) -> None:
         """See ObjectClient."""

@@ -73,16 +73,17 @@ _BROKEN = (azure.ServiceResponseError, azure.IncompleteReadError)
 def translated(op: str, where: str, *, retried: bool = True) -> Iterator[None]:
     """Turn failures of the SDK in a block into ours; `op` and `where` say what was tried with what.
 
-    Of what is `retried` by the SDK itself, what it has tried as often as it was told is not
-    temporary any more: nobody is to multiply that. No text of the server gets into a message but
+    What is `retried` by the SDK itself has its retries used up when it fails: nobody is to
+    multiply them. No text of the server gets into a message but
     its code.
     """
     try:
         yield
     except azure.AzureError as error:
         is_answer = isinstance(error, azure.HttpResponseError) and error.status_code
-        ours = refusal(op, where, error) if is_answer else failure(op, where, error)
-        raise _spent(ours) if retried and not _is_anew(error) else ours from error
+        exhausted = retried and not _is_lost(error)
+        tell = refusal if is_answer else failure
+        raise tell(op, where, error, exhausted=exhausted) from error
     except CachexportError:
         raise
     except ValueError as error:
@@ -97,7 +98,9 @@ def code_of(error: azure.HttpResponseError) -> str:
     return str(getattr(code, "value", code) or "")
 
 
-def refusal(op: str, where: str, error: azure.HttpResponseError) -> CachexportError:
+def refusal(
+    op: str, where: str, error: azure.HttpResponseError, *, exhausted: bool = False
+) -> CachexportError:
     """Give the error for an answer that is one."""
     code, status = code_of(error), error.status_code or 0
     message = f"{where}: cannot {op}: the server answered {status} {code}".rstrip()
@@ -110,10 +113,13 @@ def refusal(op: str, where: str, error: azure.HttpResponseError) -> CachexportEr
         return Auth(f"{message}; {DENIED.get(code) or role}", op=op)
     temporary = code in TEMPORARY or status in _TEMPORARY_STATUSES
     hint = "" if temporary else HINTS.get(code, "")
-    return BackendError(f"{message}; {hint}" if hint else message, op=op, temporary=temporary)
+    text = f"{message}; {hint}" if hint else message
+    return BackendError(text, op=op, temporary=temporary, exhausted=exhausted)
 
 
-def failure(op: str, where: str, error: azure.AzureError) -> CachexportError:
+def failure(
+    op: str, where: str, error: azure.AzureError, *, exhausted: bool = False
+) -> CachexportError:
     """Give the error for what went wrong without an answer."""
     message = f"{where}: cannot {op}: "
     cause = type(error).__name__
@@ -122,22 +128,15 @@ def failure(op: str, where: str, error: azure.AzureError) -> CachexportError:
         return Auth(message + hint, op=op)
     if isinstance(error, azure.ServiceRequestError):
         hint = "nothing answers there; check account_url="
-        return BackendError(message + hint, op=op, temporary=True)
+        return BackendError(message + hint, op=op, temporary=True, exhausted=exhausted)
     if isinstance(error, _BROKEN) or type(error) is azure.HttpResponseError:
         reason = f"the connection broke ({cause})"
-        return BackendError(message + reason, op=op, temporary=True)
+        return BackendError(message + reason, op=op, temporary=True, exhausted=exhausted)
     if isinstance(error, azure.DecodeError):
         return BackendError(message + _NO_AZURE, op=op)
     return BackendError(message + cause, op=op)
 
 
-def _is_anew(error: azure.AzureError) -> bool:
+def _is_lost(error: azure.AzureError) -> bool:
     """Tell whether the SDK cannot try this again itself: all has to be sent anew."""
     return isinstance(error, azure.HttpResponseError) and code_of(error) == BLOCKS_LOST
-
-
-def _spent(error: CachexportError) -> CachexportError:
-    """Have an error say that it was tried often enough."""
-    if isinstance(error, BackendError):
-        error.temporary = False
-    return error

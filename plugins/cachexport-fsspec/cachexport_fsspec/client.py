@@ -15,9 +15,9 @@ from cachexport.plugin import (
     Digest,
     Page,
     ResumingReader,
+    Retry,
     Stored,
     map_parallel,
-    persistently,
 )
 from cachexport_fsspec.beside import decoded, encoded
 from cachexport_fsspec.body import Body
@@ -41,7 +41,7 @@ class FilesClient:
     """See ObjectClient. The version of what is no blob is its digest: times are too coarse."""
 
     def __init__(self, attrs: Connection, kind: type[Files]) -> None:
-        self._attempts = attrs.retries
+        self._retry = Retry(attempts=attrs.retries)
         self._kind = kind
         self._warned = kind.swaps
         self._held = Held(lambda: kind(*opened(attrs.url, attrs.options)))
@@ -60,7 +60,7 @@ class FilesClient:
 
     def read(self, key: str, /, *, start: int = 0) -> Reader:
         """See ObjectClient. What breaks off is opened again where it broke."""
-        return ResumingReader(lambda at: self._body(key, start + at), self._attempts)
+        return ResumingReader(lambda at: self._body(key, start + at), retry=self._retry)
 
     def load(self, key: str, /) -> tuple[bytes, Stored]:
         """See ObjectClient. Raises Integrity for a file of more than METADATA_LIMIT bytes."""
@@ -226,7 +226,7 @@ class FilesClient:
             with self._translated("write", key):
                 file.write(raw)
 
-        persistently(lambda: self._renamed(key, path, fill), self._attempts)
+        self._retry.call(lambda: self._renamed(key, path, fill))
 
     def _renamed(self, key: str, path: str, fill: Callable[[Any], None]) -> None:
         """Fill a file that nobody sees, and give it its path when it is whole."""
@@ -257,7 +257,7 @@ class FilesClient:
             with self._translated(op, key):
                 return work()
 
-        return persistently(tried, self._attempts)
+        return self._retry.call(tried)
 
     def _translated(self, op: str, key: str) -> Any:
         return translated(op, f"{self.place}/{key}")

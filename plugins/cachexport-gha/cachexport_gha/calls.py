@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import urllib3
 
 from cachexport.errors import BackendError
-from cachexport.plugin import persistently
+from cachexport.plugin import Retry, clock
 from cachexport_gha.errors import refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_ATTEMPTS = 5
+_RETRY = Retry(attempts=5)
 _CONNECT, _READ = 10.0, 60.0
 """Seconds."""
 _RATE, _BURST = 20.0, 60.0
@@ -75,7 +75,7 @@ class Calls:
         `refusal` gives.
         """
         place = where or self._place
-        return persistently(lambda: self._ask(method, path, op, place, body), _ATTEMPTS)
+        return _RETRY.call(lambda: self._ask(method, path, op, place, body))
 
     def close(self) -> None:
         """Free the connections; twice is fine."""
@@ -115,7 +115,7 @@ def _seconds(retry_after: str) -> float:
     if retry_after.isdecimal() and len(retry_after) < 10:
         return float(retry_after)
     try:
-        return parsedate_to_datetime(retry_after).timestamp() - time.time()
+        return parsedate_to_datetime(retry_after).timestamp() - clock().now()
     except (ValueError, TypeError):
         return 0.0
 

@@ -21,7 +21,7 @@ from cachexport.errors import (
     NotFound,
     Outdated,
 )
-from cachexport.plugin import METADATA_LIMIT, Page, ResumingReader, Stored
+from cachexport.plugin import METADATA_LIMIT, Page, ResumingReader, Stored, clock
 from cachexport_gha.keys import BLOBS, numbered
 from cachexport_gha.signed import Blob
 
@@ -70,7 +70,7 @@ class GhaClient:
         """See ObjectClient. To be asked for is to be used, so a blob is young by this."""
         saved = self._find(key)
         size = Blob(saved.url, self._where(key)).size()
-        return _stored(key, saved, size, 0.0 if _is_index(key) else time.time())
+        return _stored(key, saved, size, 0.0 if _is_index(key) else clock().now())
 
     def list_page(self, prefix: str, /, *, after: str = "", following: str = "") -> Page:
         """See ObjectClient: always all there is, in the branches that the token can read."""
@@ -107,7 +107,7 @@ class GhaClient:
         if (size := blob.size()) > METADATA_LIMIT:
             message = f"{self._where(key)} is too large ({size} > {METADATA_LIMIT})"
             raise Integrity(message)
-        return blob.load(), _stored(key, saved, size, time.time())
+        return blob.load(), _stored(key, saved, size, clock().now())
 
     def write(self, key: str, reader: Reader, size: int, /) -> None:
         """See ObjectClient. What somebody else is saving at this time is waited for."""
@@ -178,7 +178,7 @@ class GhaClient:
             date = self._rest.date if self._rest is not None else ""
             return parsedate_to_datetime(date).timestamp()
         except ValueError:
-            return time.time()
+            return clock().now()
 
     def close(self) -> None:
         """See ObjectClient."""

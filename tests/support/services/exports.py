@@ -16,10 +16,9 @@ from cachexport import (
     copy_cache,
     export_cache,
 )
-from cachexport.backends.registry import client
-from cachexport.content import retry
 from cachexport.content.progress import silent
 from support import caches
+from support.clock import wait_for_nothing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,8 +38,7 @@ _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
 def hasten(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Wait for nothing between tries, and find no login and no proxy but those a test makes."""
-    monkeypatch.setattr(client.time, "sleep", lambda seconds: None)
-    monkeypatch.setattr(retry.time, "sleep", lambda seconds: None)
+    wait_for_nothing()
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     for name in (*_FOLDERS, *_PROXIES, "DOCKER_AUTH_CONFIG"):
         monkeypatch.delenv(name, raising=False)

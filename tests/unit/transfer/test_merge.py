@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from support.clock import wait_for_nothing
 from support.targets import Recorder
 
 from cachexport import (
@@ -21,12 +22,12 @@ from cachexport import (
     export_cache,
     import_cache,
 )
+from cachexport.content.clock import Clock, using
 from cachexport.contract.export import CommonExport
 from cachexport.errors import Integrity, NotFound, Outdated, WireFormat
 from cachexport.model.chains.tie import is_tied
 from cachexport.model.envelope.form import Form
 from cachexport.oci import mediatype
-from cachexport.transfer import merge
 from cachexport.transfer.prepare import prepare_chains
 from cachexport.transfer.write import write
 
@@ -63,8 +64,8 @@ def named(*names: str) -> set[str]:
 
 
 @pytest.fixture(autouse=True)
-def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(merge.time, "sleep", lambda seconds: None)
+def _hasty() -> None:
+    wait_for_nothing()
 
 
 def test_merging_into_nothing_is_writing():
@@ -169,14 +170,15 @@ def test_it_begins_again_when_somebody_was_faster():
     assert steps(target) == named("a", "b", "c", "d")
 
 
-def test_it_gives_up_in_the_end(monkeypatch: pytest.MonkeyPatch):
-    clock = iter(range(0, 10_000, 100))
-    monkeypatch.setattr(merge.time, "monotonic", lambda: next(clock))
+def test_it_gives_up_in_the_end():
+    seconds = iter(range(0, 10_000, 100))
     target = Recorder(common=MERGE)
     versions = (cache_of(build(f"other {number}")) for number in range(100))
     target.before_publish = lambda: setattr(target, "published", next(versions))
-    with pytest.raises(Outdated):
+    clock = Clock(monotonic=lambda: next(seconds), sleep=lambda pause: None)
+    with using(clock), pytest.raises(Outdated):
         write(cache_of(build("a")), target)
+    assert next(seconds) == 500, "five minutes after the first try none is begun"
 
 
 def test_a_damaged_cache_is_not_replaced_in_silence():

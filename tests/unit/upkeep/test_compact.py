@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support import caches
+from support.clock import wait_for_nothing
 from support.targets import Recorder
 
 from cachexport import CacheChains, CacheResult, Descriptor, Digest, MemoryContent, Remote
@@ -15,7 +16,6 @@ from cachexport.contract.current import Current
 from cachexport.contract.export import CommonExport
 from cachexport.errors import AlreadyExists, FailedPrecondition, InvalidAttr, NotFound
 from cachexport.oci import mediatype
-from cachexport.transfer import merge
 from cachexport.transfer.fit import Limits
 from cachexport.transfer.prepare import prepare_chains
 from cachexport.transfer.write import write
@@ -59,8 +59,8 @@ def left(target: Recorder) -> set[str]:
 
 
 @pytest.fixture(autouse=True)
-def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(merge.time, "sleep", lambda seconds: None)
+def _hasty() -> None:
+    wait_for_nothing()
 
 
 def test_in_place_the_oldest_go():

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from cachexport.backends.registry.probe.desk import Role
 from cachexport.backends.registry.probe.tiny import make_tiny_cache
 from cachexport.backends.registry.trust import lacks_blobs
-from cachexport.content.retry import persistently
 from cachexport.contract.checks import failed, note, ok, skipped, warning
 from cachexport.errors import Auth, BackendError, NotFound, RegistryError
 from cachexport.model.envelope.form import Form, requested_form
@@ -162,7 +161,7 @@ class Writing:
         self._desk.blobs.append(desc.digest)
         repository = self._desk.repository(Role.WRITER)
         try:
-            persistently(lambda: repository.ingest(desc, io.BytesIO(raw)), self._desk.attrs.retries)
+            repository.retry.call(lambda: repository.ingest(desc, io.BytesIO(raw)))
         except Auth:
             self._desk.blobs.remove(desc.digest)
             raise

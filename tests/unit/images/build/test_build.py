@@ -7,8 +7,8 @@ import tarfile
 from typing import TYPE_CHECKING
 
 import pytest
-from unit.images.builder.rig import entries
 from unit.images.build.bench import Bench, cached, config, contents, exported, steps
+from unit.images.builder.rig import entries
 
 from cachexport import CacheChains, MemoryContent
 from cachexport.content.copy import copy_blob

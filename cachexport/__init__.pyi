@@ -1,0 +1,152 @@
+__version__: str
+
+from .api.answers import (
+    Answer as Answer,
+)
+from .api.building import (
+    build as build,
+)
+from .api.ends import (
+    open_source as open_source,
+)
+from .api.ends import (
+    open_targets as open_targets,
+)
+from .api.images import (
+    open_image as open_image,
+)
+from .api.images import (
+    pull_image as pull_image,
+)
+from .api.images import (
+    push_image as push_image,
+)
+from .api.keeping import (
+    compact_cache as compact_cache,
+)
+from .api.keeping import (
+    lifecycle_rules as lifecycle_rules,
+)
+from .api.keeping import (
+    prune_caches as prune_caches,
+)
+from .api.keeping import (
+    remove_names as remove_names,
+)
+from .api.keeping import (
+    repair_names as repair_names,
+)
+from .api.keeping import (
+    touch_cache as touch_cache,
+)
+from .api.looking import (
+    cache_usage as cache_usage,
+)
+from .api.looking import (
+    check_cache as check_cache,
+)
+from .api.looking import (
+    diff_caches as diff_caches,
+)
+from .api.looking import (
+    explain_record as explain_record,
+)
+from .api.looking import (
+    list_names as list_names,
+)
+from .api.looking import (
+    report_caches as report_caches,
+)
+from .api.looking import (
+    verify_cache as verify_cache,
+)
+from .api.looking import (
+    verify_names as verify_names,
+)
+from .api.moving import (
+    copy_cache as copy_cache,
+)
+from .api.moving import (
+    copy_names as copy_names,
+)
+from .api.moving import (
+    export_cache as export_cache,
+)
+from .api.moving import (
+    import_cache as import_cache,
+)
+from .api.moving import (
+    load_cache as load_cache,
+)
+from .api.moving import (
+    merge_cache as merge_cache,
+)
+from .api.moving import (
+    tag_cache as tag_cache,
+)
+from .api.outputs import (
+    output_image as output_image,
+)
+from .api.stored import (
+    append_image as append_image,
+)
+from .api.stored import (
+    load_archive as load_archive,
+)
+from .content.memory import (
+    MemoryContent as MemoryContent,
+)
+from .content.progress import (
+    Event as Event,
+)
+from .contract.installed import (
+    list_plugins as list_plugins,
+)
+from .errors import (
+    CachexportError as CachexportError,
+)
+from .images.exporter.exporter import (
+    ImageExporter as ImageExporter,
+)
+from .images.exporter.result import (
+    BuildResult as BuildResult,
+)
+from .images.store import (
+    Store as Store,
+)
+from .insight.report.page import (
+    render_report as render_report,
+)
+from .model.chains import (
+    BlobSource as BlobSource,
+)
+from .model.chains import (
+    CacheChains as CacheChains,
+)
+from .model.chains import (
+    CacheLink as CacheLink,
+)
+from .model.chains import (
+    CacheRecord as CacheRecord,
+)
+from .model.chains import (
+    CacheResult as CacheResult,
+)
+from .model.chains import (
+    Remote as Remote,
+)
+from .model.envelope.inline import (
+    encode_inline as encode_inline,
+)
+from .oci.descriptor import (
+    Descriptor as Descriptor,
+)
+from .oci.digest import (
+    Digest as Digest,
+)
+from .oci.timestamp import (
+    Timestamp as Timestamp,
+)
+from .transfer.exporter import (
+    Exporter as Exporter,
+)
