@@ -8,6 +8,7 @@ from cli.commands import InProcess
 from golden.transcript import Transcript
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 _PREFIXES = ("AWS_", "BUILDX_", "CACHEXPORT_", "DOCKER_", "XDG_")
@@ -18,7 +19,7 @@ _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 @pytest.fixture
 def transcript(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Transcript:
+) -> Iterator[Transcript]:
     """Give an empty one in a folder of its own, with nothing of the machine's settings."""
     for name in list(os.environ):
         known = (*_NAMES, *_PROXIES, *map(str.lower, _PROXIES))
@@ -38,4 +39,7 @@ def transcript(
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(folder)
-    return Transcript(InProcess(capsys), folder, monkeypatch)
+    # Layers that are made of files have their modes.
+    umask = os.umask(0o022)
+    yield Transcript(InProcess(capsys), folder, monkeypatch)
+    os.umask(umask)

@@ -17,7 +17,9 @@ In the golden files stands for what truly varies, and for nothing else:
 
 A blob that is named after its SHA-256 is listed as `as named`. Layers that are compressed anew
 depend on zlib and zstd, whose versions are in the first line of the golden files of such groups;
-with other versions these are not compared.
+with other versions these are not compared. Neither is `doctor` on a disk that it has more to say of,
+such as a full one or one in memory. What click says of an unknown option differs between its
+versions, and is left out.
 """
 
 from __future__ import annotations
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 EXPECTED = Path(__file__).parent / "expected"
 UPDATE = "UPDATE_GOLDEN"
 _VERSIONS = f"zlib {zlib.ZLIB_RUNTIME_VERSION}, zstd {'.'.join(map(str, zstandard.ZSTD_VERSION))}"
+_DISK_SAYS_MORE = re.compile(r"^(note|warning|failed) +space  ", re.MULTILINE)
 
 
 @pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.name)
@@ -99,6 +102,10 @@ def check(group: Group, transcript: Transcript) -> None:
     for step in group.steps:
         transcript.step(step)
     found = heading + transcript.text
+    if _DISK_SAYS_MORE.search(found):
+        pytest.skip(
+            "`doctor` has more to say of the disk that this is on, such as of one in memory"
+        )
     if updating:
         file.parent.mkdir(exist_ok=True)
         file.write_text(found)
