@@ -30,7 +30,7 @@ OPTIONS = ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-admin.ui=false", "-master.te
 OPTIONS += ["-webdav=false", "-s3.port.iceberg=0", "-s3.port.lance=0", f"-bucket={BUCKET}"]
 
 
-PATIENCE = 20.0
+TIMEOUT = 20.0
 """Seconds after which a server is started anew: another program may have taken a port."""
 
 
@@ -46,7 +46,7 @@ def bucket() -> Iterator[str]:
         argv += [f"-{part}.port={port}" for part, port in ports.items()]
         endpoint = f"http://127.0.0.1:{ports['s3']}"
         with tempfile.TemporaryDirectory() as folder, running([*argv, f"-dir={folder}"]):
-            deadline = time.monotonic() + PATIENCE
+            deadline = time.monotonic() + TIMEOUT
             while time.monotonic() < deadline:
                 if takes_a_byte(endpoint):
                     yield endpoint

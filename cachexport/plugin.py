@@ -14,7 +14,13 @@ import lazy_loader
 from cachexport.renamed import find_renamed
 
 _find, __dir__, __all__ = lazy_loader.attach_stub("cachexport", __file__)
-_RENAMED = {"persistently": "retry"}
+_RENAMED = {
+    "Adopter": "Mounter",
+    "Eager": "Prefetching",
+    "Hindered": "Unprunable",
+    "Keeping": "PlaceBackend",
+    "persistently": "retry",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -56,9 +56,6 @@ from .content.parallel import (
     map_parallel as map_parallel,
 )
 from .content.protocols import (
-    Adopter as Adopter,
-)
-from .content.protocols import (
     Composite as Composite,
 )
 from .content.protocols import (
@@ -72,6 +69,9 @@ from .content.protocols import (
 )
 from .content.protocols import (
     Ingester as Ingester,
+)
+from .content.protocols import (
+    Mounter as Mounter,
 )
 from .content.protocols import (
     Placed as Placed,
@@ -146,10 +146,10 @@ from .contract.backend import (
     Described as Described,
 )
 from .contract.backend import (
-    Eager as Eager,
+    ManyNamed as ManyNamed,
 )
 from .contract.backend import (
-    ManyNamed as ManyNamed,
+    Prefetching as Prefetching,
 )
 from .contract.backend import (
     Source as Source,
@@ -200,13 +200,7 @@ from .contract.place import (
     Entry as Entry,
 )
 from .contract.place import (
-    Hindered as Hindered,
-)
-from .contract.place import (
     Hosting as Hosting,
-)
-from .contract.place import (
-    Keeping as Keeping,
 )
 from .contract.place import (
     Needs as Needs,
@@ -215,10 +209,16 @@ from .contract.place import (
     Place as Place,
 )
 from .contract.place import (
+    PlaceBackend as PlaceBackend,
+)
+from .contract.place import (
     StoredBlob as StoredBlob,
 )
 from .contract.place import (
     Sweepable as Sweepable,
+)
+from .contract.place import (
+    Unprunable as Unprunable,
 )
 from .contract.place import (
     Written as Written,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from cachexport.api.answers import Answer, raise_failures
 from cachexport.api.ends import named, open_source, open_targets, opened
 from cachexport.content.progress import silent, step
-from cachexport.contract.backend import Eager
+from cachexport.contract.backend import Prefetching
 from cachexport.contract.opening import expand, open_place
 from cachexport.errors import CachexportError, InvalidInputError, NotFound
 from cachexport.transfer.importer import load_caches
@@ -191,7 +191,7 @@ def _transfer(
         # What comes last is closed first: a target may delete what a source still needs.
         ends = [named(stack, *end) for text in targets for end in open_targets(text)]
         for _, target in ends:
-            if isinstance(target, Eager):
+            if isinstance(target, Prefetching):
                 target.begin()
         # Only now: what is far away takes as long to answer as this takes to import.
         make = partial(preparing(), load_caches(opened(stack, sources), progress))

@@ -226,7 +226,7 @@ def command(
             lambda repository: publishing,
             access=access,
             limits=limits,
-            told=_telling(log, lines),
+            on_request=_telling(log, lines),
             verify=verify,
         )
         from cachexport.gateway.http.server import Server, Tls, address, bind

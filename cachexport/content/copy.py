@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from cachexport.content.parallel import DEFAULT_THREADS, map_parallel
-from cachexport.content.protocols import Adopter, Composite, Retrying
+from cachexport.content.protocols import Composite, Mounter, Retrying
 from cachexport.content.retry import Retry
 from cachexport.content.verify import VerifyingReader, from_source, open_verified
 from cachexport.errors import Auth, CachexportError, Integrity, NotFound, TransferError
@@ -55,7 +55,7 @@ def move_blob(
     """
     if isinstance(provider, Composite):
         provider = provider.origin(desc)
-    if isinstance(ingester, Adopter) and ingester.adopt(desc, provider):
+    if isinstance(ingester, Mounter) and ingester.mount(desc, provider):
         moved(desc.size)
         return
     _retry(ingester).call(lambda: copy_blob(provider, ingester, desc, moved))

@@ -118,10 +118,10 @@ class Retrying(Protocol):
 
 
 @runtime_checkable
-class Adopter(Protocol):
+class Mounter(Protocol):
     """An Ingester that can take content from a place near it without moving the bytes."""
 
-    def adopt(self, desc: Descriptor, provider: Provider, /) -> bool:
+    def mount(self, desc: Descriptor, provider: Provider, /) -> bool:
         """Store the content of `desc` from `provider` if it can be had there without reading it.
 
         Says whether it was; if not, it has to be ingested.

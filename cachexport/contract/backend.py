@@ -110,7 +110,7 @@ class ManyNamed(Protocol):
 
 
 @runtime_checkable
-class Eager(Protocol):
+class Prefetching(Protocol):
     """A Target that is far away, and can do something while the sources are read."""
 
     def begin(self) -> None:

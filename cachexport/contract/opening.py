@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from cachexport.contract.discovery import find_backend
-from cachexport.contract.place import Keeping
+from cachexport.contract.place import PlaceBackend
 from cachexport.contract.spec import Spec, parse_spec
 from cachexport.contract.units import count
 from cachexport.errors import InvalidAttr, NotFound, PluginError
@@ -43,7 +43,7 @@ def has_pattern(text: str | Spec) -> bool:
     """Say whether a specification has a pattern for a name."""
     spec = parse_spec(text)
     backend = find_backend(spec.type)
-    name = backend.name(spec) if isinstance(backend, Keeping) else None
+    name = backend.name(spec) if isinstance(backend, PlaceBackend) else None
     return bool(name and _WILD & set(name))
 
 
@@ -79,9 +79,9 @@ def _without_newest(spec: Spec) -> Spec:
     return Spec(spec.type, {key: text for key, text in spec.attrs.items() if key != _NEWEST})
 
 
-def _keeping(spec: Spec) -> Keeping:
+def _keeping(spec: Spec) -> PlaceBackend:
     backend = find_backend(spec.type)
-    if not isinstance(backend, Keeping):
+    if not isinstance(backend, PlaceBackend):
         raise PluginError(
             f"the backend for type={spec.type} cannot list what else is where {spec} is; ask its "
             "authors for a method `place`"

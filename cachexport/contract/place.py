@@ -1,6 +1,6 @@
 """A whole place for caches: a directory, a bucket's prefix or a repository, with all its names.
 
-A backend that can show one is `Keeping`. That is optional, so it is no part of `Backend`.
+A backend that can show one is `PlaceBackend`. That is optional, so it is no part of `Backend`.
 """
 
 from __future__ import annotations
@@ -218,16 +218,16 @@ class Hosting(Protocol):
 
 
 @runtime_checkable
-class Hindered(Protocol):
+class Unprunable(Protocol):
     """A Place whose blobs nobody deletes, since nobody can tell which are safe to: no prune."""
 
     @property
-    def hindrance(self) -> str:
+    def why_unprunable(self) -> str:
         """Say why, and what to do instead; a message goes on with it."""
 
 
 @runtime_checkable
-class Keeping(Protocol):
+class PlaceBackend(Protocol):
     """A Backend that can show a place as a whole."""
 
     def place(self, spec: Spec, /) -> Place:

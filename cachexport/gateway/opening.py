@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a gateway has patience and room for."""
+    """What a gateway waits for and has room for."""
 
     spool: Path
     spool_size: int = 10 << 30
@@ -33,7 +33,7 @@ class Limits:
     """How many are under way at a time."""
     upload_expiry: float = 600.0
     """Seconds after which an upload that does not go on is forgotten."""
-    patience: float = 60.0
+    timeout: float = 60.0
     """Seconds for which a client may take to send 256 KiB."""
     config: int = IMPORT_LIMIT
     """Bytes over which a cache is compacted."""
@@ -67,7 +67,7 @@ def open_gateway(
     *,
     access: Access,
     limits: Limits,
-    told: Callable[[Record], None],
+    on_request: Callable[[Record], None],
     verify: bool = False,
 ) -> Gateway:
     """Give the application that serves what `find` gives for a repository.
@@ -94,7 +94,7 @@ def open_gateway(
         access=access,
         uploads=uploads,
         metrics=Metrics(uploads.__len__),
-        told=told,
-        patience=limits.patience,
+        on_request=on_request,
+        timeout=limits.timeout,
         verify=verify,
     )

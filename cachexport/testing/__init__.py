@@ -13,11 +13,14 @@ the whole way.
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 # Failed assertions in the suites then show what was compared, as those in test modules do.
 pytest.register_assert_rewrite("cachexport.testing.suites")
 
+from cachexport.renamed import find_renamed  # noqa: E402
 from cachexport.testing.faults import (  # noqa: E402
     Fault,
     Faults,
@@ -35,13 +38,13 @@ from cachexport.testing.suites import (  # noqa: E402
     BackendSuite,
     ContentSuite,
     HostingSuite,
-    KeepingSuite,
-    MovingSuite,
     NamesSuite,
     ObjectClientSuite,
     RacingSuite,
     RefusalSuite,
     SweepingSuite,
+    TransferSuite,
+    UpkeepSuite,
 )
 
 __all__ = [
@@ -56,17 +59,25 @@ __all__ = [
     "FaultyTarget",
     "Harness",
     "HostingSuite",
-    "KeepingSuite",
     "MemoryObjects",
-    "MovingSuite",
     "NamesSuite",
     "ObjectClientSuite",
     "RacingSuite",
     "RefusalSuite",
     "SweepingSuite",
+    "TransferSuite",
+    "UpkeepSuite",
     "difference",
     "layout_files",
     "real_cache",
     "small_cache",
     "small_chains",
 ]
+
+_RENAMED = {"KeepingSuite": "UpkeepSuite", "MovingSuite": "TransferSuite"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _RENAMED:
+        return find_renamed(__name__, name, _RENAMED)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from cachexport.content.progress import silent, step
 from cachexport.contract.names import BlobTable, Mark, mark
-from cachexport.contract.place import Hindered, Hosting, Sweepable
+from cachexport.contract.place import Hosting, Sweepable, Unprunable
 from cachexport.errors import (
     FailedPrecondition,
     Integrity,
@@ -114,8 +114,8 @@ def prune_places(
     are: then nothing was deleted. Killed anywhere, it leaves every name that is there whole.
     """
     for place in places:
-        if isinstance(place, Hindered):
-            raise FailedPrecondition(f"{place.title} cannot be pruned: {place.hindrance}")
+        if isinstance(place, Unprunable):
+            raise FailedPrecondition(f"{place.title} cannot be pruned: {place.why_unprunable}")
         if isinstance(place, Sweepable) and plan.grace < place.shortest_grace:
             raise InvalidInputError(
                 f"a grace of {plan.grace / _HOUR:g} h is too short for {place.title}: exports "

@@ -156,7 +156,7 @@ def held(path: Path, kind: str = "LOCK_EX") -> Iterator[int]:
 
 
 def test_a_lock_that_another_keeps(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe, "_LOCK_PATIENCE", 0.05)
+    monkeypatch.setattr(probe, "_LOCK_TIMEOUT", 0.05)
     with held(cache / "index.json.lock") as pid:
         checks = examine(cache)
     assert checks["locks"].exit_code == 75

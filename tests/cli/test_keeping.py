@@ -151,7 +151,7 @@ def test_prune_waits_for_exports_and_says_who_holds_on(
     from cachexport.backends.local.layout import Layout
     from cachexport.content.files import lock
 
-    monkeypatch.setattr(lock, "PATIENCE", 0.0)
+    monkeypatch.setattr(lock, "TIMEOUT", 0.0)
     taken = lock.acquire(Layout(folder).exports_lock, shared=True)
     ran = run("prune", "--progress", "quiet", local(folder), "--yes")
     taken.close()

@@ -125,7 +125,7 @@ class Directory(RuleBasedStateMachine):
             return
         spec = parse_spec(f"type=local,src={self.folder}")
         place = backend.place(spec)
-        place.patience = 0.0
+        place.timeout = 0.0
         if self.paused:
             with pytest.raises(Conflict, match="locked"):
                 prune_places([place], plan, 0)

@@ -58,7 +58,7 @@ def parts(number: int) -> tuple[list[tuple[Descriptor, bytes]], Descriptor, byte
 
 class Process:
     def __init__(self, folder: Path, clock: Clock) -> None:
-        self.store = Store.open(folder, clock=clock, patience=0.0)
+        self.store = Store.open(folder, clock=clock, timeout=0.0)
         self.pushes: list[Iterator[None]] = []
         self.writers: dict[str, Writer] = {}
 
@@ -80,7 +80,7 @@ class Processes(RuleBasedStateMachine):
         self.mortality = mortal()
         self.mortality.__enter__()
         self.patch = pytest.MonkeyPatch()
-        self.patch.setattr("cachexport.images.store.writer.PATIENCE", 0.0)
+        self.patch.setattr("cachexport.images.store.writer.TIMEOUT", 0.0)
         self.processes = [Process(self.folder, self.clock) for _ in range(3)]
         self.observer = Store.open(self.folder, clock=self.clock)
         self.seen: dict[str, set[Digest]] = {}

@@ -48,13 +48,13 @@ class LocalBackend:
         return LocalImageTarget(read_attributes(LocalImagePush, spec))
 
     def place(self, spec: Spec, /) -> LocalPlace:
-        """See Keeping. The directory is `src` or else `dest`."""
+        """See PlaceBackend. The directory is `src` or else `dest`."""
         from cachexport.backends.local.place import local_place
 
         return local_place(spec)
 
     def name(self, spec: Spec, /) -> str | None:
-        """See Keeping."""
+        """See PlaceBackend."""
         return None if "digest" in spec.attrs else spec.attrs.get("tag", "latest")
 
     def probe(self, spec: Spec, /) -> Probe:

@@ -73,9 +73,9 @@ class LayoutIngester:
     export is running; the lock is our own, BuildKit does not know it.
     """
 
-    def __init__(self, layout: Layout, *, patience: float = lock.PATIENCE) -> None:
+    def __init__(self, layout: Layout, *, timeout: float = lock.TIMEOUT) -> None:
         self._layout = layout
-        self._patience = patience
+        self._timeout = timeout
         self._guard = threading.Lock()
         self._session: Session | None = None
 
@@ -148,7 +148,7 @@ class LayoutIngester:
             os.makedirs(layout.private, 0o755, exist_ok=True)
         with translated("lock", layout.directory):
             remove_all_staged(layout)
-            taken = lock.acquire(layout.exports_lock, shared=True, patience=self._patience)
+            taken = lock.acquire(layout.exports_lock, shared=True, timeout=self._timeout)
         try:
             started = file_system_time(layout)
             remove_stale(layout, started)

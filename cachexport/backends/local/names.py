@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-TORN_PATIENCE = 1.0
+TORN_TIMEOUT = 1.0
 """Seconds for which an index.json that cannot be read is taken for one that is being written."""
 
 # Where we can make no lock, as on a read-only disk, we read without: BuildKit does so too.
@@ -41,13 +41,13 @@ class Names:
 
     BuildKit gives up at once when the lock of the index is taken, so it is held only while a new
     file that is on the disk already is put in place, and while a file in use is read.
-    `patience` is how many seconds a lock is waited for, `torn_patience` how many an index that
+    `timeout` is how many seconds a lock is waited for, `torn_timeout` how many an index that
     cannot be understood.
     """
 
     layout: Layout
-    patience: float = lock.PATIENCE
-    torn_patience: float = TORN_PATIENCE
+    timeout: float = lock.TIMEOUT
+    torn_timeout: float = TORN_TIMEOUT
 
     def list(self) -> tuple[str, ...]:
         """Give all names, in the order of the file."""
@@ -100,11 +100,11 @@ class Names:
         """
         with translated("write", self.layout.directory):
             os.makedirs(self.layout.private, 0o755, exist_ok=True)
-        deadline = clock().monotonic() + self.patience
+        deadline = clock().monotonic() + self.timeout
         # Ours take turns by a file that nobody removes; see `_replace` for BuildKit's.
         with (
             translated("lock", self.layout.directory),
-            lock.held(self.layout.private / "index.lock", patience=self.patience),
+            lock.held(self.layout.private / "index.lock", timeout=self.timeout),
         ):
             while (index := self._try_change(edit)) is None:
                 if clock().monotonic() >= deadline:
@@ -127,7 +127,7 @@ class Names:
 
     def _replace(self, file: StagedFile, raw: bytes) -> bool:
         """Put the file in place if the index is `raw` still."""
-        with lock.held_and_removed(self.layout.index_lock, patience=self.patience) as index_lock:
+        with lock.held_and_removed(self.layout.index_lock, timeout=self.timeout) as index_lock:
             # BuildKit removes the file after it has unlocked it, so it may remove one that is
             # locked anew, by us; then the lock is worth nothing.
             if self._read_or_empty() != raw or not index_lock.is_current():
@@ -146,7 +146,7 @@ class Names:
         self, read: Callable[[], bytes], decode: Callable[[bytes], Index] = Index.decode
     ) -> tuple[bytes, Index]:
         """Read until it can be understood: BuildKit writes into the file that is there."""
-        deadline = clock().monotonic() + self.torn_patience
+        deadline = clock().monotonic() + self.torn_timeout
         while True:
             raw = read()
             try:
@@ -179,7 +179,7 @@ class Names:
 
     def _read_locked(self) -> bytes:
         try:
-            with lock.held_and_removed(self.layout.index_lock, shared=True, patience=self.patience):
+            with lock.held_and_removed(self.layout.index_lock, shared=True, timeout=self.timeout):
                 return self._read()
         except OSError as error:
             if error.errno in _UNLOCKABLE:

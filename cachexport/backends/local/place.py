@@ -66,7 +66,7 @@ class LocalPlace:
         self._listed: Mapping[str, Sequence[Descriptor]] = {}
         self.source = source
         self.target = target
-        self.patience = lock.PATIENCE
+        self.timeout = lock.TIMEOUT
         """Seconds for which `alone` waits for exports to end."""
 
     @property
@@ -182,7 +182,7 @@ class LocalPlace:
         try:
             with translated("lock", self._layout.directory):
                 os.makedirs(self._layout.private, 0o755, exist_ok=True)
-                taken = lock.acquire(self._layout.exports_lock, patience=self.patience)
+                taken = lock.acquire(self._layout.exports_lock, timeout=self.timeout)
         except Conflict as error:
             error.add_note("an export is running there; try again when it has ended")
             raise

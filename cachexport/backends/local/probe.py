@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from cachexport.backends.local.attrs import LocalExport
     from cachexport.contract.checks import Fact
 
-_LOCK_PATIENCE = 1.0
+_LOCK_TIMEOUT = 1.0
 """Seconds: whoever holds the lock of the index holds it for milliseconds, or is stuck."""
 _LITTLE_SPACE = 1_000_000_000
 _FEW_FILES = 10_000
@@ -93,9 +93,9 @@ class LocalProbe:
         index, exports = self._layout.index_lock, self._layout.exports_lock
         try:
             if index.exists():
-                lock.acquire(index, shared=True, patience=_LOCK_PATIENCE).close()
+                lock.acquire(index, shared=True, timeout=_LOCK_TIMEOUT).close()
             if exports.exists():
-                lock.acquire(exports, patience=0).close()
+                lock.acquire(exports, timeout=0).close()
         except Conflict as error:
             if str(error).startswith(str(index)):
                 return failed(error)

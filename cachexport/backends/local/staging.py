@@ -41,7 +41,7 @@ def remove_all_staged(layout: Layout) -> None:
     with suppress(OSError, Conflict):
         if not layout.exports_lock.exists():
             return
-        alone = lock.acquire(layout.exports_lock, patience=0)
+        alone = lock.acquire(layout.exports_lock, timeout=0)
         try:
             _remove(layout, lambda entry: True)
         finally:

@@ -80,7 +80,7 @@ class ObjectBackend:
         return tuple(replace(spec, attrs={**spec.attrs, "name": name}) for name in several)
 
     def place(self, spec: Spec, /) -> ListedPlace:
-        """See Keeping: all names of the store. Blobs are swept where the store allows that."""
+        """See PlaceBackend: all names of the store. Blobs are swept where the store allows that."""
         from cachexport.backends.objects.place import AgelessPlace, ObjectPlace
 
         given = {key: value for key, value in spec.attrs.items() if key != "digest"}
@@ -95,7 +95,7 @@ class ObjectBackend:
         return made(content=content, root=store.root, source=named, target=named)
 
     def name(self, spec: Spec, /) -> str | None:
-        """See Keeping. Of several names the first counts."""
+        """See PlaceBackend. Of several names the first counts."""
         if "digest" in spec.attrs:
             return None
         return spec.attrs.get("name", "buildkit").partition(";")[0]

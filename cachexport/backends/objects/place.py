@@ -173,11 +173,11 @@ class ListedPlace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgelessPlace(ListedPlace):
-    """One that is Hindered: its store tells no ages, or can make nothing young."""
+    """One that is Unprunable: its store tells no ages, or can make nothing young."""
 
     @property
-    def hindrance(self) -> str:
-        """See Hindered."""
+    def why_unprunable(self) -> str:
+        """See Unprunable."""
         return (
             "its store does not tell how old blobs are, or cannot make them young, so those that "
             "an export counts on cannot be told from those that nobody needs; remove names with "

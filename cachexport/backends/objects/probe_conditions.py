@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cachexport.contract.checks import Finding
 
 _ROUNDS = 5
-_PATIENCE = 10.0
+_TIMEOUT = 10.0
 """Seconds that one of two writers waits for the other."""
 _LOSES = "with merge=true one of several jobs may lose the entries of another"
 _FAILS = "exports with merge=true fail"
@@ -115,7 +115,7 @@ class Conditions:
 
         def write(raw: bytes) -> bool:
             with suppress(BrokenBarrierError):
-                start.wait(_PATIENCE)
+                start.wait(_TIMEOUT)
             try:
                 client.replace(key, raw, {}, version=version)
             except Outdated:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cachexport.oci.digest import Digest
 
 _log = logging.getLogger(__name__)
-_PATIENCE = 2
+_TRIES = 2
 """Failures, but for refused logins, after which nothing more is removed."""
 
 
@@ -138,7 +138,7 @@ class Trial:
                     self.keys.remove(key)
             except CachexportError as error:
                 errors.append(error)
-            if sum(not isinstance(error, Auth) for error in errors) >= _PATIENCE:
+            if sum(not isinstance(error, Auth) for error in errors) >= _TRIES:
                 break  # whoever cannot be reached would be waited for with each key
         self.is_clean = True
         return errors

@@ -86,7 +86,7 @@ class RegistryBackend:
         return Repository(client, ref.repository, connection.parallelism, mount_from)
 
     def place(self, spec: Spec, /) -> RegistryPlace:
-        """See Keeping: all tags of the repository, whatever tag or pattern is given."""
+        """See PlaceBackend: all tags of the repository, whatever tag or pattern is given."""
         from cachexport.backends.registry.place import RegistryPlace
 
         name, _, _ = _split_tag(spec)
@@ -103,7 +103,7 @@ class RegistryBackend:
         return RegistryPlace(repository, tagged, tagged, attrs.parallelism)
 
     def name(self, spec: Spec, /) -> str | None:
-        """See Keeping."""
+        """See PlaceBackend."""
         _, tag, digest = _split_tag(spec)
         return None if digest else tag or "latest"
 

@@ -35,7 +35,7 @@ class Mounts:
         self._unmountable: set[str] = set()
         self._explained: set[str] = set()
 
-    def adopt(self, desc: Descriptor, repository_name: str) -> bool:
+    def mount_known(self, desc: Descriptor, repository_name: str) -> bool:
         """Do as `mount` for a blob that is known to be there, or was there when it was read.
 
         So a repository from which the first one cannot be had is not asked again.

@@ -48,7 +48,7 @@ _NEXT = re.compile(r'<([^>]+)>\s*;\s*rel="?next"?')
 
 
 class Repository:
-    """Provider, Ingester and Adopter over a repository. Threads may share it.
+    """Provider, Ingester and Mounter over a repository. Threads may share it.
 
     `mount_from` names other repositories of the registry: `missing` takes blobs over from there.
     """
@@ -128,12 +128,12 @@ class Repository:
         """See Distributed."""
         return {self.host: (self.name,)}
 
-    def adopt(self, desc: Descriptor, provider: Provider, /) -> bool:
-        """See Adopter: a registry takes blobs over from its other repositories."""
+    def mount(self, desc: Descriptor, provider: Provider, /) -> bool:
+        """See Mounter: a registry takes blobs over from its other repositories."""
         if not isinstance(provider, Distributed):
             return False
         beside = provider.repositories(desc.digest).get(self.host, ())
-        return any(self.mounts.adopt(desc, name) for name in beside if name != self.name)
+        return any(self.mounts.mount_known(desc, name) for name in beside if name != self.name)
 
     def ingest(self, desc: Descriptor, reader: Reader, /) -> None:
         """See Ingester. Manifests go where the API has them, under their digest."""

@@ -77,7 +77,7 @@ class RegistryTarget:
         return self._repository.retry
 
     def begin(self) -> None:
-        """See Eager."""
+        """See Prefetching."""
         self._tag.ask_soon()
 
     def current(self) -> Current:
@@ -115,9 +115,9 @@ class RegistryTarget:
         blobs = [desc for desc in wanted if desc.digest not in manifests]
         return self._repository.missing(blobs) | manifests
 
-    def adopt(self, desc: Descriptor, provider: Provider, /) -> bool:
-        """See Adopter."""
-        return self._repository.adopt(desc, provider)
+    def mount(self, desc: Descriptor, provider: Provider, /) -> bool:
+        """See Mounter."""
+        return self._repository.mount(desc, provider)
 
     def ingest(self, desc: Descriptor, reader: Reader, /) -> None:
         """See Ingester."""

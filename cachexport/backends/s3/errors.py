@@ -158,7 +158,9 @@ def _bucket_region(response: Any) -> str:
     return str(headers.get("x-amz-bucket-region") or error.get("Region") or "")
 
 
-def _failure(op: str, where: str, error: boto.BotoCoreError, *, exhausted: bool) -> CachexportError:
+def _failure(
+    op: str, where: str, error: boto.BotoCoreError, *, exhausted: bool = False
+) -> CachexportError:
     message = f"{where}: cannot {op}: "
     if isinstance(error, boto.NoCredentialsError | boto.PartialCredentialsError):
         hint = "there is no login; set $AWS_ACCESS_KEY_ID and $AWS_SECRET_ACCESS_KEY, or profile="

@@ -49,7 +49,7 @@ class Desk:
 
     @property
     def s3(self) -> Any:
-        """The client that asks as exports do, but for its patience."""
+        """The client that asks as exports do, but for its timeouts."""
         return self.client("usual")
 
     @property
@@ -132,12 +132,12 @@ class Desk:
         from botocore.config import Config
 
         attempts = min(ATTEMPTS, self.connection.retry_max_attempts)
-        patience = {
+        timeouts = {
             "connect_timeout": _CONNECTING,
             "read_timeout": _ANSWERING,
             "retries": {"total_max_attempts": attempts},
         }
-        settings = self._settings.merge(Config(**{**patience, **changed}))
+        settings = self._settings.merge(Config(**{**timeouts, **changed}))
         endpoint = self.connection.endpoint_url or None
         with translated("log in", self.place):
             return self.session.client("s3", endpoint_url=endpoint, config=settings)

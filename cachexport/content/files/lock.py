@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-PATIENCE = 30.0
+TIMEOUT = 30.0
 """Seconds that a lock is waited for."""
 
 
@@ -60,16 +60,16 @@ class FileLock:
         os.close(self.fd)
 
 
-def acquire(path: Path, *, shared: bool = False, patience: float = PATIENCE) -> FileLock:
-    """Lock the file at `path`, which is made if need be, waiting `patience` seconds at most.
+def acquire(path: Path, *, shared: bool = False, timeout: float = TIMEOUT) -> FileLock:
+    """Lock the file at `path`, which is made if need be, waiting `timeout` seconds at most.
 
     Raises Conflict when somebody else holds it all that time, OSError when it cannot be locked.
     """
-    deadline = clock().monotonic() + patience
+    deadline = clock().monotonic() + timeout
     while (lock := _try_acquire(path, shared=shared)) is None:
         if clock().monotonic() >= deadline:
             raise Conflict(
-                f"{path} is locked by {_holders(path)} for more than {patience:g} s; "
+                f"{path} is locked by {_holders(path)} for more than {timeout:g} s; "
                 "wait until the build or export that uses it has ended, or end it"
             )
         pause()
@@ -77,9 +77,9 @@ def acquire(path: Path, *, shared: bool = False, patience: float = PATIENCE) -> 
 
 
 @contextmanager
-def held(path: Path, *, patience: float = PATIENCE) -> Iterator[FileLock]:
+def held(path: Path, *, timeout: float = TIMEOUT) -> Iterator[FileLock]:
     """Hold an exclusive lock in the block; the file stays. Raises as `acquire` does."""
-    lock = acquire(path, patience=patience)
+    lock = acquire(path, timeout=timeout)
     try:
         yield lock
     finally:
@@ -88,10 +88,10 @@ def held(path: Path, *, patience: float = PATIENCE) -> Iterator[FileLock]:
 
 @contextmanager
 def held_and_removed(
-    path: Path, *, shared: bool = False, patience: float = PATIENCE
+    path: Path, *, shared: bool = False, timeout: float = TIMEOUT
 ) -> Iterator[FileLock]:
     """Hold a lock in the block and remove its file afterwards, as BuildKit does."""
-    lock = acquire(path, shared=shared, patience=patience)
+    lock = acquire(path, shared=shared, timeout=timeout)
     try:
         yield lock
     finally:

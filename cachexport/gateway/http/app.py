@@ -56,15 +56,15 @@ _ANSWERS: dict[tuple[str, str], Callable[[Call], Awaitable[Any]]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Gateway:
-    """Answers requests. `told` hears of each when it is over."""
+    """Answers requests. `on_request` hears of each when it is over."""
 
     find: Callable[[str], Publishing]
     """Gives what a repository is in. Raises Refusal."""
     access: Access
     uploads: Uploads
     metrics: Metrics
-    told: Callable[[Record], None]
-    patience: float
+    on_request: Callable[[Record], None]
+    timeout: float
     verify: bool = False
     pace: Pace = field(default_factory=Pace)
     threads: Threads = field(default_factory=threads)
@@ -84,7 +84,7 @@ class Gateway:
         finally:
             record.seconds = time.monotonic() - began
             self.metrics.tell(record)
-            self.told(record)
+            self.on_request(record)
 
     async def _answer(self, request: Request, record: Record, watched: _Watched) -> None:
         try:
@@ -128,7 +128,7 @@ class Gateway:
             threads=self.threads,
             record=record,
             pace=self.pace,
-            patience=self.patience,
+            timeout=self.timeout,
             verify=self.verify,
         )
         prepared: ASGIApp = await _ANSWERS[found.kind, record.method](call)

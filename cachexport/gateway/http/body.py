@@ -22,13 +22,13 @@ _T = TypeVar("_T")
 class Body:
     """What a client sends, in blocks; one is received ahead, and no more.
 
-    A client that takes more than `patience` seconds for a block is refused, and so is one that
+    A client that takes more than `timeout` seconds for a block is refused, and so is one that
     goes away. Nobody holds a thread while it waits for the client.
     """
 
-    def __init__(self, receive: Receive, patience: float) -> None:
+    def __init__(self, receive: Receive, timeout: float) -> None:
         self._receive = receive
-        self._patience = patience
+        self._timeout = timeout
         self._is_over = False
         self._failure: Refusal | None = None
         self.size = 0
@@ -70,13 +70,13 @@ class Body:
     async def _fill(self, parts: list[bytes]) -> None:
         size = 0
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(self._timeout):
                 while size < BLOCK and not self._is_over:
                     part = await self._part()
                     size += len(part)
                     parts.append(part)
         except TimeoutError:
-            message = f"nothing came for {self._patience:g} seconds, or too little"
+            message = f"nothing came for {self._timeout:g} seconds, or too little"
             raise Refusal(408, "BLOB_UPLOAD_INVALID", message) from None
 
     async def _part(self) -> bytes:

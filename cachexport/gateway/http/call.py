@@ -52,7 +52,7 @@ class Call:
     threads: Threads
     record: Record
     pace: Pace
-    patience: float
+    timeout: float
     """Seconds for which a client may take to send a block."""
     verify: bool
     """Whether blobs are checked on their way out, too."""
@@ -103,7 +103,7 @@ class Call:
 
     def body(self) -> Body:
         """Give what the client sends."""
-        return Body(self.request.receive, self.patience)
+        return Body(self.request.receive, self.timeout)
 
     @property
     def size(self) -> int | None:

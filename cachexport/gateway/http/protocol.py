@@ -1,4 +1,4 @@
-"""HTTP as uvicorn reads it, without patience for clients that neither speak nor listen."""
+"""HTTP as uvicorn reads it, with timeouts for clients that neither speak nor listen."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Protocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Tell of what is no HTTP as of a request."""
         gateway: Gateway = self.config.app  # type: ignore[assignment]
-        gateway.told(stranger(self.client, self._begin))
+        gateway.on_request(stranger(self.client, self._begin))
         super().send_400_response(msg)
 
     def on_message_begin(self) -> None:

@@ -87,12 +87,14 @@ def run(
 
 @contextmanager
 def _serving(
-    prepared: Plan, listen: str, folder: Path, told: Callable[[Record], None]
+    prepared: Plan, listen: str, folder: Path, on_request: Callable[[Record], None]
 ) -> Iterator[tuple[str, str]]:
     """Give where the gateway listens, and what its threads are called."""
     limits = Limits(spool=folder / "spool")
     # First, for it says what to install where a package is missing.
-    gateway = open_gateway(prepared.find, access=prepared.access, limits=limits, told=told)
+    gateway = open_gateway(
+        prepared.find, access=prepared.access, limits=limits, on_request=on_request
+    )
     from cachexport.gateway.http.server import Server, address, bind
 
     bound = bind(listen)

@@ -88,15 +88,15 @@ _STEPS = (_FIRST, _DIRECTORIES)
 class Database:
     """The index at `paths.index`, made if need be.
 
-    Threads may share it. Others are waited for `patience` seconds; then Conflict is raised.
+    Threads may share it. Others are waited for `timeout` seconds; then Conflict is raised.
     """
 
-    def __init__(self, paths: Paths, patience: float) -> None:
+    def __init__(self, paths: Paths, timeout: float) -> None:
         self._path = paths.index
         self._guard = threading.RLock()
         # Switching to WAL waits for nobody, so two processes must not do it at once.
-        with translated("lock", paths.directory), lock.held(paths.opening_lock, patience=patience):
-            self._connection: sqlite3.Connection | None = self._connect(patience)
+        with translated("lock", paths.directory), lock.held(paths.opening_lock, timeout=timeout):
+            self._connection: sqlite3.Connection | None = self._connect(timeout)
             try:
                 self._prepare()
             except BaseException:
@@ -141,10 +141,10 @@ class Database:
                     connection.rollback()
                 raise
 
-    def _connect(self, patience: float) -> sqlite3.Connection:
+    def _connect(self, timeout: float) -> sqlite3.Connection:
         with translated_sqlite(self._path):
             return sqlite3.connect(
-                self._path, timeout=patience, isolation_level=None, check_same_thread=False
+                self._path, timeout=timeout, isolation_level=None, check_same_thread=False
             )
 
     def _prepare(self) -> None:

@@ -127,7 +127,7 @@ class Directories:
             check_lives(index, lease, context.clock())
             os.makedirs(self.place, 0o700, exist_ok=True)
             number, path = self._make(index, parent)
-            taken = lock.acquire(path / _LOCK, patience=0)
+            taken = lock.acquire(path / _LOCK, timeout=0)
         return OwnDirectory(number, path, parent, context, taken)
 
     def find(self, chain: Digest, lease: str, *, whole: bool) -> Unpacked | None:
@@ -210,7 +210,7 @@ def _collect(context: Context, number: int) -> bool:
 def _taken(path: Path) -> FileLock | None:
     """Lock a directory, unless somebody else has it, or it is gone."""
     with translated("lock", path), suppress(Conflict, FileNotFoundError):
-        return lock.acquire(path / _LOCK, patience=0)
+        return lock.acquire(path / _LOCK, timeout=0)
     return None
 
 

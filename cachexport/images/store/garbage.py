@@ -123,7 +123,7 @@ def _remove_ingest(context: Context, path: Path, before: float) -> str | None:
     with suppress(Unavailable), context.database.writing() as index:
         row = index.execute(_INGEST, (path.name,)).fetchone()
         if row is None or row[1] <= before:
-            with closing(Ingestion(context, path, path.name, patience=0)) as file:
+            with closing(Ingestion(context, path, path.name, timeout=0)) as file:
                 index.execute("DELETE FROM ingests WHERE file = ?", (path.name,))
                 file.remove()
             return None if row is None else str(row[0])

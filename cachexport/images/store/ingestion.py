@@ -48,12 +48,12 @@ class Ingestion:
     """A file that grows, which one process at a time has; killed, it lets go of it.
 
     It is nobody's content before `publish`. The caller closes. Raises Unavailable when another
-    one has it, `patience` seconds long: a collection looks at every file for an instant.
+    one has it, `timeout` seconds long: a collection looks at every file for an instant.
     """
 
-    def __init__(self, context: Context, path: Path, ref: str, *, patience: float) -> None:
+    def __init__(self, context: Context, path: Path, ref: str, *, timeout: float) -> None:
         self._context = context
-        self._lock = _locked(path, ref, patience)
+        self._lock = _locked(path, ref, timeout)
         self._file = StagedFile(self._lock.fd, path, context.paths.directory)
 
     @property
@@ -156,16 +156,16 @@ def nameless(context: Context) -> Iterator[Ingestion]:
     """
     name = secrets.token_hex(32)
     path = context.paths.ingests / name
-    with closing(Ingestion(context, path, name, patience=lock.PATIENCE)) as file:
+    with closing(Ingestion(context, path, name, timeout=lock.TIMEOUT)) as file:
         try:
             yield file
         finally:
             file.remove()
 
 
-def _locked(path: Path, ref: str, patience: float) -> FileLock:
+def _locked(path: Path, ref: str, timeout: float) -> FileLock:
     try:
         with translated("lock", path):
-            return lock.acquire(path, patience=patience)
+            return lock.acquire(path, timeout=timeout)
     except Conflict as error:
         raise Unavailable(f"ingest {ref!r} is being written by another writer") from error

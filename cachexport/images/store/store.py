@@ -39,18 +39,18 @@ class Store:
 
     @classmethod
     def open(
-        cls, directory: Path, *, clock: Callable[[], float], patience: float = lock.PATIENCE
+        cls, directory: Path, *, clock: Callable[[], float], timeout: float = lock.TIMEOUT
     ) -> Self:
         """Open the store in `directory`, which is made if need be.
 
         `clock` gives seconds since 1970, the same for all processes, as `time.time` does; only
-        leases and ages depend on it. Others that write are waited for `patience` seconds, then
+        leases and ages depend on it. Others that write are waited for `timeout` seconds, then
         Conflict is raised, by everything here. Raises FailedPrecondition for a directory with
         other things, or a store of a newer version, and BackendError.
         """
         paths = Paths(directory)
         paths.make()
-        return cls(Context(paths=paths, database=Database(paths, patience), clock=clock))
+        return cls(Context(paths=paths, database=Database(paths, timeout), clock=clock))
 
     def __enter__(self) -> Self:
         return self

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cachexport.images.store.ingestion import Context
     from cachexport.oci.descriptor import Descriptor
 
-PATIENCE = 1.0
+TIMEOUT = 1.0
 """Seconds that a ref is waited for: more than a collection needs to look at its file."""
 STATUSES = "SELECT ref, total, expected, started, updated FROM ingests"
 _STATUS_OF = STATUSES + " WHERE ref = ?"
@@ -58,7 +58,7 @@ class Writer:
         self.ref = ref
         self._desc = desc
         self._context = context
-        self._file = Ingestion(context, context.paths.ingest(ref), ref, patience=PATIENCE)
+        self._file = Ingestion(context, context.paths.ingest(ref), ref, timeout=TIMEOUT)
         self._is_open = True
         try:
             self._resume()

@@ -2,34 +2,34 @@
 
 from cachexport.testing.suites.content import ContentSuite
 from cachexport.testing.suites.hosting import HostingSuite
-from cachexport.testing.suites.keeping import KeepingSuite
-from cachexport.testing.suites.moving import MovingSuite
 from cachexport.testing.suites.names import NamesSuite
 from cachexport.testing.suites.objects import ObjectClientSuite
 from cachexport.testing.suites.racing import RacingSuite
 from cachexport.testing.suites.refusals import RefusalSuite
 from cachexport.testing.suites.sweeping import SweepingSuite
+from cachexport.testing.suites.transfer import TransferSuite
+from cachexport.testing.suites.upkeep import UpkeepSuite
 
 __all__ = [
     "BackendSuite",
     "ContentSuite",
     "HostingSuite",
-    "KeepingSuite",
-    "MovingSuite",
     "NamesSuite",
     "ObjectClientSuite",
     "RacingSuite",
     "RefusalSuite",
     "SweepingSuite",
+    "TransferSuite",
+    "UpkeepSuite",
 ]
 
 
 class BackendSuite(
     ContentSuite,
-    MovingSuite,
+    TransferSuite,
     NamesSuite,
     SweepingSuite,
-    KeepingSuite,
+    UpkeepSuite,
     RacingSuite,
     RefusalSuite,
     HostingSuite,

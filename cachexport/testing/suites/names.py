@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class NamesSuite(Suite):
-    """A Backend that is Keeping, and its Place."""
+    """A PlaceBackend, and its Place."""
 
     def test_names_are_listed_with_what_they_are(self, harness: Harness) -> None:
         copy_cache([real_cache("max")], [harness.spec("main")])

@@ -28,7 +28,7 @@ _SCHEMA = """
 """
 _DESCRIBED = "SELECT key, length(body), version, modified, metadata FROM objects "
 _PUT = "INSERT OR REPLACE INTO objects (key, version, modified, metadata, body) VALUES "
-_PATIENCE = 60.0
+_TIMEOUT = 60.0
 """Seconds to wait for others who write."""
 
 
@@ -136,7 +136,7 @@ class SqliteObjects:
         try:
             if not self._file.exists():
                 self._make()
-            with closing(sqlite3.connect(self._file, _PATIENCE, isolation_level=None)) as db:
+            with closing(sqlite3.connect(self._file, _TIMEOUT, isolation_level=None)) as db:
                 db.execute("BEGIN IMMEDIATE" if makes else "BEGIN")
                 with db:
                     yield db

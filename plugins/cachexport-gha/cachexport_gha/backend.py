@@ -60,11 +60,11 @@ class GhaBackend(ObjectBackend):
         return (spec,)
 
     def name(self, spec: Spec, /) -> str | None:
-        """See Keeping: what other backends call a name is a scope here."""
+        """See PlaceBackend: what other backends call a name is a scope here."""
         return None if "digest" in spec.attrs else spec.attrs.get("scope", "buildkit")
 
     def place(self, spec: Spec, /) -> Any:
-        """See Keeping: all scopes. Blobs are swept where the branch can be written and listed."""
+        """See PlaceBackend: all scopes. Blobs go where the branch can be written and listed."""
         from cachexport.plugin import Blobs
         from cachexport_gha.place import GhaPlace, ListedGhaPlace
 

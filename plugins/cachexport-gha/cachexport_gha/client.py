@@ -2,7 +2,7 @@
 
 So an index is saved anew under the next number, and who reserves that first has won: names are
 written on condition, as long as nobody who reserved a number dies before he has saved it. Then the
-others wait for `PATIENCE` seconds and take the number after it, as BuildKit does.
+others wait for `TIMEOUT` seconds and take the number after it, as BuildKit does.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from cachexport_gha.service import Saved, Service
     from cachexport_gha.token import Token
 
-PATIENCE = 15.0
+TIMEOUT = 15.0
 _PAUSE = 0.5
 _ATTEMPTS = 5
 _THE_ONLY = "1"
@@ -50,7 +50,7 @@ class GhaClient:
         token: Token,
         parallelism: int,
         *,
-        patience: float = PATIENCE,
+        timeout: float = TIMEOUT,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -59,7 +59,7 @@ class GhaClient:
         self._service = service
         self._rest = rest
         self._token = token
-        self._patience = patience
+        self._timeout = timeout
         self._monotonic = monotonic
         self._sleep = sleep
         self._reserved: dict[str, str] = {}
@@ -125,7 +125,7 @@ class GhaClient:
         last = self._number(key)
         if version is not None and version != _version(last):
             raise Outdated(f"{self._where(key)} was saved by somebody else meanwhile")
-        number, deadline = last + 1, self._monotonic() + self._patience
+        number, deadline = last + 1, self._monotonic() + self._timeout
         while True:
             whole = f"{key}#{number}"
             try:
@@ -220,7 +220,7 @@ class GhaClient:
             self._reserved.pop(key, None)
 
     def _wait_for(self, key: str) -> None:
-        deadline = self._monotonic() + self._patience
+        deadline = self._monotonic() + self._timeout
         while True:
             try:
                 self._find(key)

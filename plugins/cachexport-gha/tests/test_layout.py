@@ -113,7 +113,7 @@ def test_many_blobs_are_looked_for_with_one_listing(github: GitHub) -> None:
 
 
 def test_a_number_that_nobody_saves_is_passed_over(github: GitHub) -> None:
-    made = client(github, patience=0.0)
+    made = client(github, timeout=0.0)
     made._service.reserve(f"{INDEX}#1")
     assert made.replace(INDEX, b"{}", {}, version="") == "2"
     with pytest.raises(Outdated):
@@ -130,7 +130,7 @@ def test_a_blob_that_nobody_saves_is_an_error_that_says_what_to_do(github: GitHu
         def close(self) -> None:
             return
 
-    made = client(github, patience=0.0)
+    made = client(github, timeout=0.0)
     made._service.reserve("buildkit-blob-1-x")
     with pytest.raises(BackendError, match="begun by somebody who has not ended it"):
         made.write("buildkit-blob-1-x", Empty(), 0)

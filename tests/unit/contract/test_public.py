@@ -13,10 +13,12 @@ import pytest
 from support import ROOT
 
 import cachexport.plugin
+import cachexport.testing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from types import ModuleType
 
 PUBLIC = {"cachexport", "cachexport.errors", "cachexport.plugin"}
 FOR_TESTS = {"cachexport.testing", "cachexport.testing.services"}
@@ -39,6 +41,15 @@ def test_every_public_name_is_there() -> None:
     assert len(cachexport.plugin.__all__) > 80
     with pytest.raises(AttributeError, match="nothing_of_this_name"):
         cachexport.plugin.nothing_of_this_name  # noqa: B018
+
+
+@pytest.mark.parametrize("module", [cachexport.plugin, cachexport.testing])
+def test_a_name_of_an_earlier_version_is_there_with_a_warning(module: ModuleType) -> None:
+    assert module._RENAMED
+    for old, new in module._RENAMED.items():
+        with pytest.warns(DeprecationWarning, match=f"{module.__name__}.{old} is called .*{new}"):
+            assert getattr(module, old) is getattr(module, new)
+        assert old not in module.__all__
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -97,7 +97,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Gateway]]:
                 lambda repository: publishing,
                 access=access or Access(),
                 limits=given,
-                told=told.append,
+                on_request=told.append,
                 verify=verify,
             )
             return _running(stack, app, shelf, told, port)

@@ -188,7 +188,7 @@ def test_nothing_is_pruned_between_a_look_and_the_naming(
     assign, said = kind.assign, []
 
     def pruning(self: Any, *args: Any) -> None:
-        self.patience = 0.0
+        self.timeout = 0.0
         with pytest.raises(Conflict), self.alone():
             said.append("pruned")
         assign(self, *args)

@@ -98,7 +98,7 @@ def test_one_that_reads_slowly_gets_all(gateway: Gateway, monkeypatch: pytest.Mo
 
 
 def test_a_client_that_sends_next_to_nothing(start: Callable[..., Gateway]) -> None:
-    gateway = start(patience=0.2)
+    gateway = start(timeout=0.2)
     place = begin(gateway)
     host, _, port = gateway.host.partition(":")
     with closing(socket.create_connection((host, int(port)), timeout=10)) as raw:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from support.services.messages import Request
 
-PATIENCE = 60  # seconds that a held request waits for its test
+TIMEOUT = 60  # seconds that a held request waits for its test
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ class Fault:
         return self.silent or self.reset or self.read is not None or self.cut is not None
 
     def reply(self, genuine: Callable[[], Reply]) -> Reply:
-        if self.until and not self.until.wait(PATIENCE):
+        if self.until and not self.until.wait(TIMEOUT):
             raise AssertionError("a test held a request and never let it go")
         reply = genuine() if self.status is None else Reply(self.status)
         body = reply.body if self.body is None else self.body

@@ -148,7 +148,7 @@ def test_the_index_is_not_locked_during_an_export(tmp_path: Path) -> None:
     to = target(dest=tmp_path / "dest")
     cache = load(src=CACHES / "max")
     ingest_all(cache, to)
-    with lock.held_and_removed(tmp_path / "dest" / "index.json.lock", patience=0):
+    with lock.held_and_removed(tmp_path / "dest" / "index.json.lock", timeout=0):
         pass
     to.publish(cache)
     to.close()

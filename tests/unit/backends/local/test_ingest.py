@@ -222,8 +222,8 @@ def test_an_export_waits_for_a_reset(layout: Layout) -> None:
     with resetting.alone() as alone:
         assert alone
         with pytest.raises(Conflict):
-            LayoutIngester(layout, patience=0).begin()
-    later = LayoutIngester(layout, patience=0)
+            LayoutIngester(layout, timeout=0).begin()
+    later = LayoutIngester(layout, timeout=0)
     later.begin()
     later.close()
 
@@ -244,7 +244,7 @@ def test_a_killed_process_leaves_no_blob_and_no_lock(layout: Layout) -> None:
     assert not layout.blobs.exists()
     at = half.stat().st_mtime_ns - STALE_AFTER - 10**10
     os.utime(half, ns=(at, at))
-    ingester = LayoutIngester(layout, patience=0)
+    ingester = LayoutIngester(layout, timeout=0)
     ingester.ingest(BLOB, reader(b"blob"))
     with ingester.alone() as alone:
         assert alone

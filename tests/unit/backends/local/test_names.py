@@ -188,7 +188,7 @@ def test_an_index_that_changes_all_the_time_is_a_conflict(layout: Layout) -> Non
         return index.with_tag("ours", DESC)
 
     with pytest.raises(Conflict, match="all the time"):
-        Names(layout, patience=0).change(edit)
+        Names(layout, timeout=0).change(edit)
     assert "ours" not in Names(layout).list()
 
 
@@ -228,7 +228,7 @@ def test_a_torn_index_is_read_again_before_it_is_changed(
 
 def test_an_index_that_stays_torn_is_an_error_that_names_it(layout: Layout) -> None:
     layout.index.write_bytes(b'{"manifests":[')
-    api = Names(layout, torn_patience=0)
+    api = Names(layout, torn_timeout=0)
     for call in (api.list, lambda: api.publish("a", DESC)):
         with pytest.raises(WireFormat, match=str(layout.index)):
             call()
@@ -241,9 +241,9 @@ def test_a_locked_index_is_a_conflict_for_readers_and_writers(layout: Layout) ->
     before = tree(layout.directory)
     with lock.held(layout.index_lock):
         with pytest.raises(Conflict):
-            Names(layout, patience=0).list()
+            Names(layout, timeout=0).list()
         with pytest.raises(Conflict):
-            Names(layout, patience=0).publish("b", DESC)
+            Names(layout, timeout=0).publish("b", DESC)
     assert tree(layout.directory) == before
 
 

@@ -98,7 +98,7 @@ def test_no_entry_is_lost_between_threads_and_readers_see_whole_files(layout: La
     def read() -> None:
         try:
             while not done.is_set():
-                assert "first" in Names(layout, torn_patience=0).list()
+                assert "first" in Names(layout, torn_timeout=0).list()
         except BaseException as error:
             errors.append(error)
 

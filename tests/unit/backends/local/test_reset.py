@@ -198,7 +198,7 @@ def test_after_a_reset_others_may_begin_at_once(tmp_path: Path) -> None:
     resetting = target(dest=directory, reset="true")
     ingest_all(cache, resetting)
     resetting.publish(cache)
-    LayoutIngester(Layout(directory), patience=0).begin()
+    LayoutIngester(Layout(directory), timeout=0).begin()
     resetting.close()
 
 

@@ -3,7 +3,7 @@ import ssl
 import pytest
 import urllib3
 
-from cachexport.backends.registry.errors import Broken, give_up, network, refusal
+from cachexport.backends.registry.errors import Broken, network, refusal
 from cachexport.errors import BackendError, RegistryError
 
 
@@ -58,5 +58,5 @@ def test_what_others_than_the_registry_say_has_a_hint(status, words):
 @pytest.mark.parametrize(("tries", "said"), [(1, "it broke"), (3, "it broke; tried 3 times")])
 def test_what_was_tried_enough_is_not_temporary(tries, said):
     error = BackendError("it broke", op="write", temporary=True)
-    give_up(error, tries)
-    assert (str(error), error.temporary) == (said, False)
+    error = error.exhausted_after(tries)
+    assert (str(error), error.temporary, error.exhausted) == (said, False, True)

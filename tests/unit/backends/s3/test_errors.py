@@ -144,14 +144,14 @@ def test_who_is_denied_hears_which_permission(op: str, permission: str) -> None:
 def test_a_failure(
     raised: boto.BotoCoreError, kind: type[BackendError], temporary: bool, said: str
 ) -> None:
-    with pytest.raises(kind) as spent, translated("write", WHERE):
+    with pytest.raises(kind) as caught, translated("write", WHERE):
         raise raised
-    assert not spent.value.temporary  # boto3 has tried as often as it was told
-    assert spent.value.spent is temporary
+    assert not caught.value.temporary  # boto3 has used its retries up
+    assert caught.value.exhausted is temporary
     with pytest.raises(kind, match=said) as caught, translated("write", WHERE, retried=False):
         raise raised
     assert type(caught.value) is kind
-    assert (caught.value.temporary, caught.value.spent) == (temporary, False)
+    assert (caught.value.temporary, caught.value.exhausted) == (temporary, False)
     assert caught.value.__cause__ is raised
     assert WHERE in str(caught.value)
     assert "CONFIDENTIAL" not in str(caught.value)

@@ -37,20 +37,20 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_a_lock_keeps_others_out_until_it_is_closed(path: Path) -> None:
-    with lock.held(path), pytest.raises(Conflict), lock.held(path, patience=0):
+    with lock.held(path), pytest.raises(Conflict), lock.held(path, timeout=0):
         pass
-    with lock.held(path, patience=0):
+    with lock.held(path, timeout=0):
         pass
 
 
 def test_shared_locks_go_together_but_not_with_an_exclusive_one(path: Path) -> None:
-    first = lock.acquire(path, shared=True, patience=0)
-    second = lock.acquire(path, shared=True, patience=0)
+    first = lock.acquire(path, shared=True, timeout=0)
+    second = lock.acquire(path, shared=True, timeout=0)
     with pytest.raises(Conflict):
-        lock.acquire(path, patience=0)
+        lock.acquire(path, timeout=0)
     first.close()
     second.close()
-    lock.acquire(path, patience=0).close()
+    lock.acquire(path, timeout=0).close()
 
 
 def test_the_file_is_removed_afterwards(path: Path) -> None:
@@ -65,7 +65,7 @@ def test_the_last_of_several_readers_removes_the_file(path: Path) -> None:
             pass
         assert path.exists()
         inode = path.stat().st_ino
-        with pytest.raises(Conflict), lock.held(path, patience=0):
+        with pytest.raises(Conflict), lock.held(path, timeout=0):
             pass
         assert path.stat().st_ino == inode
     assert not path.exists()
@@ -138,7 +138,7 @@ def test_a_lock_that_is_never_given_up_names_its_holder(path: Path) -> None:
     with process(HOLD, path) as child:
         expect(child, "held")
         with pytest.raises(Conflict) as caught:
-            lock.acquire(path, patience=0)
+            lock.acquire(path, timeout=0)
         assert str(path) in str(caught.value)
         assert f"process {child.pid}" in str(caught.value) or "another" in str(caught.value)
 
@@ -148,7 +148,7 @@ def test_a_lock_of_a_killed_process_is_free(path: Path) -> None:
         expect(child, "held")
         child.kill()
         child.wait()
-        with lock.held_and_removed(path, patience=0):
+        with lock.held_and_removed(path, timeout=0):
             pass
     assert not path.exists()
 
@@ -171,4 +171,4 @@ def test_a_holder_that_cannot_be_told_is_another_process(
         lock, "open", lambda *_, **__: (_ for _ in ()).throw(OSError), raising=False
     )
     with lock.held(path), pytest.raises(Conflict, match="another process"):
-        lock.acquire(path, patience=0)
+        lock.acquire(path, timeout=0)

@@ -30,8 +30,8 @@ class Clock:
         return self.now
 
 
-def opened(directory: Path, clock: Clock | None = None, patience: float = 30.0) -> Store:
-    return Store.open(directory, clock=clock or Clock(), patience=patience)
+def opened(directory: Path, clock: Clock | None = None, timeout: float = 30.0) -> Store:
+    return Store.open(directory, clock=clock or Clock(), timeout=timeout)
 
 
 def described(raw: bytes, media_type: str = "text/plain") -> Descriptor:

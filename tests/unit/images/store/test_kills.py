@@ -100,7 +100,7 @@ def test_a_kill_anywhere_leaves_all_whole_and_the_work_can_be_done_again(
             store.close()
         else:
             break
-        with opened(directory, patience=0.0) as after:
+        with opened(directory, timeout=0.0) as after:
             check(after)
             after.collect_garbage()
             check(after)
@@ -122,7 +122,7 @@ def test_others_turn_at_any_call_does_no_harm(
     for calls in itertools.count():
         directory = folder / str(calls)
         prepared(directory)
-        with opened(directory) as store, opened(directory, Clock(), patience=0.0) as other:
+        with opened(directory) as store, opened(directory, Clock(), timeout=0.0) as other:
             # What is garbage now is put in anew by the other one.
             put(store.content, b"blob")
 

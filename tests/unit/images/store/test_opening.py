@@ -77,7 +77,7 @@ def test_a_closed_store_says_so(store: Store) -> None:
 
 
 def test_others_that_write_are_waited_for_and_then_named(store: Store, tmp_path: Path) -> None:
-    with opened(tmp_path / "store", patience=0.01) as hasty:
+    with opened(tmp_path / "store", timeout=0.01) as hasty:
         with store._context.database.writing():
             assert hasty.content.list() == []
             with pytest.raises(Conflict, match="other processes write"):

@@ -23,7 +23,7 @@ _FIRST, _LOST = 21, 22
 """Layers that no other test has: in some places blobs are shared beyond their names."""
 
 
-class KeepingSuite(Suite):
+class UpkeepSuite(Suite):
     """Maintenance, through the abilities that a backend declares."""
 
     def test_a_blob_that_is_gone_is_found_missing_and_repaired(self, harness: Harness) -> None:

@@ -37,7 +37,7 @@ def _loaded(spec: str) -> WrappedCache:
     return cache
 
 
-class MovingSuite(Suite):
+class TransferSuite(Suite):
     """Caches of a real BuildKit, and small ones of our own."""
 
     @pytest.mark.parametrize("name", CACHES)
