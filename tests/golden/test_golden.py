@@ -18,8 +18,8 @@ In the golden files stands for what truly varies, and for nothing else:
 A blob that is named after its SHA-256 is listed as `as named`. Layers that are compressed anew
 depend on zlib and zstd, whose versions are in the first line of the golden files of such groups;
 with other versions these are not compared. Neither is `doctor` on a disk that it has more to say
-of, such as a full one or one in memory. What click says of an unknown option differs between its
-versions, and is left out.
+of, such as a full one or one in memory. Left out is what click says of an unknown option, for which
+its versions have other words, and how far a layer is while it moves, which only slow machines tell.
 """
 
 from __future__ import annotations

@@ -128,6 +128,8 @@ def normalised(text: str, folder: Path) -> str:
         (r"(?<=127\.0\.0\.1:)\d{4,5}", "PORT"),
         (r"\(installed: [^)]*\)", "(installed: …)"),
         (rf'("(?:started|completed|timestamp)"):"{_ISO}"', r'\1:"TIME"'),
+        (r'(?m)^\{"statuses":.*"current":[1-9].*"started":"TIME"\}\]\}\n', ""),
+        (r"(?m)^#\d+ .* / .*B \d+\.\ds\n", ""),
         (r"(?m)^(#\d+ .*?)(?: \d+\.\ds)? done$", r"\1 done"),
         (r"(?m)^(#\d+ DONE) \d+\.\ds$", r"\1 TIME"),
         (r"\d[\d.]* [kMGT]?B free on [\w.-]+", "SPACE free on FS"),
