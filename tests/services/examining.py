@@ -38,13 +38,6 @@ def wait_for_nothing(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(retry.time, "sleep", lambda seconds: None)
 
 
-def forget_logins(patch: pytest.MonkeyPatch, home: Path) -> None:
-    """Find no login but those that a test makes."""
-    patch.setenv("HOME", str(home))
-    for name in ("DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"):
-        patch.delenv(name, raising=False)
-
-
 def log_in(home: Path, host: str, login: Login) -> None:
     pair = base64.b64encode(f"{login.name}:{login.password}".encode()).decode()
     config = home / ".docker" / "config.json"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from services.examining import TAG, forget_logins, spec, undeletable
+from services.examining import TAG, spec, undeletable
 
 from cachexport.cli import main
 
@@ -18,9 +18,8 @@ README = Path(__file__).parents[2] / "README.md"
 
 
 @pytest.fixture(autouse=True)
-def _narrow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _narrow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    forget_logins(monkeypatch, tmp_path / "home")
 
 
 TABLE = """\
