@@ -30,6 +30,7 @@ from cachexport.testing.faults import (  # noqa: E402
     FaultyTarget,
 )
 from cachexport.testing.harness import Harness  # noqa: E402
+from cachexport.testing.inheritance import inherit_nothing  # noqa: E402
 from cachexport.testing.meaning import difference  # noqa: E402
 from cachexport.testing.memory import MemoryObjects  # noqa: E402
 from cachexport.testing.real import CACHES, layout_files, real_cache  # noqa: E402
@@ -68,6 +69,7 @@ __all__ = [
     "TransferSuite",
     "UpkeepSuite",
     "difference",
+    "inherit_nothing",
     "layout_files",
     "real_cache",
     "small_cache",

@@ -20,8 +20,15 @@ from places import running_gcs, running_sshd
 from support.services.registry import running_registry
 from support.services.seaweed import running_seaweed
 
+from cachexport.testing import inherit_nothing
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    inherit_nothing(config)
 
 
 @pytest.fixture(scope="session")

@@ -33,8 +33,7 @@ class Ran:
 
 
 def environment(**extra: str) -> dict[str, str]:
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-    return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **extra}
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **extra}
 
 
 def process(*args: str, python: tuple[str, ...] = (), **extra: str) -> Ran:

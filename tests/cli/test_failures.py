@@ -157,7 +157,7 @@ def _caught(hear: object) -> BaseException:
 
 
 _WAITING = """
-import signal, sys, threading
+import sys, threading
 from cachexport.contract import discovery
 from cachexport.cli import main
 
@@ -176,9 +176,6 @@ class Source(Waiting):
 class Entry(Waiting):
     def source(self, spec): return Source()
 
-# A shell lets what it runs in the background ignore interrupts, perhaps this test too.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-signal.signal(signal.SIGHUP, signal.SIG_DFL)
 discovery.installed_backends = lambda: {"waiting": Entry()}
 sys.exit(main(["export", "--cache-from", "type=waiting", "--cache-to", "type=waiting"]))
 """

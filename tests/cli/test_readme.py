@@ -25,7 +25,7 @@ def test_console_blocks_are_what_is_printed(tmp_path):
     blocks = console_blocks(README)
     assert len(blocks) == 14
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
-    settings = {"COLUMNS": "80", "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"}
+    settings = {"COLUMNS": "80", "PYTHONPATH": str(ROOT)}
     settings["CACHEXPORT_STORE"] = str(tmp_path / "store")
     for command, shown in blocks:
         program, *args = shlex.split(command)

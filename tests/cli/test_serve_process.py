@@ -19,20 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-# A shell lets what it runs in the background ignore interrupts, perhaps this test too.
-SERVE = """
-import signal, sys
-from cachexport.cli import main
-signal.signal(signal.SIGINT, signal.default_int_handler)
-sys.exit(main(["serve", *sys.argv[1:]]))
-"""
 UPLOAD = "POST /v2/a/blobs/uploads/?digest=sha256:{:064} HTTP/1.1\r\nHost: x\r\n"
 
 
 @contextmanager
 def serving(folder: Path, *args: str) -> Iterator[tuple[subprocess.Popen[str], tuple[str, int]]]:
     """Run `serve`, and give the process and where it listens."""
-    argv = [sys.executable, "-c", SERVE, "--store", f"type=local,dest={folder / 'store'}", *args]
+    serve = [sys.executable, "-m", "cachexport", "serve"]
+    argv = [*serve, "--store", f"type=local,dest={folder / 'store'}", *args]
     pipe = subprocess.PIPE
     with subprocess.Popen(argv, stdout=pipe, stderr=pipe, text=True, env=environment()) as process:
         try:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    import pytest
     from support.services.logins import Login
 
     from cachexport.doctor.engine import Diagnosis
@@ -29,13 +28,6 @@ TAG = re.compile(r"cachexport-doctor-[0-9a-f]{16}")
 MAX = f"type=local,src={caches.FOLDER / 'max'}"
 READING = ["reach", "login", "clock", "read"]
 FORMS = ["image-manifest", "oci-index", "docker-list"]
-
-
-def forget_logins(patch: pytest.MonkeyPatch, home: Path) -> None:
-    """Find no login but those that a test makes."""
-    patch.setenv("HOME", str(home))
-    for name in ("DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"):
-        patch.delenv(name, raising=False)
 
 
 def log_in(home: Path, host: str, login: Login) -> None:

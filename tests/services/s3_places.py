@@ -48,8 +48,6 @@ def forget_logins(patch: pytest.MonkeyPatch, home: Path) -> None:
     """Find no login and no setting but those that a test makes."""
     patch.setenv("HOME", str(home))
     patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "PROFILE", "BUCKET", "REGION"):
-        patch.delenv(f"AWS_{name}", raising=False)
 
 
 def log_in(home: Path, key: AccessKey) -> None:

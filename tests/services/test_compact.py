@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
 from cachexport import (
     CacheChains,
     CacheResult,
@@ -21,17 +19,10 @@ from cachexport import (
 from cachexport.oci import mediatype
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from support.services.registry import Registry
     from support.services.s3 import S3
 
 STEPS = 12
-
-
-@pytest.fixture(autouse=True)
-def _no_login(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
 
 
 def build() -> CacheChains:

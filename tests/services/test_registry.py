@@ -46,11 +46,9 @@ UPLOAD = r"/blobs/uploads/."
 
 @pytest.fixture(autouse=True)
 def _hasty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Wait for nothing between tries, and find no login but those a test makes."""
+    """Wait for nothing between tries, and have a home for the logins that a test makes."""
     wait_for_nothing()
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    for name in ("DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"):
-        monkeypatch.delenv(name, raising=False)
 
 
 def push(host: str, repo: str, attrs: str = "", source: str = MAX) -> dict[str, str]:

@@ -12,7 +12,6 @@ from services.examining import (
     READING,
     TAG,
     examine,
-    forget_logins,
     found,
     log_in,
     outcomes,
@@ -58,7 +57,7 @@ NAMES = [
 @pytest.fixture(autouse=True)
 def _hasty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     wait_for_nothing()
-    forget_logins(monkeypatch, tmp_path / "home")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
 
 
 def test_a_good_registry(registry: Registry, repo: str) -> None:

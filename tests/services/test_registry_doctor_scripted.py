@@ -13,7 +13,6 @@ from services.examining import (
     READING,
     TAG,
     examine,
-    forget_logins,
     found,
     spec,
 )
@@ -29,17 +28,14 @@ from cachexport.doctor.engine import doctor, examination
 from cachexport.oci import mediatype
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from support.services.scripted import ScriptedRegistry
 
 PUT_TAG = r"/manifests/cachexport-doctor-"
 
 
 @pytest.fixture(autouse=True)
-def _hasty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     wait_for_nothing()
-    forget_logins(monkeypatch, tmp_path / "home")
     # Long manifests take long, and others test them.
     monkeypatch.setattr(writing, "_SIZES", (4 << 10,))
 
@@ -352,8 +348,6 @@ def test_a_proxy_is_told_without_its_login(
     scripted: ScriptedRegistry, repo: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", f"http://me:hunter2@{scripted.host}")
-    monkeypatch.delenv("no_proxy", raising=False)
-    monkeypatch.delenv("NO_PROXY", raising=False)
     body = {"status": 200, "body": b"{}", "headers": {"Content-Type": "application/json"}}
     scripted.on("GET", "", Fault(**body), times=None)
     diagnosis = doctor(spec("far.example", repo, "registry.insecure=true"), read_only=True)

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from services.examining import TAG, forget_logins, spec, undeletable
+from services.examining import TAG, spec, undeletable
 from support import ROOT
 
 from cachexport.cli import main
@@ -20,9 +20,8 @@ README = ROOT / "README.md"
 
 
 @pytest.fixture(autouse=True)
-def _narrow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _narrow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    forget_logins(monkeypatch, tmp_path / "home")
 
 
 TABLE = """\

@@ -180,7 +180,6 @@ def test_a_token_service_is_trusted_as_its_registry_is(
     authority: Authority, repo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.bundle))
-    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
     with ScriptedRegistry(authority.issue()) as scripted:
         log_in(tmp_path, scripted.host, ALICE)
         challenge = {"WWW-Authenticate": f'Bearer realm="{scripted.url}/token",service="s"'}

@@ -28,8 +28,6 @@ from cachexport.errors import AlreadyExists
 from cachexport.oci import mediatype
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from support.services.messages import Request
     from support.services.registry import Registry
     from support.services.scripted import ScriptedRegistry
@@ -37,11 +35,6 @@ if TYPE_CHECKING:
 FORMS = ["image-manifest=true", "image-manifest=false", "oci-mediatypes=false"]
 TAG = r"/manifests/cache$"
 BLOB = r"/blobs/sha256:"
-
-
-@pytest.fixture(autouse=True)
-def _no_login(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
 
 
 @pytest.fixture

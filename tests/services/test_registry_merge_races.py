@@ -40,11 +40,6 @@ if TYPE_CHECKING:
 TAG = r"/manifests/cache$"
 
 
-@pytest.fixture(autouse=True)
-def _no_login(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-
-
 @pytest.fixture
 def pauses() -> list[Callable[[], None]]:
     """Give a list of what happens while somebody waits; each item happens once."""

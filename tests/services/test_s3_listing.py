@@ -16,7 +16,6 @@ from cachexport.upkeep.prune import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from support.services.s3 import S3
 
@@ -24,8 +23,7 @@ ODD = ["f", "f/x", "f/x/y", "f-y", "f.z", "a+b", "a1", "a[1]", "ü%41", "*", "q'
 
 
 @pytest.fixture(params=["seaweed", "moto"])
-def server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> S3:
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+def server(request: pytest.FixtureRequest) -> S3:
     name = "s3" if request.param == "seaweed" else "moto_s3"
     server: S3 = request.getfixturevalue(name)
     return server

@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from random import Random
 from typing import TYPE_CHECKING
 
-import pytest
-
 from cachexport import export_cache, prune_caches, verify_names
 from cachexport.backends.objects.target import ObjectTarget
 from cachexport.errors import NotFound
@@ -20,7 +18,8 @@ from cachexport.upkeep.retention import Retention
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
+
+    import pytest
 
     from cachexport.contract.current import Current
     from cachexport.model.envelope.cache import WrappedCache
@@ -32,11 +31,6 @@ LONGEST = 90.0
 TOUCH_REFRESH, LONGEST_PAUSE = 2.0, 3.0
 GRACE = TOUCH_REFRESH + LONGEST_PAUSE + 4.0
 """Seconds; S3 counts whole ones, and an export takes some beside its pause."""
-
-
-@pytest.fixture(autouse=True)
-def _no_login(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
 
 
 def pausing(monkeypatch: pytest.MonkeyPatch) -> None:

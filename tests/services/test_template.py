@@ -36,7 +36,8 @@ def renamed(folder: Path) -> Path:
 @pytest.mark.timeout(300)
 def test_a_backend_of_ones_own(tmp_path: Path) -> None:
     project, site = renamed(tmp_path), tmp_path / "site"
-    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(site)]
+    alone = ["--no-index", "--no-deps", "--no-build-isolation"]
+    pip = [sys.executable, "-m", "pip", "install", "-q", *alone, "--target", str(site)]
     subprocess.run([*pip, str(project)], check=True, capture_output=True, timeout=120)
     path = os.pathsep.join([str(site), str(ROOT)])
     listed = process("plugins", PYTHONPATH=path).out.splitlines()

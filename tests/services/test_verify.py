@@ -4,24 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
 from support import caches
 
 from cachexport import copy_cache, load_cache, verify_cache
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from support.services.registry import Registry
     from support.services.s3 import S3
     from support.services.scripted import ScriptedRegistry
 
 MAX = f"type=local,src={caches.FOLDER / 'max'}"
-
-
-@pytest.fixture(autouse=True)
-def _no_login(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
 
 
 def layers() -> list[str]:

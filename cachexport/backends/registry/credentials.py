@@ -52,7 +52,7 @@ def find_login(host: str, env: Mapping[str, str]) -> Login | None:
 
 
 def _files(env: Mapping[str, str]) -> Iterator[Path]:
-    home = Path(env.get("HOME") or Path.home())
+    home = _home(env)
     if env.get("REGISTRY_AUTH_FILE"):
         yield Path(env["REGISTRY_AUTH_FILE"])
     yield Path(env.get("DOCKER_CONFIG") or home / ".docker") / "config.json"
@@ -61,6 +61,14 @@ def _files(env: Mapping[str, str]) -> Iterator[Path]:
     # Where podman and skopeo log in where nobody has set that, as in containers.
     yield Path(_RUN) / "containers" / str(os.getuid()) / "auth.json"
     yield Path(env.get("XDG_CONFIG_HOME") or home / ".config") / "containers" / "auth.json"
+
+
+def _home(env: Mapping[str, str]) -> Path:
+    """Give the user's home; for one who has none, where no file can be."""
+    try:
+        return Path(env.get("HOME") or Path.home())
+    except RuntimeError:
+        return Path(os.devnull)
 
 
 def _from_variable(text: str, host: str, env: Mapping[str, str]) -> Login | None:

@@ -12,10 +12,17 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from azurite import running_azurite
 
+from cachexport.testing import inherit_nothing
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from azurite import Azurite
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    inherit_nothing(config)
 
 
 @pytest.fixture(scope="session")

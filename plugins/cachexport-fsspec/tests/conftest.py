@@ -12,8 +12,15 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from places import Server, running_gcs, running_sshd
 
+from cachexport.testing import inherit_nothing
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    inherit_nothing(config)
 
 
 @pytest.fixture(scope="session")

@@ -32,17 +32,12 @@ if TYPE_CHECKING:
 MIB = 1 << 20
 MAX = f"type=local,src={caches.FOLDER / 'max'}"
 _LAYER = "application/vnd.oci.image.layer.v1.tar"
-_FOLDERS = ("DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME")
-_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
 
 def hasten(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Wait for nothing between tries, and find no login and no proxy but those a test makes."""
+    """Wait for nothing between tries, and have a home for the logins that a test makes."""
     wait_for_nothing()
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    for name in (*_FOLDERS, *_PROXIES, "DOCKER_AUTH_CONFIG"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
 
 
 def push(host: str, repo: str, attrs: str = "", source: str = MAX) -> None:

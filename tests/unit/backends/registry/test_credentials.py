@@ -52,6 +52,14 @@ def test_without_any_file_nobody_is_logged_in(env):
     assert find_login(HOST, env) is None
 
 
+def test_a_user_without_a_home_is_not_logged_in(tmp_path, monkeypatch):
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(os, "getuid", lambda: 1 << 30)  # as in a container that is given any number
+    assert find_login(HOST, {}) is None
+    write(tmp_path / "config.json", auths(HOST))
+    assert find_login(HOST, {"DOCKER_CONFIG": str(tmp_path)}) == Login("u", "p")
+
+
 @pytest.mark.parametrize(
     ("variable", "place"),
     [

@@ -1,0 +1,96 @@
+"""What a run of tests takes over from the process that started it: as little as it can.
+
+A shell starts what it runs in the background with interrupts ignored, `nohup` with hang-ups; a
+login has a umask, a locale, proxies and a folder of settings. Programs heed all of these, so that
+a test of one would tell of the machine instead.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+import time
+from fnmatch import fnmatchcase
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# The rest is left out, whatever it is: nobody can list what all programs and libraries ask for.
+_KEPT = (
+    "CACHEXPORT_MUST_RUN",
+    # Finding programs, and what they need to run at all.
+    "PATH",
+    "LD_*",
+    "DYLD_*",
+    "PYTHONHOME",
+    "PYTHONPATH",
+    # Where compiled modules go does not change what they do.
+    "PYTHONDONTWRITEBYTECODE",
+    "PYTHONPYCACHEPREFIX",
+    # What pytest and its plugins ask for while tests run; with CI, differences are shown whole.
+    "CI",
+    "PYTEST_DEBUG_TEMPROOT",
+    "PYTEST_XDIST_*",
+    "COV_CORE_*",
+    "COVERAGE_*",
+)
+# Nothing is in that home, and not even root can make anything there.
+_SET = {"HOME": "/dev/null", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+_UMASK = 0o022
+# Python ignores the first two itself, but not in what it starts. The other three stop a job of a
+# terminal; who writes to one from the background needs them ignored.
+_LEFT_ALONE = {signal.SIGPIPE, signal.SIGXFSZ, signal.SIGTTIN, signal.SIGTTOU, signal.SIGTSTP}
+
+
+def inherit_nothing(config: pytest.Config, keep: Iterable[str] = ()) -> None:
+    """Let each test and what it starts see the same, whatever process started pytest.
+
+    Call it in `pytest_configure`. Of the environment it leaves PATH, what Python, pytest and
+    coverage need to run, and the variables that match a pattern of `keep`, as the shell's patterns
+    are. HOME is then a folder that cannot be, LC_ALL is C.UTF-8, TZ is UTC, and TMPDIR is where
+    Python has its temporary files. The umask is 022. No signal is blocked, and those that pytest
+    was started to ignore still do nothing to it, but end what a test starts.
+
+    Where pytest-xdist hands the tests out, that is done by the processes that run them, not by the
+    one that waits for them. When pytest is done, environment and umask are as they were.
+    """
+    if config.getoption("dist", "no") != "no":
+        return
+    _clean_environment(config, [*_KEPT, *keep])
+    config.add_cleanup(partial(os.umask, os.umask(_UMASK)))
+    _pass_no_signals_on()
+
+
+def _clean_environment(config: pytest.Config, kept: list[str]) -> None:
+    wanted = {**_SET, "TMPDIR": tempfile.gettempdir()}
+    patch = pytest.MonkeyPatch()
+    config.add_cleanup(time.tzset)
+    config.add_cleanup(patch.undo)
+    for name in [*os.environ]:
+        if not any(fnmatchcase(name, pattern) for pattern in kept):
+            patch.delenv(name)
+    for name in ("COLUMNS", "LINES"):
+        # Readline, which pytest loads, sets them behind Python's back: children alone see them.
+        os.unsetenv(name)
+    for name, value in wanted.items():
+        patch.setenv(name, value)
+    time.tzset()
+
+
+def _pass_no_signals_on() -> None:
+    """Block and ignore no signal. A child takes both over, but no handler."""
+    for number in signal.valid_signals() - _LEFT_ALONE:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            # A child's end does nothing by default; ignored, it hides the exit code.
+            handler = signal.SIG_DFL if number == signal.SIGCHLD else _do_nothing
+            signal.signal(number, handler)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def _do_nothing(number: int, frame: object) -> None:
+    """Take a signal as if it were ignored."""
