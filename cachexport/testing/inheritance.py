@@ -12,7 +12,6 @@ import signal
 import tempfile
 import time
 from fnmatch import fnmatchcase
-from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -62,7 +61,12 @@ def inherit_nothing(config: pytest.Config, keep: Iterable[str] = ()) -> None:
     if config.getoption("dist", "no") != "no":
         return
     _clean_environment(config, [*_KEPT, *keep])
-    config.add_cleanup(partial(os.umask, os.umask(_UMASK)))
+    umask = os.umask(_UMASK)
+
+    def restore() -> None:
+        os.umask(umask)
+
+    config.add_cleanup(restore)
     _pass_no_signals_on()
 
 
