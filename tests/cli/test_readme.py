@@ -62,8 +62,15 @@ def test_the_python_of_the_readme_runs(tmp_path, monkeypatch):
 
 
 def test_the_test_command_is_what_ci_runs():
-    [command] = re.findall(r"^python3 -m venv .*pytest.*$", README, re.MULTILINE)
-    assert command in (ROOT / ".ci" / "run").read_text().splitlines()
+    [(install, program)] = re.findall(
+        r"^(python3 -m venv .*) && \.venv/bin/(pytest.*)$", README, re.MULTILINE
+    )
+    with_runner = install.replace("'.[test]'", "'.[nox,test]'")
+    ci = (ROOT / ".ci" / "run").read_text().splitlines()
+    assert f"{with_runner} && .venv/bin/nox -s tests" in ci
+    noxfile = (ROOT / "noxfile.py").read_text()
+    [session] = re.findall(r"^def tests\(.*\n(?:    .*\n)+", noxfile, re.MULTILINE)
+    assert f'run(session, "{program}", *session.posargs)' in session
 
 
 def listed_attributes(kind, page=BACKENDS):
