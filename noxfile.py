@@ -46,8 +46,10 @@ def unit(session: nox.Session) -> None:
 @nox.session
 def plugins(session: nox.Session) -> None:
     """Test each plugin as a stranger's, then all in one chain; `-- NAME…` chooses plugins."""
-    chosen = [each for each in PLUGINS if not session.posargs or each.name in session.posargs]
-    for plugin in chosen:
+    known = {plugin.name: plugin for plugin in PLUGINS}
+    if unknown := set(session.posargs) - set(known):
+        session.error(f"no plugin: {', '.join(sorted(unknown))}; known: {', '.join(known)}")
+    for plugin in [known[name] for name in session.posargs or known]:
         # The core is named too: it must not be replaced by one from an index.
         run(session, f"pip install -q -e '.[lint,test]' -e '{plugin}[test]'")
         with session.chdir(plugin):
@@ -92,7 +94,9 @@ def mutation(session: nox.Session) -> None:
     """Change the code of the model and see whether its tests notice: hours; `-- PATTERN` is less.
 
     `[tool.mutmut]` in pyproject.toml says which modules and which tests. A second run goes on where
-    the first ended; `mutmut results` lists the survivors, `mutmut show NAME` shows one.
+    the first ended; `mutmut results` lists the survivors, `mutmut show NAME` shows one. The folder
+    `mutants` keeps all of that: remove it when files have moved, for it keeps the old ones too.
     """
     run(session, "mutmut run", *session.posargs)
-    run(session, "mutmut results")
+    if not session.posargs:  # Otherwise all that was not chosen would be listed, too.
+        run(session, "mutmut results")
