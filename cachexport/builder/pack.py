@@ -8,7 +8,7 @@ import tarfile
 from typing import TYPE_CHECKING
 
 from cachexport.builder.archive import XATTR
-from cachexport.builder.names import WHITEOUT, show
+from cachexport.builder.names import WHITEOUT, of_entry, show
 from cachexport.content.verify import BLOCK
 from cachexport.errors import Conflict, InvalidInputError
 
@@ -53,6 +53,7 @@ def pack(changes: Iterable[Change], upper: pathlib.Path, below: Path = ()) -> It
 
 
 def _header(entry: tarfile.TarInfo) -> bytes:
+    entry.name, entry.linkname = of_entry(entry.name), of_entry(entry.linkname)
     return entry.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
 
 
