@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from typing import IO, TYPE_CHECKING, Any, Self, cast
 
+from cachexport.builder.names import of_file
 from cachexport.content.verify import BLOCK
 from cachexport.errors import CachexportError, WireFormat
 
@@ -94,9 +95,10 @@ def opened(reader: Reader, name: str) -> Iterator[tarfile.TarFile]:
 
 
 def members(archive: tarfile.TarFile) -> Iterator[Member]:
-    """Give the entries one after another, without keeping those that were."""
+    """Give the entries one after another, named as files are, without keeping those that were."""
     while (member := archive.next()) is not None:
         archive.members = []  # type: ignore[attr-defined]
+        member.name, member.linkname = of_file(member.name), of_file(member.linkname)
         yield cast("Member", member)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from cachexport.content.verify import BLOCK
 from cachexport.errors import Conflict, InvalidInputError
 from cachexport.images.builder.archive import XATTR
-from cachexport.images.builder.names import WHITEOUT, show
+from cachexport.images.builder.names import WHITEOUT, of_entry, show
 
 if TYPE_CHECKING:
     import pathlib
@@ -53,6 +53,7 @@ def pack(changes: Iterable[Change], upper: pathlib.Path, below: Path = ()) -> It
 
 
 def _header(entry: tarfile.TarInfo) -> bytes:
+    entry.name, entry.linkname = of_entry(entry.name), of_entry(entry.linkname)
     return entry.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
 
 
