@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from typing import IO, TYPE_CHECKING, Any, Self, cast
 
-from cachexport.builder.names import of_file
 from cachexport.content.verify import BLOCK
 from cachexport.errors import CachexportError, WireFormat
+from cachexport.images.builder.names import of_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
