@@ -55,7 +55,7 @@ class Gateway:
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Answered:
         """Send a request whose path goes as it is; a `_` in a header's name stands for `-`."""
-        with closing(http.client.HTTPConnection(self.host, timeout=20)) as connection:
+        with closing(http.client.HTTPConnection(self.host, timeout=60)) as connection:
             named = {name.replace("_", "-"): value for name, value in headers.items()}
             connection.request(method, path, body, named)
             answer = connection.getresponse()
