@@ -93,7 +93,7 @@ from .content.memory import (
 from .content.progress import (
     Event as Event,
 )
-from .contract.installed import (
+from .contract.discovery import (
     list_plugins as list_plugins,
 )
 from .contract.opening import (

@@ -16,8 +16,10 @@ from cachexport.api.caches import (
     import_cache,
     load_cache,
 )
-from cachexport.contract.current import Current
 from cachexport.contract.export import CommonExport
+from cachexport.contract.reading import (
+    Current,
+)
 from cachexport.errors import AlreadyExists, FailedPrecondition, InvalidAttr, NotFound
 from cachexport.oci import mediatype
 from cachexport.transfer.fit import Limits
