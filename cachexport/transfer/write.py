@@ -20,7 +20,7 @@ from cachexport.transfer.fit import (
 from cachexport.transfer.merge import Merged, merge_into, until_current
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Collection
 
     from cachexport.content.progress import Progress
     from cachexport.contract.backend import Target
@@ -174,15 +174,12 @@ class _Writing:
 
         def write_layer(desc: Descriptor) -> None:
             with step(self.progress, _writing(desc), desc.size) as moved:
-                self._copy(cache, desc, moved)
+                try:
+                    move_blob(cache.provider, self.target.ingester, desc, moved)
+                except NotFound as error:
+                    raise Integrity(f"missing blob {desc.digest}: {error}") from error
 
         map_parallel(write_layer, layers, self.threads)
-
-    def _copy(self, cache: WrappedCache, desc: Descriptor, moved: Callable[[int], None]) -> None:
-        try:
-            move_blob(cache.provider, self.target.ingester, desc, moved)
-        except NotFound as error:
-            raise Integrity(f"missing blob {desc.digest}: {error}") from error
 
     def _write_envelope(self, cache: WrappedCache, missing: Collection[Digest]) -> None:
         wrapped, ingester = cache.wrapped, self.target.ingester
