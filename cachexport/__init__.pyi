@@ -3,7 +3,7 @@ __version__: str
 from .api.answers import (
     Answer as Answer,
 )
-from .api.building import (
+from .api.builds import (
     build as build,
 )
 from .api.ends import (
@@ -13,7 +13,13 @@ from .api.ends import (
     open_targets as open_targets,
 )
 from .api.images import (
+    append_image as append_image,
+)
+from .api.images import (
     open_image as open_image,
+)
+from .api.images import (
+    output_image as output_image,
 )
 from .api.images import (
     pull_image as pull_image,
@@ -84,15 +90,6 @@ from .api.moving import (
 from .api.moving import (
     tag_cache as tag_cache,
 )
-from .api.outputs import (
-    output_image as output_image,
-)
-from .api.stored import (
-    append_image as append_image,
-)
-from .api.stored import (
-    load_archive as load_archive,
-)
 from .content.memory import (
     MemoryContent as MemoryContent,
 )
@@ -105,14 +102,17 @@ from .contract.installed import (
 from .errors import (
     CachexportError as CachexportError,
 )
-from .images.exporter.exporter import (
-    ImageExporter as ImageExporter,
-)
-from .images.exporter.result import (
+from .images.exporter import (
     BuildResult as BuildResult,
+)
+from .images.exporter import (
+    ImageExporter as ImageExporter,
 )
 from .images.store import (
     Store as Store,
+)
+from .images.stored import (
+    load_archive as load_archive,
 )
 from .insight.report.page import (
     render_report as render_report,

@@ -12,14 +12,18 @@ Public are the names below.
 - `select_image`, `read_config`: the image for a platform, and its config.
 """
 
-from cachexport.images.archive.images import ArchivedImage, DockerArchive, open_docker_archive
-from cachexport.images.archive.oci import save_oci_archive, write_oci_archive
-from cachexport.images.archive.write import save_docker_archive, write_docker_archive
+from cachexport.images.archive.read import ArchivedImage, DockerArchive, open_docker_archive
+from cachexport.images.archive.write import (
+    save_docker_archive,
+    save_oci_archive,
+    write_docker_archive,
+    write_oci_archive,
+)
 from cachexport.images.config.config import complete_config, empty_config, patch_config
 from cachexport.images.config.history import HistoryEntry, normalise_history, parse_history
 from cachexport.images.config.settings import Settings, change_settings
+from cachexport.images.image import Image, read_config, select_image
 from cachexport.images.manifest import encode_image_manifest, normalise_layers
-from cachexport.images.select import Image, read_config, select_image
 
 __all__ = [
     "ArchivedImage",

@@ -7,21 +7,26 @@ import io
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from cachexport.content.progress import step
 from cachexport.content.protocols import Distributed, InfoProvider
 from cachexport.content.verify import read_blob
 from cachexport.contract.reading import METADATA_LIMIT
 from cachexport.errors import NotFound, WireFormat
-from cachexport.images.select import images_of, read_image, select_image
+from cachexport.images.image import images_of, read_image, select_image
 from cachexport.model.envelope.manifest import decode_manifest
 from cachexport.oci import mediatype
 from cachexport.oci.index import IMAGE_NAME, REF_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
+    from cachexport.content.copy import Moving
+    from cachexport.content.progress import Progress
     from cachexport.content.protocols import Provider, Reader
     from cachexport.oci.descriptor import Descriptor, Platform
     from cachexport.oci.digest import Digest
+
 
 _NAMES = (IMAGE_NAME, REF_NAME)
 _READABLE = mediatype.MANIFESTS | mediatype.INDEXES
@@ -153,3 +158,16 @@ def _nameless(root: Descriptor) -> Descriptor:
 def _plain(desc: Descriptor) -> Descriptor:
     """Leave out what only an index says of it."""
     return dataclasses.replace(desc, annotations={}, platform=None, data=b"", urls=())
+
+
+_CONFIGS = (mediatype.OCI_CONFIG, mediatype.DOCKER_CONFIG)
+
+
+def moving(doing: str, progress: Progress) -> Moving:
+    """Give what reports for each part a step such as `copying layer sha256:…`."""
+
+    def block(desc: Descriptor) -> AbstractContextManager[Callable[[int], None]]:
+        kind = "config" if desc.media_type in _CONFIGS else "layer"
+        return step(progress, f"{doing} {kind} {desc.digest}", desc.size)
+
+    return block

@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from cachexport.content.progress import silent, step
 from cachexport.errors import Conflict, InvalidInputError
-from cachexport.images.build.digests import step_digest
-from cachexport.images.build.graph import StepGraph
-from cachexport.images.build.image import Made, make_image
-from cachexport.images.build.stack import Stack
+from cachexport.images.build.graph import StepGraph, step_digest
+from cachexport.images.build.image import Made, Stack, make_image
 from cachexport.images.builder import Copying
 from cachexport.images.config.history import HistoryEntry
 from cachexport.images.config.settings import Settings, change_settings, working_dir

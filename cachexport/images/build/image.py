@@ -1,14 +1,15 @@
-"""The image that a build begins with, and the one that it makes."""
+"""The image that a build begins with, its layers so far, and the image that it makes."""
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from cachexport.content.memory import MemoryContent
 from cachexport.images import encode_image_manifest, read_config
-from cachexport.images.config.extend import extend_config
-from cachexport.images.layers import told_layers
+from cachexport.images.config.config import diff_id_of, extend_config
+from cachexport.images.image import told_layers
 from cachexport.model.chains import BlobSource, Remote
 from cachexport.model.envelope.inline import encode_inline
 from cachexport.oci import mediatype
@@ -16,12 +17,66 @@ from cachexport.oci.descriptor import Descriptor
 from cachexport.transfer.prepare import LayerProvider
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from cachexport.content.protocols import Provider
     from cachexport.images import HistoryEntry, Image
-    from cachexport.images.build.stack import Stack
     from cachexport.model.chains import CacheChains
+    from cachexport.oci.digest import Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Layers on each other; `top` is None for none. It never changes."""
+
+    top: Remote | None = None
+
+    def __iter__(self) -> Iterator[Remote]:
+        """Give the layers, bottom first."""
+        layers = () if self.top is None else tuple(self.top.down())
+        return reversed(layers)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    @property
+    def descriptors(self) -> tuple[Descriptor, ...]:
+        """The layers' descriptors, bottom first."""
+        return tuple(layer.descriptor for layer in self)
+
+    @property
+    def diff_ids(self) -> tuple[Digest, ...]:
+        """The layers' diff IDs, bottom first."""
+        return tuple(diff_id_of(desc) for desc in self.descriptors)
+
+    def put(self, layer: Remote) -> Self:
+        """Give the stack with one more layer on top, whatever is below that one elsewhere."""
+        desc, provider = layer.descriptor, layer.provider
+        return type(self)(self.top.stack(desc, provider) if self.top else Remote([desc], provider))
+
+    def grown_to(self, result: Remote) -> Self:
+        """Give the stack that a cached result has.
+
+        Where it is this one with more on top, what is here stays: it may lie nearer, or in
+        another compression.
+        """
+        wanted = Stack(result)
+        if wanted.diff_ids[: len(self)] != self.diff_ids:
+            return type(self)(result)
+        grown = self
+        for layer in itertools.islice(wanted, len(self), None):
+            grown = grown.put(layer)
+        return grown
+
+    @property
+    def provider(self) -> LayerProvider:
+        """Reads each layer from where it is."""
+        return LayerProvider(
+            {
+                layer.descriptor.digest: BlobSource(layer.descriptor, layer.provider)
+                for layer in self
+            }
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

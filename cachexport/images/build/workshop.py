@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from cachexport.content.copy import move_missing
 from cachexport.content.progress import silent
 from cachexport.images.builder import Policy, copy_into, copy_layer
-from cachexport.images.moving import moving
+from cachexport.images.parts import moving
 from cachexport.images.store.leases import DAY
 from cachexport.oci.compression import Compression
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from cachexport.content.progress import Progress
-    from cachexport.images.build.stack import Stack
+    from cachexport.images.build.image import Stack
     from cachexport.images.builder import Copying, Rights, Snapshots, Writable
     from cachexport.images.store import Store
     from cachexport.images.store.content import Contents

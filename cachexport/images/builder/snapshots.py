@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Self
 from cachexport.content.files.errors import translated
 from cachexport.content.files.mounts import sync_file_system
 from cachexport.errors import CachexportError, FailedPrecondition, NotFound
-from cachexport.images.builder.clone import copy_attributes, copy_tree, recorded
+from cachexport.images.builder.changes import relinked
 from cachexport.images.builder.layers import unpack_layer
 from cachexport.images.builder.overlay import Overlay, fits, may_mount
-from cachexport.images.builder.touched import relinked
+from cachexport.images.builder.tree import copy_attributes, copy_tree, recorded
 from cachexport.images.builder.unpack import Rights
 from cachexport.images.builder.writable import (
     CopyWritable,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import pathlib
     from collections.abc import Iterable, Iterator, Sequence
 
-    from cachexport.images.builder.limits import Limits
+    from cachexport.images.builder.unpack import Limits
     from cachexport.images.store import OwnDirectory, Store, Unpacked
     from cachexport.oci.descriptor import Descriptor
 

@@ -19,10 +19,10 @@ from cachexport.images.store.content import Contents
 from cachexport.images.store.directories import Directories, OwnDirectory, Unpacked
 from cachexport.images.store.garbage import Collected
 from cachexport.images.store.images import Image, Images
-from cachexport.images.store.labels import REFERENCE
+from cachexport.images.store.index import REFERENCE
+from cachexport.images.store.ingestion import Status, Writer
 from cachexport.images.store.leases import Lease, Leases
 from cachexport.images.store.store import Store
-from cachexport.images.store.writer import Status, Writer
 
 __all__ = [
     "REFERENCE",

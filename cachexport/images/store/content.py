@@ -9,18 +9,19 @@ from cachexport.content.files.blobfile import BlobReader, open_regular
 from cachexport.content.protocols import Info
 from cachexport.content.verify import BLOCK
 from cachexport.errors import NotFound
-from cachexport.images.store.held import check_lives, hold, is_there
-from cachexport.images.store.ingestion import nameless
-from cachexport.images.store.labels import (
+from cachexport.images.store.index import (
     LIMIT,
     READABLE,
     SOURCE,
     check_labels,
+    check_lives,
     get_labels,
     has_labels,
+    hold,
+    is_there,
     put_labels,
 )
-from cachexport.images.store.writer import STATUSES, Writer, status
+from cachexport.images.store.ingestion import STATUSES, Writer, nameless, status
 from cachexport.oci.digest import Digest
 
 if TYPE_CHECKING:
@@ -28,9 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from cachexport.content.protocols import Reader
-    from cachexport.images.store.ingestion import Context
+    from cachexport.images.store.database import Context
+    from cachexport.images.store.ingestion import Status
     from cachexport.images.store.leases import Lease
-    from cachexport.images.store.writer import Status
     from cachexport.oci.descriptor import Descriptor
 
 

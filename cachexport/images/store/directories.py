@@ -18,7 +18,7 @@ from cachexport.content.files.errors import translated
 from cachexport.content.files.mounts import unmount_below
 from cachexport.content.files.removal import remove_tree
 from cachexport.errors import Conflict
-from cachexport.images.store.held import check_lives
+from cachexport.images.store.index import check_lives
 from cachexport.oci.digest import Digest
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cachexport.content.files.lock import FileLock
-    from cachexport.images.store.ingestion import Context
+    from cachexport.images.store.database import Context
 
 _LOCK = "lock"
 _COLUMNS = "SELECT number, parent, chain, whole FROM directories "

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from cachexport.content.files.errors import translated
 from cachexport.errors import Unavailable
 from cachexport.images.store.directories import forget_directories, remove_directories
-from cachexport.images.store.held import garbage, is_there
+from cachexport.images.store.index import garbage, is_there
 from cachexport.images.store.ingestion import Ingestion
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cachexport.content.protocols import Info
-    from cachexport.images.store.ingestion import Context
+    from cachexport.images.store.database import Context
     from cachexport.oci.digest import Digest
 
 _AT_ONCE = 64

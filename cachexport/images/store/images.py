@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cachexport.errors import AlreadyExists, NotFound, Outdated
-from cachexport.images.store.held import lacking
-from cachexport.images.store.labels import (
+from cachexport.images.store.index import (
     check_labels,
     check_text,
     get_labels,
     has_labels,
+    lacking,
     put_labels,
 )
 from cachexport.oci.descriptor import Descriptor

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cachexport.errors import AlreadyExists, NotFound
-from cachexport.images.store.held import check_lives, hold, is_there
-from cachexport.images.store.labels import (
+from cachexport.images.store.index import (
     check_labels,
+    check_lives,
     check_text,
     get_labels,
     has_labels,
+    hold,
+    is_there,
     put_labels,
 )
 from cachexport.oci.digest import Digest

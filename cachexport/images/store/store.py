@@ -1,24 +1,50 @@
-"""A local content store as a whole."""
+"""A local content store as a whole, and where a user's own is."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from cachexport.content.files import lock
+from cachexport.errors import FailedPrecondition
 from cachexport.images.store.content import Contents
-from cachexport.images.store.database import Database
+from cachexport.images.store.database import Context, Database
 from cachexport.images.store.directories import Directories
 from cachexport.images.store.garbage import collect, preview
 from cachexport.images.store.images import Images
-from cachexport.images.store.ingestion import Context
 from cachexport.images.store.leases import Leases
 from cachexport.images.store.paths import Paths
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
-    from pathlib import Path
+    from collections.abc import Callable, Collection, Mapping
 
     from cachexport.images.store.garbage import Collected
+
+
+VARIABLE = "CACHEXPORT_STORE"
+
+
+def home_store(env: Mapping[str, str]) -> Path:
+    """Give the directory that $CACHEXPORT_STORE names, else one where XDG keeps a user's data.
+
+    See the XDG Base Directory Specification: a path that is not absolute does not count. Raises
+    FailedPrecondition where neither says so and the user has no home.
+    """
+    if given := env.get(VARIABLE):
+        return Path(given)
+    data = Path(env.get("XDG_DATA_HOME", ""))
+    if not data.is_absolute():
+        data = _home(env) / ".local" / "share"
+    return data / "cachexport" / "store"
+
+
+def _home(env: Mapping[str, str]) -> Path:
+    try:
+        return Path(env.get("HOME") or Path.home())
+    except RuntimeError:
+        message = f"there is no place for a store: set ${VARIABLE}, since this user has no home"
+        raise FailedPrecondition(message) from None
+
 
 STALE_AFTER = 24 * 3600.0
 """Seconds after which an ingestion that nobody goes on with is garbage."""

@@ -13,9 +13,8 @@ from unit.images.store.rig import opened, put
 from cachexport import Descriptor, MemoryContent
 from cachexport.content.verify import read_blob
 from cachexport.errors import FailedPrecondition, Integrity, NotFound, WireFormat
+from cachexport.images.distribution import copy_image, pull_named, push_image
 from cachexport.images.parts import Preferring, take_apart
-from cachexport.images.pull import copy_image, pull_named
-from cachexport.images.push import push_image
 from cachexport.oci import mediatype
 from cachexport.oci.descriptor import Platform
 

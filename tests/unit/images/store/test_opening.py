@@ -18,7 +18,7 @@ from cachexport.errors import (
     FailedPrecondition,
     Integrity,
 )
-from cachexport.images.store.errors import MEANINGS, from_sqlite
+from cachexport.images.store.database import MEANINGS, from_sqlite
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 
 from cachexport.api.answers import raise_failures
 from cachexport.api.ends import named, open_source, open_targets
-from cachexport.api.images import OpenedImage, open_image
+from cachexport.api.images import open_image, output_image
 from cachexport.api.moving import export_chains
-from cachexport.api.outputs import output_image
 from cachexport.content.progress import silent, step
 from cachexport.contract.opening import expand
 from cachexport.contract.spec import parse_spec
@@ -24,9 +23,10 @@ from cachexport.images.build.build import Build
 from cachexport.images.build.image import Base, read_base
 from cachexport.images.build.workshop import Workshop
 from cachexport.images.builder import PullPolicy, Rights, Snapshots
+from cachexport.images.image import OpenedImage
 from cachexport.images.store import Store
-from cachexport.images.store.home import home_store
 from cachexport.images.store.leases import DAY
+from cachexport.images.store.store import home_store
 from cachexport.model.chains import CacheChains
 from cachexport.oci.platform import parse_platform
 from cachexport.oci.reference import Reference
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from cachexport.images.build.image import Made
     from cachexport.images.store import Lease
     from cachexport.oci.descriptor import Descriptor, Platform
+
 
 _log = logging.getLogger(__name__)
 _INLINE = "inline"
