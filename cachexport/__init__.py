@@ -4,8 +4,8 @@ The names here are what a program needs; each is imported when it is first used.
 once, in `__init__.pyi` beside this file.
 """
 
-import lazy_loader
+from cachexport.public import attach
 
 __version__ = "0.1.0"
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

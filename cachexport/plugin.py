@@ -7,13 +7,8 @@ docs/plugins.md tells how the names go together. Each is imported when it is fir
 listed once, in `plugin.pyi` beside this file.
 """
 
-from typing import Any
+from cachexport.public import attach
 
-import lazy_loader
-
-from cachexport.renamed import find_renamed
-
-_find, __dir__, __all__ = lazy_loader.attach_stub("cachexport", __file__)
 _RENAMED = {
     "Adopter": "Mounter",
     "Eager": "Prefetching",
@@ -21,7 +16,4 @@ _RENAMED = {
     "Keeping": "PlaceBackend",
     "persistently": "retry",
 }
-
-
-def __getattr__(name: str) -> Any:
-    return find_renamed(__name__, name, _RENAMED) if name in _RENAMED else _find(name)
+__getattr__, __dir__, __all__ = attach(__name__, __file__, _RENAMED)

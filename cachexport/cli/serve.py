@@ -6,7 +6,7 @@ import threading
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,7 +22,7 @@ from cachexport.errors import CachexportError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cachexport.gateway.http.access import Access
+    from cachexport.gateway.composing import Serving
     from cachexport.gateway.http.record import Record
     from cachexport.gateway.shelf.shelf import Shelf
 
@@ -66,7 +66,6 @@ _LOOPBACK = ("127.", "[::1]:")
 )
 @click.option(
     "--store",
-    "store",
     required=True,
     metavar="SPEC",
     shell_complete=complete_spec,
@@ -81,7 +80,6 @@ _LOOPBACK = ("127.", "[::1]:")
 )
 @click.option(
     "--upstream",
-    "upstream",
     multiple=True,
     metavar="SPEC",
     shell_complete=complete_spec,
@@ -92,7 +90,6 @@ _LOOPBACK = ("127.", "[::1]:")
 @click.option("--read-only", is_flag=True, help="Let nobody push.")
 @click.option(
     "--allow-push",
-    "patterns",
     multiple=True,
     metavar="PATTERN",
     help="Repositories, or repository:tag, that may be pushed to (* takes slashes too); "
@@ -104,7 +101,6 @@ _LOOPBACK = ("127.", "[::1]:")
 @click.option("--tls-key", type=_PATH, metavar="FILE", help="Its key, if it is in another file.")
 @click.option(
     "--form",
-    "forms",
     multiple=True,
     metavar="[PATTERN=]FORM",
     help="The form to serve caches in: image-manifest, oci-index or docker-list; by default "
@@ -150,32 +146,12 @@ _LOOPBACK = ("127.", "[::1]:")
 )
 @click.option(
     "--log",
-    "log",
     type=click.Choice(["json", "plain", "none"]),
     default="plain",
     show_default=True,
     help="How to tell of requests.",
 )
-def command(
-    store: str,
-    listen: str,
-    upstream: tuple[str, ...],
-    merge: bool,
-    verify: bool,
-    read_only: bool,
-    patterns: tuple[str, ...],
-    allow_delete: bool,
-    token_file: Path | None,
-    tls_cert: Path | None,
-    tls_key: Path | None,
-    forms: tuple[str, ...],
-    max_config_bytes: int,
-    max_uploads: int,
-    upload_expiry: float,
-    spool: Path | None,
-    spool_bytes: int,
-    log: str,
-) -> None:
+def command(log: str, **given: Any) -> None:
     """Serve a place for caches to any build tool, as a registry.
 
     Whatever speaks to a registry (docker, buildx, buildctl, buildah, kaniko, skopeo) can then
@@ -185,63 +161,29 @@ def command(
     """
     from cachexport.cli.leaving import leave
     from cachexport.cli.memory import keep_small
-    from cachexport.gateway.http.access import Access
-    from cachexport.gateway.http.certificate import check_certificate
+    from cachexport.gateway.composing import Options, serving
     from cachexport.gateway.http.threads import working
-    from cachexport.gateway.http.tokens import read_token_file
-    from cachexport.gateway.opening import Limits, Store, open_gateway, open_shelf
-    from cachexport.gateway.publishing import Publishing
-    from cachexport.gateway.shelf.forms import read_forms
 
     keep_small()
-    if read_only and patterns:
+    options = Options(**given)
+    if options.read_only and options.allow_push:
         raise click.UsageError("--read-only and --allow-push contradict each other")
-    if tls_key and not tls_cert:
+    if options.tls_key and not options.tls_cert:
         raise click.UsageError("--tls-key wants the certificate too: --tls-cert")
-    if tls_cert:
-        check_certificate(tls_cert, tls_key)
-    limits = Limits(
-        spool=spool or _temporary(),
-        spool_size=spool_bytes,
-        uploads=max_uploads,
-        upload_expiry=upload_expiry,
-        config=max_config_bytes,
-    )
     say = _say_json if log == "json" else console.say
-    given = Store(store=store, upstream=upstream, merge=merge, forms=read_forms(forms))
     with (
         console.logging_to(say),
-        hinting_at_paths([store, *upstream]),
-        closing(open_shelf(given)) as shelf,
+        hinting_at_paths([str(spec) for spec in (options.store, *options.upstream)]),
         closing(Lines()) as lines,
+        serving(options, _telling(log, lines)) as gateway,
     ):
-        access = Access(
-            tokens=read_token_file(token_file) if token_file else None,
-            is_read_only=read_only,
-            patterns=patterns or ("*",),
-            may_delete=allow_delete,
-        )
-        publishing = Publishing(shelf=shelf, limit=limits.config)
-        gateway = open_gateway(
-            lambda repository: publishing,
-            access=access,
-            limits=limits,
-            on_request=_telling(log, lines),
-            verify=verify,
-        )
-        from cachexport.gateway.http.server import Server, Tls, address, bind
-
-        bound = bind(listen)
-        place = address(bound)
-        _warn(place, access, say)
+        _warn(gateway, say)
         # A listing of many names takes a while, and what is wrong there is no reason not to begin.
-        threading.Thread(target=_tell_unserved, args=(shelf, say), daemon=True).start()
-        tls = Tls(certificate=tls_cert, key=tls_key) if tls_cert else None
-        scheme = "https" if tls else "http"
-        server = Server(gateway, bound, tls)
-        with stopping(server.drain):
-            server.run(lambda: _tell_place(f"serving {shelf.place.title} at {scheme}://{place}"))
-    if lines.are_stuck or working(gateway.threads.name):
+        threading.Thread(target=_tell_unserved, args=(gateway.shelf, say), daemon=True).start()
+        place = f"serving {gateway.shelf.place.title} at {gateway.url}"
+        with stopping(gateway.server.drain):
+            gateway.server.run(lambda: _tell_place(place))
+    if lines.are_stuck or working(gateway.gateway.threads.name):
         leave(0)
 
 
@@ -252,18 +194,11 @@ def _tell_place(text: str) -> None:
         abandon_stdout()
 
 
-def _temporary() -> Path:
-    import os
-    import tempfile
-
-    return Path(tempfile.gettempdir()) / f"cachexport-gateway-{os.getuid()}"
-
-
-def _warn(place: str, access: Access, say: Say) -> None:
-    if not place.startswith(_LOOPBACK):
-        who = "with a token" if access.tokens else "WITHOUT ANY LOGIN"
-        what = "read" if access.is_read_only else "read and write"
-        say("warning", f"listening at {place}: others can {what} these caches {who}")
+def _warn(gateway: Serving, say: Say) -> None:
+    if not gateway.address.startswith(_LOOPBACK):
+        who = "with a token" if gateway.access.tokens else "WITHOUT ANY LOGIN"
+        what = "read" if gateway.access.is_read_only else "read and write"
+        say("warning", f"listening at {gateway.address}: others can {what} these caches {who}")
 
 
 def _tell_unserved(shelf: Shelf, say: Say) -> None:

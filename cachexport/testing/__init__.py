@@ -20,7 +20,7 @@ import pytest
 # Failed assertions in the suites then show what was compared, as those in test modules do.
 pytest.register_assert_rewrite("cachexport.testing.suites")
 
-from cachexport.renamed import find_renamed  # noqa: E402
+from cachexport.public import find_renamed  # noqa: E402
 from cachexport.testing.faults import (  # noqa: E402
     Fault,
     Faults,

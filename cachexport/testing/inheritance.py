@@ -11,8 +11,8 @@ import os
 import signal
 import tempfile
 import time
+from contextlib import ExitStack
 from fnmatch import fnmatchcase
-from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -53,33 +53,35 @@ def inherit_nothing(config: pytest.Config, keep: Iterable[str] = ()) -> None:
     Call it in `pytest_configure`. Of the environment it leaves PATH, what Python, pytest and
     coverage need to run, and the variables that match a pattern of `keep`, as the shell's patterns
     are. HOME is then a folder that cannot be, LC_ALL is C.UTF-8, TZ is UTC, and TMPDIR is where
-    Python has its temporary files. The umask is 022. No signal is blocked, and those that pytest
-    was started to ignore still do nothing to it, but end what a test starts.
+    Python has its temporary files, by a path without links. The umask is 022. No signal is blocked,
+    and those that pytest was started to ignore still do nothing to it, but end what a test starts.
 
     Where pytest-xdist hands the tests out, that is done by the processes that run them, not by the
     one that waits for them. When pytest is done, environment and umask are as they were.
     """
     if config.getoption("dist", "no") != "no":
         return
-    _clean_environment(config, [*_KEPT, *keep])
-    config.add_cleanup(partial(os.umask, os.umask(_UMASK)))
+    undoing = ExitStack()
+    config.add_cleanup(undoing.close)
+    undoing.callback(os.umask, os.umask(_UMASK))
+    undoing.callback(time.tzset)
+    _clean_environment(undoing.enter_context(pytest.MonkeyPatch.context()), [*_KEPT, *keep])
+    time.tzset()
     _pass_no_signals_on()
 
 
-def _clean_environment(config: pytest.Config, kept: list[str]) -> None:
-    wanted = {**_SET, "TMPDIR": tempfile.gettempdir()}
-    patch = pytest.MonkeyPatch()
-    config.add_cleanup(time.tzset)
-    config.add_cleanup(patch.undo)
+def _clean_environment(patch: pytest.MonkeyPatch, kept: list[str]) -> None:
+    # As the kernel tells where a mount or an open file is: without links.
+    temporary = os.path.realpath(tempfile.gettempdir())
+    patch.setattr(tempfile, "tempdir", temporary)
     for name in [*os.environ]:
         if not any(fnmatchcase(name, pattern) for pattern in kept):
             patch.delenv(name)
     for name in ("COLUMNS", "LINES"):
         # Readline, which pytest loads, sets them behind Python's back: children alone see them.
         os.unsetenv(name)
-    for name, value in wanted.items():
+    for name, value in {**_SET, "TMPDIR": temporary}.items():
         patch.setenv(name, value)
-    time.tzset()
 
 
 def _pass_no_signals_on() -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from shlex import quote
 from typing import NoReturn
 
 import pytest
@@ -210,7 +211,7 @@ def shell(command: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(("closed", "code"), [("2>&-", 0), (">&-", 74), (">&- 2>&-", 74)])
 def test_a_closed_stream_does_not_stop_an_export(tmp_path: Path, closed: str, code: int) -> None:
     to = local(tmp_path / "out", "dest")
-    done = shell(f"export --cache-from {MAX} --cache-to {to} {closed}")
+    done = shell(f"export --cache-from {MAX} --cache-to {quote(to)} {closed}")
     assert (tmp_path / "out" / "index.json").exists()
     assert done.returncode == code
 

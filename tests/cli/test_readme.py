@@ -62,8 +62,15 @@ def test_the_python_of_the_readme_runs(tmp_path, monkeypatch):
 
 
 def test_the_test_command_is_what_ci_runs():
-    [command] = re.findall(r"^python3 -m venv .*pytest.*$", README, re.MULTILINE)
-    assert command in (ROOT / ".ci" / "run").read_text().splitlines()
+    [(install, program)] = re.findall(
+        r"^(python3 -m venv .*) && \.venv/bin/(pytest.*)$", README, re.MULTILINE
+    )
+    with_runner = install.replace("'.[test]'", "'.[nox,test]'")
+    ci = (ROOT / ".ci" / "run").read_text().splitlines()
+    assert f"{with_runner} && .venv/bin/nox -s tests" in ci
+    noxfile = (ROOT / "noxfile.py").read_text()
+    [session] = re.findall(r"^def tests\(.*\n(?:    .*\n)+", noxfile, re.MULTILINE)
+    assert f'run(session, "{program}", *session.posargs)' in session
 
 
 def listed_attributes(kind, page=BACKENDS):
@@ -113,6 +120,6 @@ def test_every_exit_code_is_in_the_table():
 
 
 def test_links_lead_somewhere():
-    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+    for page in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")):
         for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
             assert (page.parent / link).exists(), (page, link)

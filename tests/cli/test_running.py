@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -109,8 +110,9 @@ def test_what_is_shown_is_not_run(build: Callable[..., Built], to: str, tmp_path
     done = build("docker build .", "--cache-to", to, "--print")
     assert (done.code, done.calls) == (0, [])
     build_line, push_line = done.told["out"].splitlines()
-    assert build_line.startswith(f"DOCKER_BUILDKIT=1 {tmp_path / 'docker'} build --build-arg=")
-    assert push_line == f"{tmp_path / 'docker'} push --quiet 127.0.0.1:PORT/to1:cache"
+    docker = quote(str(tmp_path / "docker"))
+    assert build_line.startswith(f"DOCKER_BUILDKIT=1 {docker} build --build-arg=")
+    assert push_line == f"{docker} push --quiet 127.0.0.1:PORT/to1:cache"
     assert not (tmp_path / "to").exists()
 
 

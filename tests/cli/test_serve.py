@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cachexport.errors import MissingExtra
+from cachexport.gateway.composing import open_shelf
 from cachexport.gateway.http.server import address, bind
-from cachexport.gateway.opening import Store, open_shelf
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,5 +109,5 @@ def test_an_address() -> None:
 
 
 def test_merging_is_an_attribute_of_the_store(tmp_path: Path) -> None:
-    shelf = open_shelf(Store(store=f"type=local,dest={tmp_path}", merge=True))
+    shelf = open_shelf(f"type=local,dest={tmp_path}", merge=True)
     assert shelf.place.target("x").attrs["merge"] == "true"

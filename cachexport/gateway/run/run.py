@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from cachexport.content.files.temporary import temporary_folder
 from cachexport.errors import BackendError, CachexportError
+from cachexport.gateway.composing import Limits, open_gateway
 from cachexport.gateway.http.threads import working
-from cachexport.gateway.opening import Limits, open_gateway
 from cachexport.gateway.run.registries import with_insecure
 from cachexport.gateway.run.summary import Summary
 

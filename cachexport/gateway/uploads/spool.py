@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
-from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from cachexport.content.files.errors import translated
-from cachexport.content.verify import VerifyingReader
-from cachexport.errors import FailedPrecondition
+from cachexport.errors import FailedPrecondition, Integrity
 from cachexport.gateway.http.refusal import Refusal, later
 
 if TYPE_CHECKING:
@@ -69,7 +67,11 @@ class Spool:
 
 
 class Spooled:
-    """A Staged in a spool. On `commit` it goes to the ingester as a whole."""
+    """A Staged in a spool. On `commit` it goes to the ingester as a whole.
+
+    It was hashed while it came, and the file has no name under which another process could change
+    it. So on its way out only its length is looked at.
+    """
 
     def __init__(self, spool: Spool, ingester: Ingester) -> None:
         self._spool = spool
@@ -93,9 +95,8 @@ class Spooled:
     def commit(self, desc: Descriptor, /) -> None:
         """See Staged."""
         self._file.seek(0)
-        reader = VerifyingReader(_Unclosed(self._file), desc)
-        with self._spool.from_here, closing(reader):
-            self._ingester.ingest(desc, reader)
+        with self._spool.from_here:
+            self._ingester.ingest(desc, _Whole(self._file, desc))
 
     def close(self) -> None:
         """See Staged."""
@@ -104,15 +105,27 @@ class Spooled:
         self._spool.take(-size)
 
 
-@dataclass(frozen=True, slots=True)
-class _Unclosed:
-    """A Reader that leaves the file open: committing may be tried again."""
+@dataclass(slots=True)
+class _Whole:
+    """A Reader of a spooled blob, which must be as long as it was when it came.
+
+    It leaves the file open: committing may be tried again.
+    """
 
     file: BinaryIO
+    desc: Descriptor
+    _left: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._left = self.desc.size
 
     def read(self, size: int, /) -> bytes:
-        """See Reader."""
-        return self.file.read(size)
+        """See Reader. Raises Integrity when the file is shorter than what was written."""
+        block = self.file.read(size)
+        self._left -= len(block)
+        if self._left and size and not block:
+            raise Integrity(f"blob {self.desc.digest} lost {self._left} bytes in the spool")
+        return block
 
     def close(self) -> None:
         """See Reader."""

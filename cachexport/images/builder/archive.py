@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, Self, cast
 
 from cachexport.content.verify import BLOCK
 from cachexport.errors import CachexportError, Conflict, InvalidInputError, WireFormat
-from cachexport.images.builder.names import WHITEOUT, show
+from cachexport.images.builder.names import WHITEOUT, of_entry, of_file, show
 
 if TYPE_CHECKING:
     import pathlib
@@ -102,9 +102,10 @@ def opened(reader: Reader, name: str) -> Iterator[tarfile.TarFile]:
 
 
 def members(archive: tarfile.TarFile) -> Iterator[Member]:
-    """Give the entries one after another, without keeping those that were."""
+    """Give the entries one after another, named as files are, without keeping those that were."""
     while (member := archive.next()) is not None:
         archive.members = []  # type: ignore[attr-defined]
+        member.name, member.linkname = of_file(member.name), of_file(member.linkname)
         yield cast("Member", member)
 
 
@@ -172,6 +173,7 @@ def pack(changes: Iterable[Change], upper: pathlib.Path, below: Path = ()) -> It
 
 
 def _header(entry: tarfile.TarInfo) -> bytes:
+    entry.name, entry.linkname = of_entry(entry.name), of_entry(entry.linkname)
     return entry.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
 
 

@@ -3,9 +3,13 @@
 `.wh.x` removes `x` of the layers below, `.wh..wh..opq` all that they have in its directory. Other
 names that begin with `.wh..wh.` are AUFS's own notes and mean nothing. See the OCI image
 specification, "Representing Changes".
+
+A name is bytes. Python decodes those of an archive as UTF-8, and those of files as the locale says.
 """
 
 from __future__ import annotations
+
+import os
 
 from cachexport.errors import InvalidInputError, WireFormat
 
@@ -16,6 +20,16 @@ WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
 _NOTES = ".wh..wh."
 _DEEPEST = 1000
+
+
+def of_file(name: str) -> str:
+    """Give the name of an archive's entry as that of a file with the same bytes."""
+    return os.fsdecode(name.encode("utf-8", "surrogateescape"))
+
+
+def of_entry(name: str) -> str:
+    """Give the name of a file as that of an archive's entry with the same bytes."""
+    return os.fsencode(name).decode("utf-8", "surrogateescape")
 
 
 def parse_path(text: str) -> Path:

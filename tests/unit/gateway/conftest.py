@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cachexport.gateway.composing import Limits, open_gateway, open_shelf
 from cachexport.gateway.http.access import Access
 from cachexport.gateway.http.server import Server, address, bind
-from cachexport.gateway.opening import Limits, Store, open_gateway, open_shelf
 from cachexport.gateway.publishing import Publishing
 from cachexport.gateway.shelf.forms import read_forms
+from cachexport.model.envelope.size import IMPORT_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -54,7 +55,7 @@ class Gateway:
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Answered:
         """Send a request whose path goes as it is; a `_` in a header's name stands for `-`."""
-        with closing(http.client.HTTPConnection(self.host, timeout=20)) as connection:
+        with closing(http.client.HTTPConnection(self.host, timeout=60)) as connection:
             named = {name.replace("_", "-"): value for name, value in headers.items()}
             connection.request(method, path, body, named)
             answer = connection.getresponse()
@@ -86,12 +87,13 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Gateway]]:
             merge: bool = False,
             port: int = 0,
             verify: bool = False,
+            config: int = IMPORT_LIMIT,
             **limits: Any,
         ) -> Gateway:
             given = Limits(spool=tmp_path / "spool", **limits)
-            place = Store(store=store, upstream=upstream, merge=merge, forms=read_forms(forms))
-            shelf = stack.enter_context(closing(open_shelf(place)))
-            publishing = Publishing(shelf=shelf, limit=given.config)
+            opened = open_shelf(store, upstream, merge=merge, forms=read_forms(forms))
+            shelf = stack.enter_context(closing(opened))
+            publishing = Publishing(shelf=shelf, limit=config)
             told: list[Record] = []
             app = open_gateway(
                 lambda repository: publishing,

@@ -25,6 +25,7 @@ THEIRS = {
     "CACHEXPORT_STORE": "/nowhere/store",
     "LC_ALL": "tlh_QO.ISO-8859-1",
     "TZ": "Asia/Kathmandu",
+    "TMP": tempfile.gettempdir(),
     "TERM": "xterm",
     "COLUMNS": "30",
     "FORCE_COLOR": "1",

@@ -120,12 +120,12 @@ def test_everything_is_on_the_disk_before_it_has_a_name(
     monkeypatch.setattr(os, "replace", noted_replace)
     export(load(src=CACHES / "min"), target(dest=directory))
     (named,) = (n for n, step in enumerate(steps) if step.endswith(f" {directory}/index.json"))
-    renames = [step.split() for step in steps if step.startswith("rename")]
+    renames = [step.split(f" {directory}/") for step in steps if step.startswith("rename")]
     assert len(renames) == 2 + len(tree(CACHES / "min")) - 2
     for step, (_, old, _) in zip(
         (step for step in steps if step.startswith("rename")), renames, strict=True
     ):
-        assert steps.index(f"sync {old}") < steps.index(step)
+        assert steps.index(f"sync {directory}/{old}") < steps.index(step)
     last_blob = max(n for n, step in enumerate(steps) if f" {directory}/blobs/sha256/" in step)
     for folder in ("/blobs/sha256", "/blobs", ""):
         assert last_blob < steps.index(f"sync {directory}{folder}", last_blob) < named

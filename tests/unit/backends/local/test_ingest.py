@@ -44,7 +44,7 @@ LayoutIngester(Layout(Path(sys.argv[1]))).ingest(described(b"blob"), Endless())
 # A small disk of the process's own, which nobody else sees and which goes with it.
 ON_A_SMALL_DISK = ["unshare", "--map-root-user", "--mount", "sh", "-ec"]
 FILL = """
-import errno, sys, os
+import errno, subprocess, sys
 from pathlib import Path
 from cachexport.backends.local.ingest import LayoutIngester
 from cachexport.backends.local.layout import Layout
@@ -56,7 +56,7 @@ small = described(b"small")
 ingester.ingest(small, reader(b"small"))
 before = tree(directory)
 if sys.argv[2] == "ro":
-    os.system(f"mount -o remount,ro {sys.argv[1]}")
+    subprocess.run(["mount", "-o", "remount,ro", sys.argv[1]], check=True)
 try:
     ingester.ingest(described(bytes(200_000)), reader(bytes(200_000)))
 except BackendError as error:

@@ -26,7 +26,7 @@ def test_a_row_is_parted_at_spaces_alone(tmp_path: Path, monkeypatch: pytest.Mon
     )
     monkeypatch.setattr(mounts, "TABLE", table)
     assert [(str(found.point), found.kind) for found in mounts.mounted()] == [
-        ("/a b\u00a0c\x0cd\u3000", "ext4"),
+        (os.fsdecode("/a b\u00a0c\x0cd\u3000".encode()), "ext4"),
         ("/b\\\t", "tmpfs"),
         (os.fsdecode(b"/\xff"), "tmpfs"),
     ]

@@ -152,7 +152,7 @@ def test_what_cannot_be_is_refused_before_anything_is_done(
 @pytest.mark.skipif(os.geteuid() != 0, reason="root alone can be somebody else too")
 def test_who_builds_makes_no_difference() -> None:
     """As root with overlays, as somebody else with copies and without giving owners."""
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
         folder = Path(name)
         folder.chmod(0o777)
         _build_all(folder / "root")
@@ -167,6 +167,7 @@ def _as_nobody(folder: Path) -> None:
     os.setgroups([])
     os.setgid(65534)
     os.setuid(65534)
+    tempfile.tempdir = str(folder)
     _build_all(folder / "nobody")
 
 

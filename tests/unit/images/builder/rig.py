@@ -9,6 +9,7 @@ import io
 import os
 import stat
 import tarfile
+import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -127,11 +128,15 @@ def named(content: MemoryContent, desc: Descriptor) -> list[str]:
 
 @contextmanager
 def as_nobody(place: Path) -> Iterator[None]:
-    """Have no rights in the block, but own `place`; whoever has none anyway goes on."""
+    """Have no rights in the block, but own `place`; whoever has none anyway goes on.
+
+    Temporary files are there, too: their usual folder may be of the user who runs the tests.
+    """
     if os.geteuid() != 0:
         yield
         return
     os.chown(place, 65534, 65534)
+    temporary, tempfile.tempdir = tempfile.tempdir, str(place)
     os.setegid(65534)
     os.seteuid(65534)
     try:
@@ -139,6 +144,7 @@ def as_nobody(place: Path) -> Iterator[None]:
     finally:
         os.seteuid(0)
         os.setegid(0)
+        tempfile.tempdir = temporary
 
 
 def put_layer(content: Ingester, *entries: Entry) -> Descriptor:

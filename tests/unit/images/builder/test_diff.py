@@ -5,6 +5,7 @@ import shutil
 import socket
 import stat
 import subprocess
+import sys
 import tarfile
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,18 @@ if TYPE_CHECKING:
 
 CACHES = TESTS / "wire" / "caches"
 RIGHTS = Rights(owners=os.geteuid() == 0)
+THERE_AND_BACK = """
+import sys
+from pathlib import Path
+from cachexport.images.builder import Rights, diff_layer, unpack_layer
+from cachexport.content.memory import MemoryContent
+from cachexport.oci.compression import Compression
+
+content, (place, back) = MemoryContent(), map(Path, sys.argv[1:])
+desc = diff_layer(content, None, place, compression=Compression.UNCOMPRESSED)
+unpack_layer(content, desc, back, rights=Rights(owners=False))
+print(sys.getfilesystemencoding(), desc.digest)
+"""
 
 
 @pytest.fixture
@@ -219,6 +232,22 @@ def test_a_file_that_goes_meanwhile_is_an_error(
     monkeypatch.setattr(layers, "changes", then_gone)
     with pytest.raises((NotFound, BackendError), match="no such file"):
         diff_layer(MemoryContent(), None, tmp_path)
+
+
+def test_no_locale_changes_the_bytes_of_a_name(tmp_path: Path) -> None:
+    place, back = tmp_path / "place", tmp_path / "back"
+    place.mkdir()
+    back.mkdir()
+    name = os.fsdecode("\u00fc\u65e5".encode() + b"\xff")
+    (place / name).touch()
+    os.link(place / name, place / "~hard")
+    (place / "~soft").symlink_to(name)
+    of_ascii = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    argv = [sys.executable, "-c", THERE_AND_BACK, place, back]
+    done = subprocess.run(argv, env={**os.environ, **of_ascii}, check=True, stdout=subprocess.PIPE)
+    desc = diff_layer(MemoryContent(), None, place, compression=Compression.UNCOMPRESSED)
+    assert done.stdout.decode().split() == ["ascii", desc.digest]
+    assert seen(back) == {**seen(place), ".": seen(back)["."]}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root makes devices and owners")

@@ -1,0 +1,210 @@
+"""Making a gateway of what its user asked for."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cachexport.contract.opening import open_place
+from cachexport.contract.spec import Spec, parse_spec
+from cachexport.errors import MissingExtra
+from cachexport.model.envelope.size import IMPORT_LIMIT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from cachexport.gateway.http.access import Access
+    from cachexport.gateway.http.app import Gateway
+    from cachexport.gateway.http.record import Record
+    from cachexport.gateway.http.server import Server
+    from cachexport.gateway.publishing import Publishing
+    from cachexport.gateway.shelf.forms import Forms
+    from cachexport.gateway.shelf.shelf import Shelf
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """All that a gateway is asked for: the options of `cachexport serve`, by their names."""
+
+    store: str | Spec
+    """The place to serve."""
+    listen: str = "127.0.0.1:0"
+    """`host:port`; the port 0 is any that is free."""
+    upstream: Sequence[str | Spec] = ()
+    """Places to read what is not in the store; the first that has it counts."""
+    merge: bool = False
+    verify: bool = False
+    """Whether blobs are checked on their way out, too."""
+    read_only: bool = False
+    allow_push: Sequence[str] = ()
+    """Patterns of what may be pushed to; without any all may."""
+    allow_delete: bool = False
+    token_file: Path | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    form: Sequence[str] = ()
+    """`[pattern=]form` in which caches are served."""
+    max_config_bytes: int = IMPORT_LIMIT
+    """Bytes over which a cache is compacted."""
+    max_uploads: int = 256
+    """How many are under way at a time."""
+    upload_expiry: float = 600.0
+    """Seconds after which an upload that does not go on is forgotten."""
+    spool: Path | None = None
+    """Where blobs lie that the store cannot take yet; None for a folder of this user's."""
+    spool_bytes: int = 10 << 30
+    """Bytes that lie there at a time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a gateway waits for and has room for."""
+
+    spool: Path
+    spool_size: int = 10 << 30
+    """Bytes that lie there at a time."""
+    uploads: int = 256
+    """How many are under way at a time."""
+    upload_expiry: float = 600.0
+    """Seconds after which an upload that does not go on is forgotten."""
+    timeout: float = 60.0
+    """Seconds for which a client may take to send 256 KiB."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """A gateway that listens, and waits for `server.run`."""
+
+    server: Server
+    gateway: Gateway
+    shelf: Shelf
+    access: Access
+    address: str
+    """`host:port`."""
+    url: str
+
+
+@contextmanager
+def serving(options: Options, on_request: Callable[[Record], None]) -> Iterator[Serving]:
+    """Open all that the options name, and listen; after the block all of it is closed.
+
+    Raises InvalidInputError for an option that cannot be right, MissingExtra where the extra
+    `serve` is not installed, and what opening the places raises.
+    """
+    from cachexport.gateway.http.certificate import check_certificate
+    from cachexport.gateway.publishing import Publishing
+    from cachexport.gateway.shelf.forms import read_forms
+
+    if options.tls_cert:
+        check_certificate(options.tls_cert, options.tls_key)
+    forms = read_forms(options.form)
+    shelf = open_shelf(options.store, options.upstream, merge=options.merge, forms=forms)
+    with closing(shelf):
+        access = _access(options)
+        publishing = Publishing(shelf=shelf, limit=options.max_config_bytes)
+        gateway = open_gateway(
+            lambda repository: publishing,
+            access=access,
+            limits=_limits(options),
+            on_request=on_request,
+            verify=options.verify,
+        )
+        from cachexport.gateway.http.server import Server, Tls, address, bind
+
+        bound = bind(options.listen)
+        where = address(bound)
+        tls = Tls(certificate=options.tls_cert, key=options.tls_key) if options.tls_cert else None
+        yield Serving(
+            server=Server(gateway, bound, tls),
+            gateway=gateway,
+            shelf=shelf,
+            access=access,
+            address=where,
+            url=f"{'https' if tls else 'http'}://{where}",
+        )
+
+
+def _access(options: Options) -> Access:
+    from cachexport.gateway.http.access import Access
+    from cachexport.gateway.http.tokens import read_token_file
+
+    return Access(
+        tokens=read_token_file(options.token_file) if options.token_file else None,
+        is_read_only=options.read_only,
+        patterns=tuple(options.allow_push) or ("*",),
+        may_delete=options.allow_delete,
+    )
+
+
+def _limits(options: Options) -> Limits:
+    return Limits(
+        spool=options.spool or Path(tempfile.gettempdir()) / f"cachexport-gateway-{os.getuid()}",
+        spool_size=options.spool_bytes,
+        uploads=options.max_uploads,
+        upload_expiry=options.upload_expiry,
+    )
+
+
+def open_shelf(
+    store: str | Spec,
+    upstream: Sequence[str | Spec] = (),
+    *,
+    merge: bool = False,
+    forms: Forms | None = None,
+) -> Shelf:
+    """Open a place and those that are read where it lacks something. The caller closes it.
+
+    With `merge` what is pushed is merged with what has the name. Raises PluginError for a place
+    that cannot be served.
+    """
+    from cachexport.gateway.shelf.forms import Forms
+    from cachexport.gateway.shelf.shelf import Shelf
+    from cachexport.gateway.shelf.source import hosting, sources
+
+    spec = parse_spec(store)
+    if merge:
+        spec = Spec(spec.type, {**spec.attrs, "merge": "true"})
+    place, *behind = [hosting(open_place(one)) for one in (spec, *upstream)]
+    return Shelf(place=place, sources=sources(place, behind), forms=forms or Forms())
+
+
+def open_gateway(
+    find: Callable[[str], Publishing],
+    *,
+    access: Access,
+    limits: Limits,
+    on_request: Callable[[Record], None],
+    verify: bool = False,
+) -> Gateway:
+    """Give the application that serves what `find` gives for a repository.
+
+    With `verify` blobs are checked on their way out, too. Raises FailedPrecondition where blobs
+    that wait have no folder, MissingExtra where the extra `serve` is not installed.
+    """
+    try:
+        from cachexport.gateway.http.app import Gateway
+        from cachexport.gateway.http.metrics import Metrics
+        from cachexport.gateway.http.server import Server  # noqa: F401 - whether it is there
+    except ImportError as error:
+        raise MissingExtra(
+            f"a gateway needs {error.name}; install cachexport[serve]", name=error.name
+        ) from error
+    from cachexport.gateway.uploads.spool import Spool
+    from cachexport.gateway.uploads.upload import Uploads
+
+    spool = Spool(limits.spool, limits.spool_size)
+    spool.check()
+    uploads = Uploads(spool, most=limits.uploads, expiry=limits.upload_expiry)
+    return Gateway(
+        find=find,
+        access=access,
+        uploads=uploads,
+        metrics=Metrics(uploads.__len__),
+        on_request=on_request,
+        timeout=limits.timeout,
+        verify=verify,
+    )
