@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +13,7 @@ from cachexport.api.answers import raise_failures
 from cachexport.api.ends import named, open_source, open_targets
 from cachexport.api.images import open_image, output_image
 from cachexport.api.moving import export_chains
+from cachexport.content.clock import clock as context_clock
 from cachexport.content.progress import silent, step
 from cachexport.contract.opening import expand
 from cachexport.contract.spec import parse_spec
@@ -61,7 +61,7 @@ def build(
     store: pathlib.Path | None = None,
     epoch: int = 0,
     progress: Progress = silent,
-    clock: Callable[[], float] = time.time,
+    clock: Callable[[], float] | None = None,
 ) -> Iterator[Build]:
     """Build an image step by step in the block, and export its cache at the end of it.
 
@@ -101,7 +101,7 @@ def build(
             _known(stack, cache_from, progress),
             workshop,
             partial(_export, store=home, progress=progress),
-            clock=clock,
+            clock=clock or context_clock().now,
             is_inline=is_inline,
             progress=progress,
         )

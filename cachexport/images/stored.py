@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import tempfile
-import time
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -180,7 +179,7 @@ def workspace(store: Store | None) -> Iterator[Contents]:
     with ExitStack() as stack:
         if store is None:
             folder = stack.enter_context(_temporary())
-            store = stack.enter_context(Store.open(folder, clock=time.time))
+            store = stack.enter_context(Store.open(folder))
         lease = stack.enter_context(store.leases.held(seconds=DAY))
         yield store.content.under(lease)
 

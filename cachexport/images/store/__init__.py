@@ -2,7 +2,7 @@
 
 The words are containerd's. A store is a directory that any number of processes use at once::
 
-    store = Store.open(Path("store"), clock=time.time)
+    store = Store.open(Path("store"))
     with store.leases.held(seconds=3600) as lease:
         content = store.content.under(lease)
         copy_blob(source, content, layer)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from cachexport.content.clock import clock as context_clock
 from cachexport.content.files import lock
 from cachexport.errors import FailedPrecondition
 from cachexport.images.store.content import Contents
@@ -38,6 +40,10 @@ def home_store(env: Mapping[str, str]) -> Path:
     return data / "cachexport" / "store"
 
 
+def _now() -> float:
+    return context_clock().now()
+
+
 def _home(env: Mapping[str, str]) -> Path:
     try:
         return Path(env.get("HOME") or Path.home())
@@ -65,18 +71,29 @@ class Store:
 
     @classmethod
     def open(
-        cls, directory: Path, *, clock: Callable[[], float], timeout: float = lock.TIMEOUT
+        cls,
+        directory: Path,
+        *,
+        clock: Callable[[], float] | None = None,
+        timeout: float = lock.TIMEOUT,
+        patience: float | None = None,
     ) -> Self:
         """Open the store in `directory`, which is made if need be.
 
-        `clock` gives seconds since 1970, the same for all processes, as `time.time` does; only
-        leases and ages depend on it. Others that write are waited for `timeout` seconds, then
-        Conflict is raised, by everything here. Raises FailedPrecondition for a directory with
-        other things, or a store of a newer version, and BackendError.
+        `clock` gives seconds since 1970, the same for all processes, by default as the clock of
+        the context does; only leases and ages depend on it. Others that write are waited for
+        `timeout` seconds, then Conflict is raised, by everything here. `patience` is the old name
+        of `timeout`. Raises FailedPrecondition for a directory with other things, or a store of a
+        newer version, and BackendError.
         """
+        if patience is not None:
+            message = "patience is called timeout now, and goes with the next minor version"
+            warnings.warn(message, DeprecationWarning, stacklevel=2)
+            timeout = patience
         paths = Paths(directory)
         paths.make()
-        return cls(Context(paths=paths, database=Database(paths, timeout), clock=clock))
+        database = Database(paths, timeout)
+        return cls(Context(paths=paths, database=database, clock=clock or _now))
 
     def __enter__(self) -> Self:
         return self
