@@ -16,6 +16,9 @@ from .api.images import (
     append_image as append_image,
 )
 from .api.images import (
+    image_puller as image_puller,
+)
+from .api.images import (
     open_image as open_image,
 )
 from .api.images import (
@@ -102,6 +105,27 @@ from .contract.installed import (
 from .errors import (
     CachexportError as CachexportError,
 )
+from .images.builder.classic import (
+    ClassicBuilder as ClassicBuilder,
+)
+from .images.builder.classic import (
+    ClassicImage as ClassicImage,
+)
+from .images.builder.classic import (
+    ReleasableLayer as ReleasableLayer,
+)
+from .images.builder.classic import (
+    WritableLayer as WritableLayer,
+)
+from .images.builder.snapshots import (
+    Snapshots as Snapshots,
+)
+from .images.distribution import (
+    Puller as Puller,
+)
+from .images.distribution import (
+    PullPolicy as PullPolicy,
+)
 from .images.exporter import (
     BuildResult as BuildResult,
 )
@@ -143,6 +167,9 @@ from .oci.descriptor import (
 )
 from .oci.digest import (
     Digest as Digest,
+)
+from .oci.platform import (
+    parse_platform as parse_platform,
 )
 from .oci.timestamp import (
     Timestamp as Timestamp,

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from cachexport.contract.images import ImageTarget
     from cachexport.images.additions import Addition
     from cachexport.images.archive.write import Sink
+    from cachexport.images.distribution import Puller
     from cachexport.images.store import Contents, Image, Store
     from cachexport.oci.descriptor import Descriptor, Platform
     from cachexport.oci.timestamp import Timestamp
@@ -93,7 +94,7 @@ def _in_archive(path: str) -> tuple[OpenedImage, str]:
 
 def image_puller(
     store: Store, attrs: Mapping[str, str] | None = None, *, progress: Progress = silent
-) -> StorePuller:
+) -> Puller:
     """Give what pulls images from registries into a store.
 
     `attrs` are those of `type=registry` that say how to reach it, such as `registry.insecure`.
