@@ -30,7 +30,7 @@ from cachexport.images.output import (
     convert_image,
     parse_output,
 )
-from cachexport.images.parts import Preferring
+from cachexport.images.parts import FallbackProvider
 from cachexport.images.store.leases import DAY
 from cachexport.images.stored import completed, find_stored, open_stored, workspace
 from cachexport.oci.compression import Compression
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from cachexport.images.additions import Addition
     from cachexport.images.archive.write import Sink
     from cachexport.images.distribution import Puller
-    from cachexport.images.store import Contents, Image, Store
+    from cachexport.images.store import NamedImage, Store, StoreContent
     from cachexport.oci.descriptor import Descriptor, Platform
     from cachexport.oci.timestamp import Timestamp
 
@@ -109,7 +109,7 @@ def pull_image(
     name: str | None = None,
     platform: Platform | None = None,
     progress: Progress = silent,
-) -> Image:
+) -> NamedImage:
     """Copy an image into a store and name it there, by default as its reference does.
 
     That is the image for `platform`, or without one all that an index names. What the store has
@@ -208,12 +208,12 @@ def _converted(
     image: OpenedImage,
     output: Output,
     platform: Platform | None,
-    content: Contents,
+    content: StoreContent,
     progress: Progress,
 ) -> OpenedImage:
     found = select_image(image.provider, image.descriptor, platform)
     manifest = convert_image(image.provider, found, content, output.changes, progress)
-    return OpenedImage(Preferring(content, image.provider), manifest, image.close)
+    return OpenedImage(FallbackProvider(content, image.provider), manifest, image.close)
 
 
 def _write(
@@ -324,12 +324,12 @@ def append_image(
 
 
 def _ground(
-    base: OpenedImage | None, content: Contents, platform: Platform | None
+    base: OpenedImage | None, content: StoreContent, platform: Platform | None
 ) -> tuple[Base, Provider]:
     if base is not None:
         found = select_image(base.provider, base.descriptor, platform)
         ground = Base.of(found, read_config(base.provider, found))
-        return ground, Preferring(content, base.provider)
+        return ground, FallbackProvider(content, base.provider)
     if platform is None:
         raise InvalidInputError("an image without a base is for no platform yet; say for which")
     config = empty_config(platform.architecture, platform.os, platform.variant)

@@ -21,7 +21,7 @@ from cachexport.images.builder import Copying, copy_layer
 from cachexport.images.config.config import extend_config
 from cachexport.images.config.history import HistoryEntry
 from cachexport.images.config.settings import change_settings
-from cachexport.images.image import told_layers
+from cachexport.images.image import image_layers
 from cachexport.images.manifest import encode_image_manifest
 from cachexport.oci import mediatype
 from cachexport.oci.compression import Compression
@@ -94,7 +94,7 @@ class Base:
     def of(cls, image: Image, config: bytes) -> Base:
         """Give an image whose config is at hand. Raises WireFormat where the two do not match."""
         is_oci = image.manifest.media_type == mediatype.OCI_MANIFEST
-        layers = told_layers(image, config)
+        layers = image_layers(image, config)
         return cls(config=config, layers=layers, oci_mediatypes=is_oci)
 
 

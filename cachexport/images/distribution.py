@@ -11,7 +11,7 @@ from cachexport.content.copy import ingest_bytes, move_missing
 from cachexport.content.parallel import DEFAULT_THREADS
 from cachexport.content.progress import silent, step
 from cachexport.content.protocols import Distributed
-from cachexport.images.parts import Preferring, moving, take_apart
+from cachexport.images.parts import FallbackProvider, report_parts, take_apart
 from cachexport.oci import mediatype
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cachexport.content.progress import Progress
     from cachexport.content.protocols import Provider
     from cachexport.contract.images import ImageSource, ImageTarget
-    from cachexport.images.store import Contents, Image, Store
+    from cachexport.images.store import NamedImage, Store, StoreContent
     from cachexport.oci.descriptor import Descriptor, Platform
     from cachexport.oci.digest import Digest
     from cachexport.oci.reference import Reference
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def copy_image(
     provider: Provider,
     root: Descriptor,
-    content: Contents,
+    content: StoreContent,
     *,
     platform: Platform | None = None,
     progress: Progress = silent,
@@ -41,10 +41,10 @@ def copy_image(
     holds the image then; nothing has a name yet. What is there already is not read from
     `provider`. Raises as `take_apart` and `copy_blob` do.
     """
-    parts = take_apart(Preferring(content, provider), root, platform)
+    parts = take_apart(FallbackProvider(content, provider), root, platform)
     # Asked before they are here: of what is here already `provider` may tell less.
     elsewhere = _elsewhere(provider, parts.all)
-    move_missing(provider, content, parts.blobs, moving("copying", progress), threads)
+    move_missing(provider, content, parts.blobs, report_parts("copying", progress), threads)
     for desc, raw in (*parts.manifests, (parts.root, parts.raw)):
         ingest_bytes(content, desc, raw)
     for digest, repositories in elsewhere.items():
@@ -70,7 +70,7 @@ def pull_named(
     lease: str,
     platform: Platform | None = None,
     progress: Progress = silent,
-) -> Image:
+) -> NamedImage:
     """Copy what `source` names into a store, and name it; the lease holds it meanwhile.
 
     Of an index it is the image for `platform`, or all of it. One image alone is taken whatever it
@@ -94,7 +94,7 @@ class StorePuller:
     find: Callable[[Reference], ImageSource]
     progress: Progress = silent
 
-    def pull(self, reference: Reference, platform: Platform | None, lease: str) -> Image:
+    def pull(self, reference: Reference, platform: Platform | None, lease: str) -> NamedImage:
         """Copy the image for `platform`, or all of an index, and name it as `reference` does.
 
         It is held by the lease meanwhile. Raises NotFound when there is no such image.
@@ -127,7 +127,7 @@ def push_image(
     """
     target.check()
     parts = take_apart(provider, root, platform)
-    copying = moving("copying", progress)
+    copying = report_parts("copying", progress)
     move_missing(provider, target.ingester, parts.blobs, copying, target.parallelism)
     for desc, raw in parts.manifests:
         with step(progress, f"writing manifest {desc.digest}"):
@@ -149,7 +149,7 @@ class PullPolicy(enum.Enum):
 class Puller(Protocol):
     """Brings images into a store."""
 
-    def pull(self, reference: Reference, platform: Platform | None, lease: str, /) -> Image:
+    def pull(self, reference: Reference, platform: Platform | None, lease: str, /) -> NamedImage:
         """Copy the image for `platform`, or all of an index, and name it as `reference` does.
 
         The lease holds it meanwhile. Raises NotFound when there is no such image.

@@ -13,7 +13,7 @@ from cachexport.content.progress import silent, step
 from cachexport.errors import InvalidInputError, NotFound
 from cachexport.images.config.config import complete_config, empty_config
 from cachexport.images.manifest import encode_image_manifest
-from cachexport.images.names import tagged
+from cachexport.images.names import parse_name
 from cachexport.images.store.leases import DAY
 from cachexport.model.chains import BlobSource
 from cachexport.oci import gojson, mediatype
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from cachexport.content.progress import Progress
-    from cachexport.images.store import Contents, Lease, Store
+    from cachexport.images.store import Lease, Store, StoreContent
     from cachexport.model.chains import Remote
     from cachexport.oci.digest import Digest
 
@@ -142,7 +142,7 @@ class ImageExporter:
         exported: Exported | None = None,
     ) -> None:
         names = attrs.get(_NAME, "")
-        self.names = tuple(dict.fromkeys(map(tagged, names.split(",")))) if names else ()
+        self.names = tuple(dict.fromkeys(map(parse_name, names.split(",")))) if names else ()
         """The references, complete."""
         self.metadata = {key: text.encode() for key, text in attrs.items() if key != _NAME}
         self._store = store
@@ -219,7 +219,7 @@ class ImageExporter:
 
 
 def _export_layers(
-    remote: Remote | None, content: Contents, progress: Progress
+    remote: Remote | None, content: StoreContent, progress: Progress
 ) -> tuple[Descriptor, ...]:
     """Copy the layers that are not there, and give all, each with its diff ID."""
     if remote is None:
@@ -248,7 +248,7 @@ def _one_at_a_time(moved: Callable[[int], None]) -> Callable[[int], None]:
 
 
 def _write(
-    content: Contents, desc: Descriptor, config: bytes, layers: Sequence[Descriptor]
+    content: StoreContent, desc: Descriptor, config: bytes, layers: Sequence[Descriptor]
 ) -> Descriptor:
     manifest, raw = encode_image_manifest(config, layers)
     ingest_bytes(content, desc, config)

@@ -179,7 +179,7 @@ def _machine(platform: Platform) -> tuple[str, str, str]:
     return platform.os, platform.architecture, platform.variant or plain
 
 
-def told_layers(image: Image, config: bytes) -> tuple[Descriptor, ...]:
+def image_layers(image: Image, config: bytes) -> tuple[Descriptor, ...]:
     """Give an image's layers, bottom first, with the diff IDs that its config names.
 
     Raises WireFormat for a config that is none, or is of other layers.

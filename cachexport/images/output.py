@@ -21,9 +21,9 @@ from cachexport.contract.attributes import (
 from cachexport.contract.export import Compressing
 from cachexport.contract.spec import Spec, parse_spec
 from cachexport.errors import InvalidAttr, InvalidReference
-from cachexport.images.image import read_config, told_layers
+from cachexport.images.image import image_layers, read_config
 from cachexport.images.manifest import change_manifest
-from cachexport.images.names import tagged
+from cachexport.images.names import parse_name
 from cachexport.oci import mediatype
 from cachexport.oci.compression import Compression
 
@@ -64,7 +64,7 @@ def convert_image(
     put there. Raises as `convert_layer` does: Integrity, above all, for a layer that is not the
     one that the config tells of.
     """
-    layers = list(told_layers(image, read_config(provider, image)))
+    layers = list(image_layers(image, read_config(provider, image)))
     compression = changes.compression
     if compression is not None:
 
@@ -97,7 +97,7 @@ _ANNOTATION = "annotation."
 
 def _names(text: str) -> tuple[str, ...]:
     try:
-        return tuple(str(tagged(name)) for name in text.split(",")) if text else ()
+        return tuple(str(parse_name(name)) for name in text.split(",")) if text else ()
     except InvalidReference as error:
         raise ValueError(str(error)) from error
 

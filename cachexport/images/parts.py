@@ -33,7 +33,7 @@ _READABLE = mediatype.MANIFESTS | mediatype.INDEXES
 
 
 @dataclass(frozen=True, slots=True)
-class Preferring:
+class FallbackProvider:
     """A Provider that reads from `far` what `near` lacks."""
 
     near: Provider
@@ -77,7 +77,7 @@ class Parts:
 
 
 @dataclass(frozen=True, slots=True)
-class _Remembering:
+class _ManifestCache:
     """A Provider that asks once for each manifest."""
 
     provider: Provider
@@ -97,7 +97,7 @@ def take_apart(provider: Provider, root: Descriptor, platform: Platform | None =
     Without a platform an index is taken as a whole, attestations and all. Raises as
     `select_image` and `read_image` do, FailedPrecondition for a build cache above all.
     """
-    provider = _Remembering(provider)
+    provider = _ManifestCache(provider)
     if platform is not None:
         root = select_image(provider, root, platform).descriptor
     _check_is_of_images(provider, root)
@@ -163,7 +163,7 @@ def _plain(desc: Descriptor) -> Descriptor:
 _CONFIGS = (mediatype.OCI_CONFIG, mediatype.DOCKER_CONFIG)
 
 
-def moving(doing: str, progress: Progress) -> Moving:
+def report_parts(doing: str, progress: Progress) -> Moving:
     """Give what reports for each part a step such as `copying layer sha256:…`."""
 
     def block(desc: Descriptor) -> AbstractContextManager[Callable[[int], None]]:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from cachexport.content.progress import Progress
     from cachexport.images.image import ImageInspection
-    from cachexport.images.store import Collected, Contents, Image, Lease
+    from cachexport.images.store import Collected, Lease, NamedImage, StoreContent
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
 
@@ -43,7 +43,7 @@ _DIGITS = re.compile(r"(?:sha256:)?([0-9a-f]{7,64})")
 class StoredImage:
     """A name in a store, and the images that it leads to and that are there."""
 
-    image: Image
+    image: NamedImage
     inspections: tuple[ImageInspection, ...]
 
     @property
@@ -56,7 +56,7 @@ class StoredImage:
         return sum(sizes.values())
 
 
-def find_stored(store: Store, text: str) -> Image:
+def find_stored(store: Store, text: str) -> NamedImage:
     """Give the image of a name, completed as Docker does, or of the first digits of its digest.
 
     Raises NotFound, and InvalidInputError where the digits are those of several.
@@ -78,7 +78,7 @@ def find_stored(store: Store, text: str) -> Image:
     return next(iter(found.values()))
 
 
-def open_stored(store: Store, image: Image) -> OpenedImage:
+def open_stored(store: Store, image: NamedImage) -> OpenedImage:
     """Open an image of the store; a lease holds it until it is closed.
 
     Raises NotFound when it is there no longer.
@@ -122,7 +122,9 @@ def list_stored(store: Store) -> list[StoredImage]:
     ]
 
 
-def load_archive(path: Path | str, store: Store, *, progress: Progress = silent) -> list[Image]:
+def load_archive(
+    path: Path | str, store: Store, *, progress: Progress = silent
+) -> list[NamedImage]:
     """Copy the images of an archive into a store under their names, and give these.
 
     Archives are `docker save`'s, BuildKit's, ours, OCI layouts'. An image without a name is called
@@ -174,7 +176,7 @@ def _inspections(store: Store, root: Descriptor) -> list[ImageInspection]:
 
 
 @contextmanager
-def workspace(store: Store | None) -> Iterator[Contents]:
+def workspace(store: Store | None) -> Iterator[StoreContent]:
     """Have room for what has to be made, in the store under a lease, or in a temporary one."""
     with ExitStack() as stack:
         if store is None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from cachexport.content.protocols import Reader
-    from cachexport.images.archive.tarfiles import Check
+    from cachexport.images.archive.tarfiles import MemberCheck
     from cachexport.images.image import Image
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
@@ -72,7 +72,7 @@ class Archive:
             raise NotFound(f"blob {digest} is not in {self.tar.path}") from None
 
 
-def open_archive(path: Path, check: Check | None = None) -> Archive:
+def open_archive(path: Path, check: MemberCheck | None = None) -> Archive:
     """Open the archive at `path`; the caller closes. For `check` see `open_tar`.
 
     Raises FailedPrecondition when it is none of a layout or of images, WireFormat when it is
@@ -146,7 +146,7 @@ def open_docker_archive(path: Path | str) -> DockerArchive:
     a name twice, a device, or two lists of images that differ. A blob is checked when it is read.
     The caller closes.
     """
-    content = open_archive(Path(path), Strictness())
+    content = open_archive(Path(path), StrictCheck())
     try:
         check_content(content)
         images = _archived_images(content.index)
@@ -170,11 +170,11 @@ def _archived_images(index: Index) -> tuple[ArchivedImage, ...]:
     )
 
 
-class Strictness:
-    """A `Check` for `open_tar`: each member has to be a file, a folder or a link in the archive.
+class StrictCheck:
+    """A `MemberCheck` that takes only files, folders, and links that stay in the archive.
 
-    Every name may be there once. Nothing is ever unpacked here, but who passes an archive on
-    passes on what is in it.
+    Every name may be there once. Nothing is ever unpacked here, but whoever passes an archive on
+    passes on its content.
     """
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ from cachexport.errors import FailedPrecondition, WireFormat
 from cachexport.images.archive.docker import DOCKER_MANIFEST_FILE, MANIFEST_MODE, SavedImage
 from cachexport.images.archive.tarheader import END, directory_header, file_header, padding
 from cachexport.images.image import select_image
-from cachexport.images.names import named, repo_tags
+from cachexport.images.names import name_entries, repo_tags
 from cachexport.images.parts import take_apart
 from cachexport.oci.index import Index
 from cachexport.oci.layout import INDEX, LAYOUT, LAYOUT_MARK, blob_path
@@ -46,12 +46,12 @@ def write_docker_archive(
     written. The same image, names and mode give the same bytes. Every blob is checked while it
     passes; after an error the archive has no end, and what was written is of no use.
 
-    Raises what `select_image` and `named` raise before the first byte; then NotFound and
+    Raises what `select_image` and `name_entries` raise before the first byte; then NotFound and
     Integrity for a blob that is not there or not what it should be, TransferError when it cannot
     be read, BackendError when `target` cannot be written to. Nothing is closed.
     """
     found = select_image(provider, image, platform)
-    entries = named(found.descriptor, names)
+    entries = name_entries(found.descriptor, names)
     write_members(target, provider, _members(found, entries, manifest_mode))
     return found.descriptor
 
@@ -81,11 +81,13 @@ def save_docker_archive(
         )
 
 
-def _members(image: Image, entries: Sequence[Descriptor], manifest_mode: int) -> Iterator[Member]:
+def _members(
+    image: Image, entries: Sequence[Descriptor], manifest_mode: int
+) -> Iterator[ArchiveMember]:
     blobs = (image.descriptor, image.config, *image.layers)
     yield from layout_members(image.descriptor, entries, blobs)
     saved = f"[{SavedImage.of(image, repo_tags(entries)).encode()}]".encode()
-    yield Member(name=DOCKER_MANIFEST_FILE, mode=manifest_mode, content=saved)
+    yield ArchiveMember(name=DOCKER_MANIFEST_FILE, mode=manifest_mode, content=saved)
 
 
 def write_oci_archive(
@@ -102,7 +104,7 @@ def write_oci_archive(
     out. The same image and names give the same bytes. Raises as `write_docker_archive` does.
     """
     parts = take_apart(provider, image, platform)
-    members = layout_members(parts.root, named(parts.root, names), parts.all)
+    members = layout_members(parts.root, name_entries(parts.root, names), parts.all)
     write_members(target, provider, members)
     return parts.root
 
@@ -136,7 +138,7 @@ class Sink(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
+class ArchiveMember:
     """A file or a directory of an archive."""
 
     name: str
@@ -147,7 +149,7 @@ class Member:
 
 def layout_members(
     root: Descriptor, entries: Sequence[Descriptor], blobs: Iterable[Descriptor]
-) -> Iterator[Member]:
+) -> Iterator[ArchiveMember]:
     """Give the members of a layout with these entries in its index and these blobs.
 
     Raises WireFormat when `root`, which leads to the blobs, gives one of them two sizes.
@@ -155,15 +157,15 @@ def layout_members(
     wanted = _unique(root, blobs)
     folders = {"blobs/", *(f"blobs/{digest.algorithm}/" for digest in wanted)}
     for folder in folders:
-        yield Member(name=folder, mode=_FOLDER_MODE, content=None)
+        yield ArchiveMember(name=folder, mode=_FOLDER_MODE, content=None)
     for digest, desc in wanted.items():
-        yield Member(name=blob_path(digest), mode=READ_ONLY, content=desc)
+        yield ArchiveMember(name=blob_path(digest), mode=READ_ONLY, content=desc)
     index = Index(manifests=tuple(entries)).encode()
-    yield Member(name=INDEX, mode=_INDEX_MODE, content=index)
-    yield Member(name=LAYOUT, mode=READ_ONLY, content=LAYOUT_MARK)
+    yield ArchiveMember(name=INDEX, mode=_INDEX_MODE, content=index)
+    yield ArchiveMember(name=LAYOUT, mode=READ_ONLY, content=LAYOUT_MARK)
 
 
-def write_members(target: Sink, provider: Provider, members: Iterable[Member]) -> None:
+def write_members(target: Sink, provider: Provider, members: Iterable[ArchiveMember]) -> None:
     """Write an archive, its members sorted by name, every blob checked while it passes."""
     for member in sorted(members, key=lambda each: each.name):
         _write_member(target, provider, member)
@@ -178,7 +180,7 @@ def _unique(root: Descriptor, blobs: Iterable[Descriptor]) -> dict[Digest, Descr
     return found
 
 
-def _write_member(target: Sink, provider: Provider, member: Member) -> None:
+def _write_member(target: Sink, provider: Provider, member: ArchiveMember) -> None:
     if member.content is None:
         _write(target, directory_header(member.name, member.mode))
     elif isinstance(member.content, bytes):
@@ -189,7 +191,7 @@ def _write_member(target: Sink, provider: Provider, member: Member) -> None:
         _write_blob(target, provider, member.content, member)
 
 
-def _write_blob(target: Sink, provider: Provider, desc: Descriptor, member: Member) -> None:
+def _write_blob(target: Sink, provider: Provider, desc: Descriptor, member: ArchiveMember) -> None:
     with closing(open_verified(provider, desc)) as reader:
         _write(target, file_header(member.name, member.mode, desc.size))
         for block in iter(lambda: reader.read(BLOCK), b""):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 from cachexport.content.memory import MemoryContent
 from cachexport.images import encode_image_manifest, read_config
 from cachexport.images.config.config import diff_id_of, extend_config
-from cachexport.images.image import told_layers
+from cachexport.images.image import image_layers
 from cachexport.model.chains import BlobSource, Remote
 from cachexport.model.envelope.inline import encode_inline
 from cachexport.oci import mediatype
@@ -80,7 +80,7 @@ class Stack:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Base:
+class BuildBase:
     """What a build begins with: an image's config, and its layers, None without any."""
 
     config: bytes
@@ -88,31 +88,31 @@ class Base:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
+class BuiltImage:
     """An image; `provider` has its manifest, its config and all layers."""
 
     descriptor: Descriptor
     provider: Provider
 
 
-def read_base(provider: Provider, image: Image) -> Base:
+def read_base(provider: Provider, image: Image) -> BuildBase:
     """Give what a build needs to begin with an image. Its layers stay where they are.
 
     Raises WireFormat for a config that is none, or is of other layers; and as `read_blob` does.
     """
     config = read_config(provider, image)
-    layers = told_layers(image, config)
-    return Base(config=config, top=Remote(layers, provider) if layers else None)
+    layers = image_layers(image, config)
+    return BuildBase(config=config, top=Remote(layers, provider) if layers else None)
 
 
 def make_image(
-    base: Base,
+    base: BuildBase,
     config: bytes,
     stack: Stack,
     history: Sequence[HistoryEntry],
     *,
     chains: CacheChains | None = None,
-) -> Made:
+) -> BuiltImage:
     """Give the image with these layers, and what was done since the base in its history.
 
     `chains` are embedded as the inline cache.
@@ -129,7 +129,7 @@ def make_image(
     made = MemoryContent([config, manifest])
     own = (descriptor, Descriptor.of(config, mediatype.OCI_CONFIG))
     sources = {**stack.provider.sources, **{desc.digest: BlobSource(desc, made) for desc in own}}
-    return Made(descriptor=descriptor, provider=LayerProvider(sources))
+    return BuiltImage(descriptor=descriptor, provider=LayerProvider(sources))
 
 
 def _inline(chains: CacheChains, layers: Sequence[Descriptor]) -> bytes | None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from cachexport.content.protocols import Reader
     from cachexport.images.builder.changes import Change
     from cachexport.images.builder.names import Path
-    from cachexport.images.builder.tree import Node
+    from cachexport.images.builder.tree import TreeNode
 
 
 _HEADER_LIMIT = 4 << 20
@@ -39,7 +39,7 @@ XATTR = "SCHILY.xattr."
 """What an extended attribute's name follows in an extended header: a custom of star's."""
 
 
-class Member(tarfile.TarInfo):
+class LayerEntry(tarfile.TarInfo):
     """One entry of a layer."""
 
     @property
@@ -82,14 +82,14 @@ class Member(tarfile.TarInfo):
 
 
 @contextmanager
-def opened(reader: Reader, name: str) -> Iterator[tarfile.TarFile]:
+def open_archive(reader: Reader, name: str) -> Iterator[tarfile.TarFile]:
     """Read a tar archive as a stream; what is wrong with it is WireFormat, calling it `name`."""
     try:
         with tarfile.open(
             fileobj=cast("IO[bytes]", reader),
             mode="r|",
             bufsize=BLOCK,
-            tarinfo=Member,
+            tarinfo=LayerEntry,
             encoding="utf-8",
             errors="surrogateescape",
         ) as archive:
@@ -101,15 +101,15 @@ def opened(reader: Reader, name: str) -> Iterator[tarfile.TarFile]:
         raise WireFormat(f"{name} is not a tar archive that can be read: {error}") from error
 
 
-def members(archive: tarfile.TarFile) -> Iterator[Member]:
+def entries(archive: tarfile.TarFile) -> Iterator[LayerEntry]:
     """Give the entries one after another, named as files are, without keeping those that were."""
     while (member := archive.next()) is not None:
         archive.members = []  # type: ignore[attr-defined]
         member.name, member.linkname = of_file(member.name), of_file(member.linkname)
-        yield cast("Member", member)
+        yield cast("LayerEntry", member)
 
 
-def content(archive: tarfile.TarFile, member: Member) -> Iterator[tuple[int, bytes]]:
+def file_blocks(archive: tarfile.TarFile, member: LayerEntry) -> Iterator[tuple[int, bytes]]:
     """Give a file's blocks, each with where it begins; what is between them are holes.
 
     Has to be called before the next entry is asked for. Raises WireFormat.
@@ -126,7 +126,7 @@ def content(archive: tarfile.TarFile, member: Member) -> Iterator[tuple[int, byt
             at += len(block)
 
 
-def _stretches(archive: tarfile.TarFile, member: Member) -> list[tuple[int, int]]:
+def _stretches(archive: tarfile.TarFile, member: LayerEntry) -> list[tuple[int, int]]:
     """Give where the stretches of data begin and how long they are, in the order of the archive."""
     sparse = cast("list[tuple[int, int]] | None", member.sparse)
     if sparse is None:
@@ -183,7 +183,7 @@ def _whiteout(path: Path) -> tarfile.TarInfo:
     return entry
 
 
-def _entry(path: Path, node: Node, first: Path | None) -> tarfile.TarInfo:
+def _entry(path: Path, node: TreeNode, first: Path | None) -> tarfile.TarInfo:
     entry = tarfile.TarInfo("/".join(path) or "./")
     entry.mode, entry.uid, entry.gid = node.mode, node.uid, node.gid
     entry.mtime = node.mtime_ns // _SECOND
@@ -198,7 +198,7 @@ def _entry(path: Path, node: Node, first: Path | None) -> tarfile.TarInfo:
     return entry
 
 
-def _xattrs(path: Path, node: Node) -> dict[str, str]:
+def _xattrs(path: Path, node: TreeNode) -> dict[str, str]:
     for name, _ in node.xattrs:
         if "=" in name:
             raise InvalidInputError(f"no layer can have the attribute {name!r} of {show(path)}")

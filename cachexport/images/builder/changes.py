@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from cachexport.images.builder.names import Path
     from cachexport.images.builder.overlay import Overlay
-    from cachexport.images.builder.tree import Node, Record, Tree
+    from cachexport.images.builder.tree import Record, Tree, TreeNode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ class Policy:
     owner: tuple[int, int] | None = None
     """The uid and gid of everything."""
 
-    def applied(self, node: Node) -> Node:
+    def applied(self, node: TreeNode) -> TreeNode:
         """Give the node as the layer shall say it is."""
         uid, gid = self.owner or (node.uid, node.gid)
         mtime_ns = node.mtime_ns if self.mtime is None else self.mtime * 10**9
@@ -48,7 +48,7 @@ class Change:
     """A path that is new or different, as `node`, or that was removed, where there is none."""
 
     path: Path
-    node: Node | None
+    node: TreeNode | None
 
 
 def changes(lower: pathlib.Path | None, upper: pathlib.Path, policy: Policy) -> list[Change]:
@@ -62,7 +62,9 @@ def changes(lower: pathlib.Path | None, upper: pathlib.Path, policy: Policy) -> 
         check_names(new)
         return [Change(path, policy.applied(node)) for path, node in new.items() if path]
     old = scan(lower)
-    return compared(Comparison(lower, upper, old, new, removed(_kinds(old), _kinds(new))), policy)
+    return compare(
+        Comparison(lower, upper, old, new, find_removed(_kinds(old), _kinds(new))), policy
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ class Comparison:
     """Whether the content of a file may differ when nothing else does."""
 
 
-def compared(two: Comparison, policy: Policy) -> list[Change]:
+def compare(two: Comparison, policy: Policy) -> list[Change]:
     """Give what makes the new directory of the old one. Raises as `changes` does."""
     check_names(two.new)
     found = [Change(path, None) for path in two.removed]
@@ -91,7 +93,7 @@ def compared(two: Comparison, policy: Policy) -> list[Change]:
     return sorted(found, key=lambda change: order(change.path))
 
 
-def removed(old: Mapping[Path, int], new: Mapping[Path, int]) -> list[Path]:
+def find_removed(old: Mapping[Path, int], new: Mapping[Path, int]) -> list[Path]:
     """Give what is not there any more, of two trees that say the kinds of their paths.
 
     What was in something that is gone goes with it.
@@ -116,7 +118,7 @@ def check_names(new: Tree) -> None:
             raise InvalidInputError(f"no layer can have the device 0:0, as {show(path)} is")
 
 
-def _same_content(two: Comparison, path: Path, node: Node) -> bool:
+def _same_content(two: Comparison, path: Path, node: TreeNode) -> bool:
     if node.kind != stat.S_IFREG:
         return True
     with open(two.lower.joinpath(*path), "rb") as old, open(two.upper.joinpath(*path), "rb") as new:
@@ -146,10 +148,10 @@ def copy_changes(
         for path, status in found.items()
         if stamps[path] != record.get(path) or links.get(path) != old_links.get(path)
     }
-    old = _looked_at(lower, [path for path in touched if path in record])
-    gone = removed(_modes(record), _modes(stamps))
+    old = _statuses(lower, [path for path in touched if path in record])
+    gone = find_removed(_modes(record), _modes(stamps))
     two = Comparison(lower, upper, nodes(lower, old, old_links), nodes(upper, touched, links), gone)
-    return compared(two, policy)
+    return compare(two, policy)
 
 
 def overlay_changes(lower: pathlib.Path, overlay: Overlay, policy: Policy) -> list[Change]:
@@ -157,17 +159,17 @@ def overlay_changes(lower: pathlib.Path, overlay: Overlay, policy: Policy) -> li
     walk = _OverlayWalk(lower, overlay)
     walk.run()
     if walk.is_redirected or os.listdir(overlay.index):
-        return compared(_whole(lower, overlay, walk.found), policy)
+        return compare(_whole(lower, overlay, walk.found), policy)
     found = dict(sorted(walk.found.items()))
     links = linked({path: Stamp.of(status) for path, status in found.items()})
-    old = _looked_at(lower, [path for path in found if path[:-1] in walk.old_folders])
+    old = _statuses(lower, [path for path in found if path[:-1] in walk.old_folders])
     two = Comparison(
         lower, overlay.root, nodes(lower, old, {}), nodes(overlay.root, found, links), walk.gone
     )
-    return compared(two, policy)
+    return compare(two, policy)
 
 
-def relinked(overlay: Overlay) -> None:
+def copy_links_up(overlay: Overlay) -> None:
     """Make all hard links of what an overlay has of its own its own too. Raises OSError.
 
     When it is below others, only its own directory tells that they are links to each other.
@@ -194,7 +196,7 @@ def _whole(
         return any(each in found for each in (path, *new[path].links))
 
     kinds = [{path: node.kind for path, node in tree.items()} for tree in (old, new)]
-    return Comparison(lower, overlay.root, old, new, removed(*kinds), is_touched)
+    return Comparison(lower, overlay.root, old, new, find_removed(*kinds), is_touched)
 
 
 class _OverlayWalk:
@@ -250,7 +252,7 @@ class _OverlayWalk:
         return os.listdir(self._lower.joinpath(*above))
 
 
-def _looked_at(place: pathlib.Path, paths: list[Path]) -> dict[Path, os.stat_result]:
+def _statuses(place: pathlib.Path, paths: list[Path]) -> dict[Path, os.stat_result]:
     found = ((path, _status(place.joinpath(*path))) for path in paths)
     return {path: status for path, status in found if status is not None}
 

@@ -26,7 +26,7 @@ def is_of_the_machine(name: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
+class TreeNode:
     """One thing in a tree. Two are equal when nothing but content tells them apart."""
 
     kind: int
@@ -50,7 +50,7 @@ class Node:
         return self.kind == stat.S_IFDIR
 
 
-Tree: TypeAlias = "dict[Path, Node]"
+Tree: TypeAlias = "dict[Path, TreeNode]"
 
 
 class Stamp(NamedTuple):
@@ -124,9 +124,9 @@ def _walk(place: pathlib.Path) -> Iterator[tuple[Path, os.stat_result]]:
                     pending.append((*above, entry.name))
 
 
-def _node(place: pathlib.Path, status: os.stat_result, links: tuple[Path, ...]) -> Node:
+def _node(place: pathlib.Path, status: os.stat_result, links: tuple[Path, ...]) -> TreeNode:
     kind = stat.S_IFMT(status.st_mode)
-    return Node(
+    return TreeNode(
         kind=kind,
         mode=stat.S_IMODE(status.st_mode),
         uid=status.st_uid,
@@ -194,7 +194,7 @@ def copy_attributes(
     os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns), follow_symlinks=False)
 
 
-def recorded(place: pathlib.Path) -> Record:
+def record_tree(place: pathlib.Path) -> Record:
     """Record how a directory is, so that every change from now on shows.
 
     The clock of a file system stands still for some milliseconds; that is waited for.

@@ -14,14 +14,14 @@ from cachexport.images.store.index import (
     READABLE,
     SOURCE,
     check_labels,
-    check_lives,
+    check_lease,
     get_labels,
     has_labels,
     hold,
     is_there,
     put_labels,
 )
-from cachexport.images.store.ingestion import STATUSES, Writer, nameless, status
+from cachexport.images.store.ingestion import STATUSES, Writer, anonymous_ingestion, status
 from cachexport.oci.digest import Digest
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from cachexport.oci.descriptor import Descriptor
 
 
-class Contents:
+class StoreContent:
     """A Provider, InfoProvider, SizeProvider, Distributed and Ingester over the blobs of a store.
 
     What is put in is held by nothing, so that the next collection removes it, but for the
@@ -50,10 +50,10 @@ class Contents:
         """See Placed."""
         return str(self._context.paths.directory)
 
-    def under(self, lease: Lease | str) -> Contents:
+    def under(self, lease: Lease | str) -> StoreContent:
         """Give the same contents; what is put in there, or found not missing, `lease` holds."""
         lease_id = lease if isinstance(lease, str) else lease.id
-        return Contents(dataclasses.replace(self._context, lease=lease_id))
+        return StoreContent(dataclasses.replace(self._context, lease=lease_id))
 
     def open(self, desc: Descriptor, /) -> BlobReader:
         """See Provider. What was opened can be read to its end, whatever is collected."""
@@ -89,7 +89,7 @@ class Contents:
 
     def ingest(self, desc: Descriptor, reader: Reader, /) -> None:
         """See Ingester. A manifest, by its media type, gets labels for what it refers to."""
-        with nameless(self._context) as file:
+        with anonymous_ingestion(self._context) as file:
             for block in iter(lambda: reader.read(BLOCK), b""):
                 file.write(block)
             file.publish(desc.digest, {}, has_references=desc.media_type in READABLE)
@@ -167,7 +167,7 @@ class Contents:
     def _held_sizes(self, wanted: Mapping[Digest, int]) -> dict[Digest, int]:
         context = self._context
         with context.database.writing() as index:
-            check_lives(index, context.lease, context.clock())
+            check_lease(index, context.lease, context.clock())
             found = ((digest, self._size(index, digest)) for digest in wanted)
             sizes = {digest: size for digest, size in found if size is not None}
             for digest in sizes:

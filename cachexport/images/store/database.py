@@ -165,7 +165,7 @@ class Database:
 
 
 @dataclass(frozen=True, slots=True)
-class Meaning:
+class SqliteMeaning:
     """The error that a result code becomes, what it says, and whether trying again may help."""
 
     text: str
@@ -176,22 +176,22 @@ class Meaning:
 _BUSY = "other processes write to it all the time; try again"
 _DAMAGED = "it is damaged; remove the store's directory and fill it anew"
 
-MEANINGS: dict[int, Meaning] = {
-    sqlite3.SQLITE_BUSY: Meaning(_BUSY, Conflict),
-    sqlite3.SQLITE_LOCKED: Meaning(_BUSY, Conflict),
-    sqlite3.SQLITE_PROTOCOL: Meaning(_BUSY, Conflict),
-    sqlite3.SQLITE_FULL: Meaning("disk full"),
-    sqlite3.SQLITE_TOOBIG: Meaning("a value is too large for it"),
-    sqlite3.SQLITE_NOMEM: Meaning("out of memory", temporary=True),
-    sqlite3.SQLITE_IOERR: Meaning("input/output error; the disk may be full or failing"),
-    sqlite3.SQLITE_PERM: Meaning("permission denied"),
-    sqlite3.SQLITE_AUTH: Meaning("permission denied"),
-    sqlite3.SQLITE_READONLY: Meaning("it is read-only"),
-    sqlite3.SQLITE_CANTOPEN: Meaning("it cannot be opened"),
-    sqlite3.SQLITE_NOLFS: Meaning("the file system cannot do this"),
-    sqlite3.SQLITE_CORRUPT: Meaning(_DAMAGED, Integrity),
-    sqlite3.SQLITE_NOTADB: Meaning("it is no database of SQLite", FailedPrecondition),
-    sqlite3.SQLITE_SCHEMA: Meaning("another program changed its tables", FailedPrecondition),
+MEANINGS: dict[int, SqliteMeaning] = {
+    sqlite3.SQLITE_BUSY: SqliteMeaning(_BUSY, Conflict),
+    sqlite3.SQLITE_LOCKED: SqliteMeaning(_BUSY, Conflict),
+    sqlite3.SQLITE_PROTOCOL: SqliteMeaning(_BUSY, Conflict),
+    sqlite3.SQLITE_FULL: SqliteMeaning("disk full"),
+    sqlite3.SQLITE_TOOBIG: SqliteMeaning("a value is too large for it"),
+    sqlite3.SQLITE_NOMEM: SqliteMeaning("out of memory", temporary=True),
+    sqlite3.SQLITE_IOERR: SqliteMeaning("input/output error; the disk may be full or failing"),
+    sqlite3.SQLITE_PERM: SqliteMeaning("permission denied"),
+    sqlite3.SQLITE_AUTH: SqliteMeaning("permission denied"),
+    sqlite3.SQLITE_READONLY: SqliteMeaning("it is read-only"),
+    sqlite3.SQLITE_CANTOPEN: SqliteMeaning("it cannot be opened"),
+    sqlite3.SQLITE_NOLFS: SqliteMeaning("the file system cannot do this"),
+    sqlite3.SQLITE_CORRUPT: SqliteMeaning(_DAMAGED, Integrity),
+    sqlite3.SQLITE_NOTADB: SqliteMeaning("it is no database of SQLite", FailedPrecondition),
+    sqlite3.SQLITE_SCHEMA: SqliteMeaning("another program changed its tables", FailedPrecondition),
 }
 """Every result code that has a meaning; any other is a BackendError in SQLite's words."""
 
@@ -202,7 +202,7 @@ _PRIMARY = 0xFF
 def from_sqlite(error: sqlite3.Error, path: Path | str) -> CachexportError:
     """Make our error of `error`, which using the database at `path` met."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & _PRIMARY
-    meaning = MEANINGS.get(code) or Meaning(str(error))
+    meaning = MEANINGS.get(code) or SqliteMeaning(str(error))
     message = f"cannot use {path}: {meaning.text}"
     if meaning.kind is BackendError:
         return BackendError(message, op="index", temporary=meaning.temporary)

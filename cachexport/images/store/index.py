@@ -134,12 +134,12 @@ def is_there(index: sqlite3.Connection, digest: Digest) -> bool:
     return index.execute(statement, (digest,)).fetchone() is not None
 
 
-def garbage(index: sqlite3.Connection, now: float) -> list[Info]:
+def find_garbage(index: sqlite3.Connection, now: float) -> list[Info]:
     """Give the content that nothing holds, sorted by digest."""
     return [Info(Digest.parse(text), size) for text, size in index.execute(_GARBAGE, (now,))]
 
 
-def lacking(index: sqlite3.Connection, digest: Digest) -> list[Digest]:
+def find_missing(index: sqlite3.Connection, digest: Digest) -> list[Digest]:
     """Give what is not there of `digest` and all that it refers to."""
     return [Digest.parse(text) for (text,) in index.execute(_LACKING, (digest,))]
 
@@ -149,11 +149,11 @@ def hold(index: sqlite3.Connection, lease: str, digest: Digest, now: float) -> N
 
     Raises FailedPrecondition when the lease lives no more: then nothing would be held.
     """
-    check_lives(index, lease, now)
+    check_lease(index, lease, now)
     index.execute("INSERT OR IGNORE INTO resources VALUES (?, ?)", (lease, digest))
 
 
-def check_lives(index: sqlite3.Connection, lease: str, now: float) -> None:
+def check_lease(index: sqlite3.Connection, lease: str, now: float) -> None:
     """Raise FailedPrecondition when the lease was deleted or has expired."""
     row = index.execute("SELECT expires FROM leases WHERE id = ?", (lease,)).fetchone()
     if row is None or (row[0] is not None and row[0] <= now):

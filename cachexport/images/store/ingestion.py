@@ -148,7 +148,7 @@ class Ingestion:
 
 
 @contextmanager
-def nameless(context: Context) -> Iterator[Ingestion]:
+def anonymous_ingestion(context: Context) -> Iterator[Ingestion]:
     """Have an ingestion that nobody can resume; after the block it is gone, or content.
 
     What a kill leaves of it is garbage at once.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 from cachexport.content.clock import clock as context_clock
 from cachexport.content.files import lock
 from cachexport.errors import FailedPrecondition
-from cachexport.images.store.content import Contents
+from cachexport.images.store.content import StoreContent
 from cachexport.images.store.database import Context, Database
 from cachexport.images.store.directories import Directories
 from cachexport.images.store.garbage import collect, preview
@@ -64,7 +64,7 @@ class Store:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self.content = Contents(context)
+        self.content = StoreContent(context)
         self.images = Images(context.database, context.clock)
         self.leases = Leases(context.database, context.clock)
         self.directories = Directories(context)

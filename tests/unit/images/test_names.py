@@ -9,6 +9,7 @@ import sys
 import pytest
 
 import cachexport.images
+import cachexport.images.store
 
 
 def test_all_public_names_are_found() -> None:
@@ -55,3 +56,9 @@ def test_the_old_name_of_a_module_has_nothing_else() -> None:
         pytest.raises(AttributeError, match="nonsense"),
     ):
         module.nonsense  # noqa: B018
+
+
+@pytest.mark.parametrize(("old", "now"), [("Contents", "StoreContent"), ("Image", "NamedImage")])
+def test_the_old_name_of_a_class_of_the_store_warns(old: str, now: str) -> None:
+    with pytest.warns(DeprecationWarning, match=f"store.{old} is called .*store.{now} now"):
+        assert getattr(cachexport.images.store, old) is getattr(cachexport.images.store, now)

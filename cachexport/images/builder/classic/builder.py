@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from cachexport.content.copy import ingest_bytes
 from cachexport.errors import FailedPrecondition, InvalidDigest, InvalidInputError, NotFound
 from cachexport.images.builder.changes import Policy
-from cachexport.images.builder.classic.layers import LABEL, Making, ReleasableLayer
+from cachexport.images.builder.classic.layers import LABEL, LayerKeeper, ReleasableLayer
 from cachexport.images.config.config import complete_config, read_platform
 from cachexport.images.distribution import PullPolicy
-from cachexport.images.image import is_for, read_config, select_image, told_layers
+from cachexport.images.image import image_layers, is_for, read_config, select_image
 from cachexport.images.manifest import encode_image_manifest
 from cachexport.images.names import DANGLING
 from cachexport.oci import mediatype
@@ -24,7 +24,7 @@ from cachexport.oci.reference import Reference
 if TYPE_CHECKING:
     from cachexport.images.builder.snapshots import Snapshots
     from cachexport.images.distribution import Puller
-    from cachexport.images.store import Image, Lease, Store
+    from cachexport.images.store import Lease, NamedImage, Store
     from cachexport.oci.descriptor import Platform
 
 
@@ -55,7 +55,7 @@ class ClassicImage:
         return read_platform(self.config)
 
 
-def find_named(store: Store, reference: Reference | Digest) -> Image | None:
+def find_named(store: Store, reference: Reference | Digest) -> NamedImage | None:
     """Give what a name, or the digest of an image, stands for; None for nothing."""
     if isinstance(reference, Digest):
         named = (image for image in store.images.list() if image.target.digest == reference)
@@ -66,7 +66,7 @@ def find_named(store: Store, reference: Reference | Digest) -> Image | None:
         return None
 
 
-def read_image_for(store: Store, named: Image, platform: Platform) -> ClassicImage:
+def read_image_for(store: Store, named: NamedImage, platform: Platform) -> ClassicImage:
     """Read the image for a platform, or the only one there is, for whatever platform.
 
     Raises NotFound for an index that has several, none of them for it, or when parts of the
@@ -86,7 +86,7 @@ def read_image_for(store: Store, named: Image, platform: Platform) -> ClassicIma
         root=named.target,
         descriptor=image.descriptor,
         config=config,
-        layers=told_layers(image, config),
+        layers=image_layers(image, config),
     )
 
 
@@ -136,7 +136,7 @@ class ClassicBuilder:
         self._snapshots = snapshots
         self._puller = puller
         self._platform = platform
-        self._making = Making(
+        self._keeper = LayerKeeper(
             store=store,
             snapshots=snapshots,
             compression=compression,
@@ -162,17 +162,17 @@ class ClassicBuilder:
         """
         wanted = platform or self._platform
         check_system(wanted, f"the platform {wanted}")
-        lease = self._making.hold()
+        lease = self._keeper.hold()
         try:
             if not ref:
-                return None, self._making.releasable((), None, lease)
+                return None, self._keeper.releasable((), None, lease)
             image = self._image(_parse(ref), pull, wanted, lease)
             check_system(image.platform, f"the image {image.name}")
             warn_of_another(image, wanted)
             below, top = image.layers[:-1], image.layers[-1] if image.layers else None
-            return image, self._making.releasable(below, top, lease)
+            return image, self._keeper.releasable(below, top, lease)
         except BaseException:
-            self._making.let_go(lease)
+            self._keeper.let_go(lease)
             raise
 
     def create_image(
