@@ -7,10 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cachexport.api.ends import open_source
 from cachexport.content.progress import silent, step
 from cachexport.contract.discovery import find_backend
 from cachexport.contract.images import ImageBackend, ImageSource
+from cachexport.contract.opening import (
+    open_source,
+)
 from cachexport.contract.spec import Spec, parse_spec
 from cachexport.errors import InvalidInputError, NotFound, PluginError
 from cachexport.images import distribution
