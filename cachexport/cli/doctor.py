@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cachexport.cli.interrupts import interruptible
-from cachexport.cli.layout import verbatim
-from cachexport.cli.options import format_option
-from cachexport.cli.output import answer
-from cachexport.cli.specs import complete_spec, hinting_at_paths
+from cachexport.cli.console import answer
+from cachexport.cli.options import complete_spec, format_option, hinting_at_paths
+from cachexport.cli.process import interruptible
+from cachexport.cli.verbs import verbatim
 
 if TYPE_CHECKING:
     from cachexport.doctor.engine import Examination

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cachexport.cli.layout import verbatim
-from cachexport.cli.options import format_option
-from cachexport.cli.output import answer, line_width
-from cachexport.cli.specs import complete_spec, hinting_at_paths
+from cachexport.cli.console import answer, line_width
+from cachexport.cli.options import complete_spec, format_option, hinting_at_paths
+from cachexport.cli.verbs import verbatim
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -69,9 +68,7 @@ def command(spec: str, form: str, limit: int) -> None:
 def _inspect(spec: str) -> list[Inspection]:
     from contextlib import ExitStack
 
-    from cachexport.contract.opening import (
-        open_sources,
-    )
+    from cachexport.contract.opening import open_sources
     from cachexport.errors import NotFound
     from cachexport.insight.inspect import inspect_cache
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from cachexport.cli.layout import verbatim
+from cachexport.cli.console import answer, line_width
 from cachexport.cli.options import format_option
-from cachexport.cli.output import answer, line_width
+from cachexport.cli.verbs import verbatim
 
 
 @click.command(
@@ -33,9 +33,7 @@ def command(kind: str | None, form: str) -> None:
     With a TYPE, such as s3, the attributes of its SPECs are listed.
     """
     from cachexport.cli.views.plugins import attribute_lines, document_lines, table_lines
-    from cachexport.contract.discovery import (
-        list_plugins,
-    )
+    from cachexport.contract.discovery import list_plugins
     from cachexport.errors import UnknownBackend
 
     found = [plugin for plugin in list_plugins() if kind in (None, plugin.type)]

@@ -6,10 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cachexport.cli.layout import verbatim
-from cachexport.cli.options import format_option, names_option, progress_option, reporting
-from cachexport.cli.output import answer
-from cachexport.cli.specs import complete_spec
+from cachexport.cli.console import answer
+from cachexport.cli.options import (
+    complete_spec,
+    format_option,
+    names_option,
+    progress_option,
+    reporting,
+)
+from cachexport.cli.verbs import verbatim
 from cachexport.errors import WireFormat
 
 if TYPE_CHECKING:
@@ -71,9 +76,7 @@ def command(
     be done, so that no build takes it for good. What somebody else writes meanwhile is not
     overwritten. The exit code is 65 when a name is left damaged, else 0.
     """
-    from cachexport.api.names import (
-        repair_names,
-    )
+    from cachexport.api.names import repair_names
     from cachexport.cli.views.repairs import document_lines, table_lines
 
     with reporting(mode, [spec, *origins]) as progress:

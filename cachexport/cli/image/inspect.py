@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cachexport.cli.console import answer, line_width
 from cachexport.cli.image.options import opened_store, store_option
-from cachexport.cli.layout import verbatim
 from cachexport.cli.options import format_option
-from cachexport.cli.output import answer, line_width
+from cachexport.cli.verbs import verbatim
 
 if TYPE_CHECKING:
     from pathlib import Path

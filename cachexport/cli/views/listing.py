@@ -5,12 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from cachexport.cli.amounts import readable_span
 from cachexport.cli.console import in_line
 from cachexport.cli.views.columns import aligned
-from cachexport.contract.units import (
-    readable,
-)
+from cachexport.contract.units import readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,6 +31,14 @@ def document_lines(found: Sequence[NamedCache]) -> Iterator[str]:
 def age(time: float | None, now: float) -> str:
     """Say how long ago something was; `-` where nobody knows."""
     return "-" if time is None else readable_span(now - time)
+
+
+def readable_span(seconds: float) -> str:
+    """Give a span of time as people say it, by its largest unit: `3 days`, `40 s`."""
+    for unit, length in (("days", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{int(seconds // length)} {unit}"
+    return f"{max(int(seconds), 0)} s"
 
 
 def _row(item: NamedCache, now: float) -> tuple[str, ...]:

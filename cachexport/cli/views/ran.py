@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cachexport.contract.units import (
-    readable,
-)
+from cachexport.contract.units import readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

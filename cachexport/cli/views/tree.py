@@ -11,9 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cachexport.cli.views.names import counted, instant, short, title
-from cachexport.contract.units import (
-    readable,
-)
+from cachexport.contract.units import readable
 from cachexport.insight.forest import Forest
 
 if TYPE_CHECKING:
