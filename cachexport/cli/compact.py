@@ -73,7 +73,7 @@ def command(
     code is 70.
     """
     from cachexport.api.caches import compact_cache
-    from cachexport.cli.views.compaction import document_lines, table_lines
+    from cachexport.cli.views.upkeep import compaction_document, compaction_lines
 
     with reporting(mode, [spec, to] if to else [spec]) as progress:
         found = compact_cache(
@@ -84,4 +84,6 @@ def command(
             dry_run=dry_run,
             progress=progress,
         )
-    answer(document_lines(found, dry_run) if form == "json" else table_lines(found, dry_run))
+    answer(
+        compaction_document(found, dry_run) if form == "json" else compaction_lines(found, dry_run)
+    )

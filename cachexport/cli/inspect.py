@@ -82,18 +82,18 @@ def _inspect(spec: str) -> list[Inspection]:
 
 def _view(inspections: Sequence[Inspection], form: str, limit: int) -> Iterable[str]:
     if form == "json":
-        from cachexport.cli.views.document import document_lines
+        from cachexport.cli.views.caches import document_lines
 
         return document_lines(inspections)
     if form == "tree":
-        from cachexport.cli.views.tree import tree_lines
+        from cachexport.cli.views.graphs import tree_lines
 
         return tree_lines(inspections)
     if form == "dot":
-        from cachexport.cli.views.dot import dot_lines
+        from cachexport.cli.views.graphs import dot_lines
 
         return dot_lines(inspections)
-    from cachexport.cli.views.table import table_lines
+    from cachexport.cli.views.caches import table_lines
 
     width = line_width()
     return table_lines(inspections, limit, width)

@@ -44,9 +44,9 @@ def command(spec: str, pattern: str, form: str) -> None:
     Whatever name the SPEC has, all are listed, the newest first.
     """
     from cachexport.api.names import list_names
-    from cachexport.cli.views.listing import document_lines, table_lines
+    from cachexport.cli.views.names import listing_document, listing_lines
 
     with hinting_at_paths([spec]):
         found = list_names(spec, pattern or "*")
     width = line_width()
-    answer(document_lines(found) if form == "json" else table_lines(found, time.time(), width))
+    answer(listing_document(found) if form == "json" else listing_lines(found, time.time(), width))

@@ -32,7 +32,7 @@ def command(kind: str | None, form: str) -> None:
 
     With a TYPE, such as s3, the attributes of its SPECs are listed.
     """
-    from cachexport.cli.views.plugins import attribute_lines, document_lines, table_lines
+    from cachexport.cli.views.backends import attribute_lines, plugin_document, plugin_lines
     from cachexport.contract.discovery import list_plugins
     from cachexport.errors import UnknownBackend
 
@@ -40,8 +40,8 @@ def command(kind: str | None, form: str) -> None:
     if not found:
         raise UnknownBackend(f"no backend for type={kind} is installed (see `cachexport plugins`)")
     if form == "json":
-        answer(document_lines(found))
+        answer(plugin_document(found))
     elif kind is None:
-        answer(table_lines(found, line_width()))
+        answer(plugin_lines(found, line_width()))
     else:
         answer(attribute_lines(found[0], line_width()))

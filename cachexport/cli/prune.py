@@ -94,7 +94,7 @@ def command(
     could not be removed.
     """
     from cachexport.api.places import prune_caches
-    from cachexport.cli.views.pruning import document_lines, table_lines
+    from cachexport.cli.views.names import pruning_document, pruning_lines
     from cachexport.upkeep.prune import Plan
     from cachexport.upkeep.retention import Retention
 
@@ -111,5 +111,5 @@ def command(
     with reporting(mode, specs) as progress:
         found = prune_caches(specs, plan, progress=progress)
     width = line_width()
-    answer(document_lines(found) if form == "json" else table_lines(found, width))
+    answer(pruning_document(found) if form == "json" else pruning_lines(found, width))
     ctx.exit(max(item.exit_code for item in found))

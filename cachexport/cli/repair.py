@@ -77,7 +77,7 @@ def command(
     overwritten. The exit code is 65 when a name is left damaged, else 0.
     """
     from cachexport.api.names import repair_names
-    from cachexport.cli.views.repairs import document_lines, table_lines
+    from cachexport.cli.views.upkeep import repair_document, repair_lines
 
     with reporting(mode, [spec, *origins]) as progress:
         found = repair_names(
@@ -89,5 +89,5 @@ def command(
             dry_run=dry_run,
             progress=progress,
         )
-    answer(document_lines(found) if form == "json" else table_lines(found, dry_run=dry_run))
+    answer(repair_document(found) if form == "json" else repair_lines(found, dry_run=dry_run))
     ctx.exit(WireFormat.exit_code if any(item.outcome == "damaged" for item in found) else 0)

@@ -65,7 +65,7 @@ def _now() -> Timestamp:
 
 
 def _told(report: Report, output: Path) -> str:
-    from cachexport.cli.views.names import counted
+    from cachexport.cli.views.text import counted
 
     faults = counted(report.faults, "fault") if report.faults else "no fault"
     absent = f", {report.absent:,} not there" if report.absent else ""

@@ -187,9 +187,9 @@ def _lines(prepared: Plan, listen: str) -> Iterator[str]:
 
 
 def _tell(prepared: Plan, summary: Summary) -> None:
-    from cachexport.cli.views.ran import lines, problems
+    from cachexport.cli.views.gateway import problems, summary_lines
 
-    for line in lines(prepared, summary):
+    for line in summary_lines(prepared, summary):
         console.say("note", line)
     for problem in problems(summary):
         console.say("warning", problem)

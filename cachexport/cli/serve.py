@@ -208,17 +208,17 @@ def _tell_unserved(shelf: Shelf, say: Say) -> None:
 
 
 def _say_json(kind: str, message: str) -> None:
-    from cachexport.cli.views.requests import message_document
+    from cachexport.cli.views.gateway import message_document
 
     click.echo(message_document(kind, message, time.time()), err=True)
 
 
 def _telling(log: str, lines: Lines) -> Callable[[Record], None]:
     """Give what tells of requests."""
-    from cachexport.cli.views.requests import document, line
+    from cachexport.cli.views.gateway import request_document, request_line
 
     if log == "json":
-        return lambda record: lines.add(document(record, time.time()))
+        return lambda record: lines.add(request_document(record, time.time()))
     if log == "plain":
-        return lambda record: lines.add(line(record))
+        return lambda record: lines.add(request_line(record))
     return lambda record: None

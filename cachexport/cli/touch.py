@@ -7,7 +7,7 @@ import click
 from cachexport.cli.console import answer
 from cachexport.cli.options import complete_spec, hinting_at_paths
 from cachexport.cli.verbs import verbatim
-from cachexport.cli.views.names import counted
+from cachexport.cli.views.text import counted
 
 
 @click.command(

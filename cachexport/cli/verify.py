@@ -83,6 +83,6 @@ def _badness(exit_code: int) -> int:
 
 
 def _show(found: Sequence[Verification], form: str) -> None:
-    from cachexport.cli.views.verification import document_lines, table_lines
+    from cachexport.cli.views.upkeep import verification_document, verification_lines
 
-    answer(document_lines(found) if form == "json" else table_lines(found))
+    answer(verification_document(found) if form == "json" else verification_lines(found))

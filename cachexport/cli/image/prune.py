@@ -47,7 +47,7 @@ def command(all_names: bool, dry_run: bool, directory: Path | None) -> None:
 
 
 def _lines(pruned: Collected, *, dry_run: bool) -> Iterator[str]:
-    from cachexport.cli.views.names import counted
+    from cachexport.cli.views.text import counted
     from cachexport.contract.units import readable
 
     yield from map(in_line, pruned.images)
