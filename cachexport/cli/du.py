@@ -60,9 +60,13 @@ def command(specs: tuple[str, ...], by: str, form: str, limit: int, mode: str) -
     Layers are counted, each distinct blob once. No layer is read.
     """
     from cachexport.api.caches import cache_usage
-    from cachexport.cli.views.document import json_lines
+    from cachexport.cli.views.document import filled, json_lines
     from cachexport.cli.views.usage import UsageDocument, table_lines
 
     with reporting(mode, specs) as progress:
         usage = cache_usage(specs, progress=progress)
-    answer(json_lines(UsageDocument.of(usage)) if form == "json" else table_lines(usage, by, limit))
+    answer(
+        json_lines(filled(UsageDocument, usage))
+        if form == "json"
+        else table_lines(usage, by, limit)
+    )

@@ -11,15 +11,18 @@ import json
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
 from itertools import groupby
 from types import NoneType
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
+from cachexport.oci.timestamp import Timestamp
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
 T = TypeVar("T")
-_WIDTH = 76
+_WIDTH = 70
 
 
 class Line(str):
@@ -28,26 +31,53 @@ class Line(str):
     __slots__ = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlobView:
+    """A manifest or a config; `size` is in bytes."""
+
+    media_type: str
+    digest: str
+    size: int
+
+
 def json_lines(document: object) -> Iterator[str]:
     """Give a document as JSON, its keys in the order of the fields."""
-    yield json.dumps(plain(document), indent=2)
+    yield json.dumps(_plain(document), indent=2)
 
 
-def plain(value: Any) -> Any:
+def _plain(value: Any) -> Any:
     """Give what `json` can write: data classes as dictionaries, however deep they stand."""
     if is_dataclass(value):
-        return {_key(field.name): plain(getattr(value, field.name)) for field in fields(value)}
+        return {_key(field.name): _plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, tuple | list):
-        return [plain(item) for item in value]
+        return [_plain(item) for item in value]
     if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
+        return {key: _plain(item) for key, item in value.items()}
     return value
 
 
 def filled(kind: type[T], item: object, **given: object) -> T:
-    """Make a `kind` of `given`, and for its other fields of the attributes of `item`."""
-    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
-    return kind(**{name: given[name] if name in given else getattr(item, name) for name in names})
+    """Make a document of `given`, and for its other fields of the attributes of `item`.
+
+    Whatever a field holds becomes the data class that the field wants, by its `of` if it has one;
+    times become text, and an empty text is None where the field may be None.
+    """
+    values = {}
+    for key, field in _fields(kind).items():  # type: ignore[arg-type]
+        value = given[key] if key in given else getattr(item, key)
+        is_absent = value == "" and field.is_nullable and key not in given
+        values[key] = None if is_absent else _held(field.kind, value)
+    return kind(**values)
+
+
+def _held(kind: Any, value: Any) -> Any:
+    if isinstance(value, tuple | list):
+        return tuple([_held(kind, item) for item in value])
+    if isinstance(value, Timestamp):
+        return str(value)
+    if kind is None or value is None or isinstance(value, kind):
+        return value
+    return kind.of(value) if hasattr(kind, "of") else filled(kind, value)
 
 
 def field_lines(document: type, column: int) -> Iterator[str]:
@@ -55,7 +85,7 @@ def field_lines(document: type, column: int) -> Iterator[str]:
 
     `column` is where the fields begin, behind the name of what has them.
     """
-    shown = _fields(document)
+    shown = list(_fields(document).values())
     inline = set(_inline(document))
     # The document's own fields are listed from the first one that has no line of its own.
     bare = [number for number, field in enumerate(shown) if not field.has_line(inline)]
@@ -72,28 +102,30 @@ class _Field:
     kind: type | None
     """The data class that it holds."""
     remark: str
+    is_nullable: bool
 
     def has_line(self, inline: set[type]) -> bool:
         return isinstance(self.remark, Line) or bool(self.kind and self.kind not in inline)
 
 
-def _fields(kind: type) -> list[_Field]:
+@cache
+def _fields(kind: Any) -> dict[str, _Field]:
     hints = get_type_hints(kind, include_extras=True)
-    return [_field(_key(field.name), hints[field.name]) for field in fields(kind)]
+    return {field.name: _field(_key(field.name), hints[field.name]) for field in fields(kind)}
 
 
 def _field(name: str, hint: Any) -> _Field:
     remark = ""
     if get_origin(hint) is Annotated:
         hint, remark = get_args(hint)
-    held = [item for item in get_args(hint) if item is not NoneType]
-    if NoneType in get_args(hint):
-        [hint] = held
+    is_nullable = NoneType in get_args(hint)
+    if is_nullable:
+        [hint] = (item for item in get_args(hint) if item is not NoneType)
     depth = 0
     while get_origin(hint) is tuple:
         hint, depth = get_args(hint)[0], depth + 1
     brackets = "" if hint is int else "[]" * depth
-    return _Field(name + brackets, _data_class(hint), remark)
+    return _Field(name + brackets, _data_class(hint), remark, is_nullable)
 
 
 def _data_class(hint: Any) -> type | None:
@@ -101,37 +133,37 @@ def _data_class(hint: Any) -> type | None:
 
 
 def _inline(kind: type) -> Iterator[type]:
-    for field in _fields(kind):
+    for field in _fields(kind).values():
         if field.kind:
             if "{}" in field.remark:
                 yield field.kind
             yield from _inline(field.kind)
 
 
-def _blocks(shown: Sequence[_Field], inline: set[type], column: int) -> Iterator[str]:
+def _blocks(shown: Iterable[_Field], inline: set[type], column: int) -> Iterator[str]:
     """Give the lines of fields that have one; neighbours that hold the same share it."""
     having = [field for field in shown if field.has_line(inline)]
     for (kind, _, line), group in groupby(having, key=_likeness):
         heading = ", ".join(field.name for field in group)
         if kind is None:
-            yield from _wrapped(heading, line, column)
+            yield heading.ljust(column) + line
         else:
-            yield from _wrapped(heading, _listed(_fields(kind)), column)
-            yield from _blocks(_fields(kind), inline, column)
+            yield from _wrapped(heading, _listed(_fields(kind).values()), column)
+            yield from _blocks(_fields(kind).values(), inline, column)
 
 
 def _likeness(field: _Field) -> tuple[type | None, int, str]:
     return field.kind, field.name.count("[]"), field.remark if field.kind is None else ""
 
 
-def _listed(shown: Sequence[_Field]) -> str:
+def _listed(shown: Iterable[_Field]) -> str:
     return ", ".join(field.name + _remark(field) for field in shown)
 
 
 def _remark(field: _Field) -> str:
     if not field.remark or isinstance(field.remark, Line):
         return ""
-    return f" ({field.remark.format(_listed(_fields(field.kind)) if field.kind else '')})"
+    return f" ({field.remark.format(_listed(_fields(field.kind).values()) if field.kind else '')})"
 
 
 def _wrapped(heading: str, text: str, column: int) -> list[str]:

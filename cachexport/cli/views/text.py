@@ -28,11 +28,6 @@ def instant(time: Timestamp | None) -> str:
     return "-" if time is None else f"{str(time.utc())[:19].replace('T', ' ')}Z"
 
 
-def rfc3339(time: Timestamp | None) -> str | None:
-    """Give a time as JSON has it."""
-    return None if time is None else str(time)
-
-
 def age(time: float | None, now: float) -> str:
     """Say how long ago something was; `-` where nobody knows."""
     return "-" if time is None else readable_span(now - time)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated
 
 from cachexport.cli.console import in_line
-from cachexport.cli.views.document import Line, filled
+from cachexport.cli.views.document import Line
 from cachexport.cli.views.text import aligned, counted, short
 from cachexport.contract.units import readable
 
@@ -72,16 +72,6 @@ class UsageDocument:
     names: tuple[NameUse, ...]
     layers: tuple[LayerUse, ...]
     records: tuple[RecordUse, ...]
-
-    @classmethod
-    def of(cls, usage: Usage) -> Self:
-        """Give the document."""
-        return cls(
-            size=usage.size,
-            names=tuple(filled(NameUse, item) for item in usage.names),
-            layers=tuple(filled(LayerUse, item) for item in usage.layers),
-            records=tuple(filled(RecordUse, item) for item in usage.records),
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
