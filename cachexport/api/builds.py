@@ -13,12 +13,7 @@ from cachexport.api.caches import export_chains, raise_failures
 from cachexport.api.images import open_image, output_image
 from cachexport.content.clock import clock as context_clock
 from cachexport.content.progress import silent, step
-from cachexport.contract.opening import (
-    enter,
-    expand,
-    open_source,
-    open_targets,
-)
+from cachexport.contract.opening import enter, expand, open_source, open_targets
 from cachexport.contract.spec import parse_spec
 from cachexport.errors import CachexportError, InvalidInputError, NotFound
 from cachexport.images import empty_config, select_image
