@@ -81,7 +81,8 @@ def build(
     """
     _check_lists(cache_from=cache_from, cache_to=cache_to)
     _check_epoch(epoch)
-    wanted, policy = _platform(platform), _pull_policy(pull)
+    wanted = parse_platform(os.uname().machine if platform is None else platform)
+    policy = _pull_policy(pull)
     is_inline, targets = _targets(cache_to)
     with ExitStack() as stack:
         home = stack.enter_context(Store.open(store or home_store(os.environ), clock=clock))
@@ -119,10 +120,6 @@ def _check_lists(**given: object) -> None:
 def _check_epoch(epoch: object) -> None:
     if type(epoch) is not int or not 0 <= epoch < _LAST_SECOND:
         raise InvalidInputError(f"epoch is a number of seconds since 1970, not {epoch!r}")
-
-
-def _platform(text: str | None) -> Platform:
-    return parse_platform(os.uname().machine if text is None else text)
 
 
 def _pull_policy(text: str) -> PullPolicy:

@@ -321,7 +321,7 @@ def append_image(
             level=output.compression_level,
             progress=progress,
         )
-        image = OpenedImage(provider, made, _nothing)
+        image = OpenedImage(provider, made, close=lambda: None)
         return output_image(output, image, store=store, stdout=stdout, progress=progress)
 
 
@@ -336,7 +336,3 @@ def _base(
         raise InvalidInputError("an image without a base is for no platform yet; say for which")
     config = empty_config(platform.architecture, platform.os, platform.variant)
     return Base(config=config), content
-
-
-def _nothing() -> None:
-    """Close nothing: what it reads is the caller's."""

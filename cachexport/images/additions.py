@@ -129,14 +129,11 @@ def append_layers(
     config = change_settings(base.config, settings) if str(settings) else base.config
     config = extend_config(config, base.layers, layers, entries)
     manifest, raw = encode_image_manifest(config, layers, oci_mediatypes=base.oci_mediatypes)
+    config_type = mediatype.OCI_CONFIG if base.oci_mediatypes else mediatype.DOCKER_CONFIG
     with step(progress, f"writing image {manifest.digest}"):
-        ingest_bytes(target, Descriptor.of(config, _config_type(base)), config)
+        ingest_bytes(target, Descriptor.of(config, config_type), config)
         ingest_bytes(target, manifest, raw)
     return manifest
-
-
-def _config_type(base: Base) -> str:
-    return mediatype.OCI_CONFIG if base.oci_mediatypes else mediatype.DOCKER_CONFIG
 
 
 def _entry(created_by: str, created: Timestamp | None) -> HistoryEntry:

@@ -202,7 +202,10 @@ def parse_output(text: str | Spec, names: tuple[str, ...] = ()) -> Output:
 
     `names` are the image's where the text has none. Raises InvalidAttr.
     """
-    spec = _spec(text)
+    if isinstance(text, str) and text and "=" not in text:
+        spec = Spec("docker", MappingProxyType({"dest": text}))
+    else:
+        spec = parse_spec(text)
     kind = KINDS.get(spec.type)
     if kind is None:
         known = ", ".join(KINDS)
@@ -223,12 +226,6 @@ def parse_output(text: str | Spec, names: tuple[str, ...] = ()) -> Output:
 def to_stdout(output: Output) -> bool:
     """Say whether the image goes to the standard output."""
     return isinstance(output, DockerOutput | OciOutput) and output.dest == STDOUT
-
-
-def _spec(text: str | Spec) -> Spec:
-    if isinstance(text, str) and text and "=" not in text:
-        return Spec("docker", MappingProxyType({"dest": text}))
-    return parse_spec(text)
 
 
 def _of_the_registry(kind: type[Output], attrs: Mapping[str, str]) -> dict[str, str]:

@@ -58,7 +58,7 @@ class TarFile:
 
     def __init__(self, path: Path, fd: int, check: MemberCheck | None = None) -> None:
         self.path = path
-        self.files: Mapping[str, Stretch] = _files(fd, path, check or _take_any)
+        self.files: Mapping[str, Stretch] = _files(fd, path, check)
         self._fd = fd
         self._closer = weakref.finalize(self, os.close, fd)
 
@@ -148,11 +148,7 @@ def _gunzipped(source: gzip.GzipFile, path: Path) -> bytes:
             raise WireFormat(f"{path}: damaged gzip: {error}") from error
 
 
-def _take_any(_: tarfile.TarInfo) -> None:
-    pass
-
-
-def _files(fd: int, path: Path, check: MemberCheck) -> dict[str, Stretch]:
+def _files(fd: int, path: Path, check: MemberCheck | None) -> dict[str, Stretch]:
     files: dict[str, Stretch] = {}
     links: dict[str, str] = {}
     with translated("read", path), os.fdopen(os.dup(fd), "rb") as file:
@@ -163,7 +159,8 @@ def _files(fd: int, path: Path, check: MemberCheck) -> dict[str, Stretch]:
             raise FailedPrecondition(f"{path} is neither a directory nor a tar archive") from error
         try:
             for member in archive:
-                check(member)
+                if check is not None:
+                    check(member)
                 _note(member, files, links)
         except (tarfile.TarError, ValueError, OverflowError, RecursionError) as error:
             raise WireFormat(f"{path}: damaged tar archive: {error}") from error

@@ -241,17 +241,16 @@ class Build:
 
     def _note(self, name: str, *, is_empty: bool) -> None:
         entry = HistoryEntry(
-            created=self._epoch, created_by=name, comment=_COMMENT, empty_layer=is_empty
+            created=Timestamp(self._workshop.epoch),
+            created_by=name,
+            comment=_COMMENT,
+            empty_layer=is_empty,
         )
         self._history.append(entry)
 
     def _described(self, desc: Descriptor, name: str) -> Descriptor:
         notes = {DESCRIPTION: name, CREATED_AT: str(self._now())}
         return dataclasses.replace(desc, annotations={**desc.annotations, **notes})
-
-    @property
-    def _epoch(self) -> Timestamp:
-        return Timestamp(self._workshop.epoch)
 
     def _now(self) -> Timestamp:
         nanos = round(self._clock() * 1e9)

@@ -119,19 +119,18 @@ def make_image(
     `chains` are embedded as the inline cache.
     """
     layers = stack.descriptors
+    inline = None
+    if chains is not None:
+        inline = encode_inline(chains, [layer.digest for layer in layers])
     config = extend_config(
         config,
         () if base.top is None else base.top.descriptors,
         layers,
         history,
-        inline_cache=None if chains is None else _inline(chains, layers),
+        inline_cache=inline,
     )
     descriptor, manifest = encode_image_manifest(config, layers)
     made = MemoryContent([config, manifest])
     own = (descriptor, Descriptor.of(config, mediatype.OCI_CONFIG))
     sources = {**stack.provider.sources, **{desc.digest: BlobSource(desc, made) for desc in own}}
     return BuiltImage(descriptor=descriptor, provider=LayerProvider(sources))
-
-
-def _inline(chains: CacheChains, layers: Sequence[Descriptor]) -> bytes | None:
-    return encode_inline(chains, [layer.digest for layer in layers])

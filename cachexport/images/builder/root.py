@@ -107,7 +107,10 @@ class Root:
         if status is None:
             return True
         if not stat.S_ISDIR(status.st_mode):
-            return not spared(spot.path) and self._unlink(spot)
+            if spared(spot.path):
+                return False
+            os.unlink(spot.name, dir_fd=spot.fd)
+            return True
         fd = os.open(spot.name, _DIRECTORY, dir_fd=spot.fd)
         try:
             self._keep(spot.path, fd)
@@ -150,10 +153,6 @@ class Root:
         if not status.st_mode & stat.S_IWUSR and os.geteuid() == status.st_uid:
             self._modes.setdefault(path, stat.S_IMODE(status.st_mode))
             os.fchmod(fd, stat.S_IMODE(status.st_mode) | stat.S_IRWXU)
-
-    def _unlink(self, spot: Spot) -> bool:
-        os.unlink(spot.name, dir_fd=spot.fd)
-        return True
 
     def _walk(self, path: Path) -> tuple[int, Path]:
         """Open the directory above a path; give it and its path without links."""

@@ -8,7 +8,6 @@ leaves no row without a file, and the next collection removes files without a ro
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -21,12 +20,11 @@ from cachexport.images.store.ingestion import Ingestion
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection
     from pathlib import Path
 
     from cachexport.content.protocols import Info
     from cachexport.images.store.database import Context
-    from cachexport.oci.digest import Digest
 
 _AT_ONCE = 64
 """Files that one transaction removes, while other writers wait."""
@@ -101,11 +99,13 @@ def _remove_files(context: Context) -> None:
     found = list(context.paths.digests())
     with context.database.reading() as index:
         doomed = [digest for digest in found if not is_there(index, digest)]
-    for some in _batches(doomed):
+    for start in range(0, len(doomed), _AT_ONCE):
         with context.database.writing() as index:
-            for digest in some:
+            for digest in doomed[start : start + _AT_ONCE]:
                 if not is_there(index, digest):
-                    _unlink(context.paths.blob(digest))
+                    path = context.paths.blob(digest)
+                    with translated("write", path):
+                        path.unlink(missing_ok=True)
 
 
 def _remove_ingests(context: Context, before: float) -> tuple[str, ...]:
@@ -138,13 +138,3 @@ def _remove_snapshots(context: Context) -> int:
     for error in errors:
         raise error
     return len(found)
-
-
-def _unlink(path: Path) -> None:
-    with translated("write", path):
-        path.unlink(missing_ok=True)
-
-
-def _batches(digests: Iterable[Digest]) -> Iterator[list[Digest]]:
-    rest = iter(digests)
-    return iter(lambda: list(itertools.islice(rest, _AT_ONCE)), [])

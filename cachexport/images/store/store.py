@@ -36,20 +36,17 @@ def home_store(env: Mapping[str, str]) -> Path:
         return Path(given)
     data = Path(env.get("XDG_DATA_HOME", ""))
     if not data.is_absolute():
-        data = _home(env) / ".local" / "share"
+        try:
+            home = Path(env.get("HOME") or Path.home())
+        except RuntimeError:
+            message = f"there is no place for a store: set ${VARIABLE}, since this user has no home"
+            raise FailedPrecondition(message) from None
+        data = home / ".local" / "share"
     return data / "cachexport" / "store"
 
 
 def _now() -> float:
     return context_clock().now()
-
-
-def _home(env: Mapping[str, str]) -> Path:
-    try:
-        return Path(env.get("HOME") or Path.home())
-    except RuntimeError:
-        message = f"there is no place for a store: set ${VARIABLE}, since this user has no home"
-        raise FailedPrecondition(message) from None
 
 
 STALE_AFTER = 24 * 3600.0
