@@ -5,16 +5,18 @@ A backend that can answer is `Probing`. That is optional, so it is no part of `B
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, runtime_checkable
+
+from cachexport.errors import CachexportError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from cachexport.contract.spec import Spec
-    from cachexport.errors import CachexportError
 
+_Desk = TypeVar("_Desk")
 Fact = str | int | float | bool | None
 
 
@@ -56,6 +58,37 @@ class Check:
     needs: tuple[str, ...] = ()
     """Earlier checks without which there is no sense in this one."""
     writes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Row(Generic[_Desk]):
+    """A line of a backend's table of checks. `ask` gets the desk where all of them ask."""
+
+    name: str
+    ask: Callable[[_Desk], Finding]
+    needs: tuple[str, ...] = ()
+    writes: bool = False
+    optional: bool = False
+    """Whether exports and imports do without: then a CachexportError is a warning."""
+    advice: str = ""
+    """What to change after a warning or a failure for which `ask` has no advice of its own."""
+
+    def at(self, desk: _Desk) -> Check:
+        """Make the check of one place."""
+
+        def run() -> Finding:
+            try:
+                finding = self.ask(desk)
+            except CachexportError as error:
+                if not self.optional:
+                    raise
+                return warning(str(error))
+            wants_advice = finding.outcome in (Outcome.WARNING, Outcome.FAILED)
+            if wants_advice and not finding.advice:
+                return replace(finding, advice=self.advice)
+            return finding
+
+        return Check(name=self.name, run=run, needs=self.needs, writes=self.writes)
 
 
 class Probe(Protocol):
