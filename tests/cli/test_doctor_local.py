@@ -17,7 +17,8 @@ import pytest
 from cli.commands import InProcess, local
 from support.caches import FOLDER
 
-from cachexport.backends.local import mounts, probe, scratch
+from cachexport.backends.local import checks as probe
+from cachexport.backends.local import mounts, scratch
 from cachexport.backends.local.layout import Layout
 from cachexport.backends.local.mounts import file_system
 from cachexport.backends.local.scratch import Scratch

@@ -60,7 +60,7 @@ class LocalBackend:
     def probe(self, spec: Spec, /) -> Probe:
         """See Probing. What has no `dest` is a source."""
         from cachexport.backends.local.attrs import LocalExport, LocalImport
-        from cachexport.backends.local.probe import LocalProbe
+        from cachexport.backends.local.checks import LocalProbe
         from cachexport.contract.attributes import known_attributes, read_attributes
 
         if "src" in spec.attrs and "dest" not in spec.attrs:

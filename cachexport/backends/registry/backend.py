@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cachexport.backends.registry.attrs import Connection
+    from cachexport.backends.registry.checks import RegistryProbe
     from cachexport.backends.registry.credentials import Login
     from cachexport.backends.registry.images import RegistryImageTarget
     from cachexport.backends.registry.place import RegistryPlace
-    from cachexport.backends.registry.probe import RegistryProbe
     from cachexport.backends.registry.source import RegistrySource
     from cachexport.backends.registry.target import RegistryTarget
     from cachexport.oci.reference import Reference
@@ -109,8 +109,8 @@ class RegistryBackend:
 
     def probe(self, spec: Spec, /) -> RegistryProbe:
         """See Probing."""
-        from cachexport.backends.registry.probe import RegistryProbe
-        from cachexport.backends.registry.probe.desk import Desk
+        from cachexport.backends.registry.checks import RegistryProbe
+        from cachexport.backends.registry.checks.desk import Desk
 
         attrs = read_attributes(RegistryExport, spec, ignored=known_attributes(RegistryImport))
         return RegistryProbe(Desk(attrs, self._env))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cachexport.backends.registry.probe.mounting import Mounting
-from cachexport.backends.registry.probe.reaching import Reaching
-from cachexport.backends.registry.probe.reading import Reading
-from cachexport.backends.registry.probe.removing import Removing
-from cachexport.backends.registry.probe.uploading import Uploading
-from cachexport.backends.registry.probe.writing import Writing
+from cachexport.backends.registry.checks.access import Reaching
+from cachexport.backends.registry.checks.content import Uploading
+from cachexport.backends.registry.checks.manifests import Writing
+from cachexport.backends.registry.checks.mounting import Mounting
+from cachexport.backends.registry.checks.reading import Reading
+from cachexport.backends.registry.checks.removal import Removing
 from cachexport.contract.checks import Check, skipped, warning
 from cachexport.errors import CachexportError
 from cachexport.model.envelope.form import Form
@@ -18,7 +18,7 @@ from cachexport.model.envelope.form import Form
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from cachexport.backends.registry.probe.desk import Desk
+    from cachexport.backends.registry.checks.desk import Desk
     from cachexport.contract.checks import Finding
 
 

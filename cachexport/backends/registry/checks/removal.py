@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from cachexport.backends.registry.probe.desk import Role
+from cachexport.backends.registry.checks.desk import Role
 from cachexport.backends.registry.repository import HOW_TO_DELETE
 from cachexport.contract.checks import note, ok, skipped, warning
 from cachexport.errors import Auth, CachexportError, NotFound
 
 if TYPE_CHECKING:
-    from cachexport.backends.registry.probe.desk import Desk
+    from cachexport.backends.registry.checks.desk import Desk
     from cachexport.contract.checks import Fact, Finding
 
 _log = logging.getLogger(__name__)

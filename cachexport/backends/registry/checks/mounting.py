@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cachexport.backends.registry.checks.desk import Role
 from cachexport.backends.registry.errors import network
-from cachexport.backends.registry.probe.desk import Role
 from cachexport.content.verify import read_blob
 from cachexport.contract.checks import note, ok, warning
 from cachexport.contract.reading import METADATA_LIMIT
@@ -14,8 +14,8 @@ from cachexport.model.envelope.manifest import decode_manifest
 from cachexport.oci import gojson, mediatype
 
 if TYPE_CHECKING:
-    from cachexport.backends.registry.probe.desk import Desk
-    from cachexport.backends.registry.probe.writing import Writing
+    from cachexport.backends.registry.checks.desk import Desk
+    from cachexport.backends.registry.checks.manifests import Writing
     from cachexport.contract.checks import Finding
     from cachexport.oci.descriptor import Descriptor
 

@@ -6,8 +6,8 @@ import io
 import secrets
 from typing import TYPE_CHECKING
 
-from cachexport.backends.registry.probe.desk import Role
-from cachexport.backends.registry.probe.tiny import make_tiny_cache
+from cachexport.backends.registry.checks.desk import Role
+from cachexport.backends.registry.checks.tiny import make_tiny_cache
 from cachexport.backends.registry.trust import lacks_blobs
 from cachexport.contract.checks import failed, note, ok, skipped, warning
 from cachexport.errors import Auth, BackendError, NotFound, RegistryError
@@ -16,8 +16,8 @@ from cachexport.model.envelope.size import IMPORT_LIMIT
 from cachexport.oci.digest import Digest
 
 if TYPE_CHECKING:
-    from cachexport.backends.registry.probe.desk import Desk, Reply
-    from cachexport.backends.registry.probe.tiny import TinyCache
+    from cachexport.backends.registry.checks.desk import Desk, Reply
+    from cachexport.backends.registry.checks.tiny import TinyCache
     from cachexport.contract.checks import Fact, Finding
     from cachexport.oci.descriptor import Descriptor
 

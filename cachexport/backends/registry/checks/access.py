@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import urllib3
 
+from cachexport.backends.registry.checks.desk import Role
 from cachexport.backends.registry.errors import TEMPORARY
 from cachexport.backends.registry.hosts import is_loopback, origin
-from cachexport.backends.registry.probe.desk import Role
 from cachexport.backends.registry.tokens import Challenge
 from cachexport.contract.checks import failed, note, ok, skipped, warning
 from cachexport.errors import Auth, BackendError
 
 if TYPE_CHECKING:
-    from cachexport.backends.registry.probe.desk import Desk, Reply
+    from cachexport.backends.registry.checks.desk import Desk, Reply
     from cachexport.contract.checks import Fact, Finding
 
 _TRIPS = 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cachexport.backends.registry.probe.desk import Role
+from cachexport.backends.registry.checks.desk import Role
 from cachexport.content.verify import read_blob
 from cachexport.contract.checks import failed, note, ok, warning
 from cachexport.contract.reading import read_caches
@@ -20,8 +20,8 @@ from cachexport.model.envelope.cache import WrappedCache
 from cachexport.model.envelope.size import size_note
 
 if TYPE_CHECKING:
-    from cachexport.backends.registry.probe.desk import Desk
-    from cachexport.backends.registry.probe.writing import Writing
+    from cachexport.backends.registry.checks.desk import Desk
+    from cachexport.backends.registry.checks.manifests import Writing
     from cachexport.contract.checks import Finding
 
 

@@ -6,13 +6,13 @@ import secrets
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from cachexport.backends.registry.probe.desk import Role
+from cachexport.backends.registry.checks.desk import Role
 from cachexport.contract.checks import note, ok
 from cachexport.errors import CachexportError
 from cachexport.oci.digest import Digest
 
 if TYPE_CHECKING:
-    from cachexport.backends.registry.probe.desk import Desk, Reply
+    from cachexport.backends.registry.checks.desk import Desk, Reply
     from cachexport.contract.checks import Finding
 
 _OCTETS = "application/octet-stream"
