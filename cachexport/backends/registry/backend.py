@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cachexport.backends.registry.attrs import Connection
-    from cachexport.backends.registry.checks import RegistryProbe
+    from cachexport.backends.registry.checks.table import RegistryProbe
     from cachexport.backends.registry.credentials import Login
     from cachexport.backends.registry.images import RegistryImageTarget
     from cachexport.backends.registry.place import RegistryPlace
@@ -109,8 +109,8 @@ class RegistryBackend:
 
     def probe(self, spec: Spec, /) -> RegistryProbe:
         """See Probing."""
-        from cachexport.backends.registry.checks import RegistryProbe
         from cachexport.backends.registry.checks.desk import Desk
+        from cachexport.backends.registry.checks.table import RegistryProbe
 
         attrs = read_attributes(RegistryExport, spec, ignored=known_attributes(RegistryImport))
         return RegistryProbe(Desk(attrs, self._env))

@@ -1,5 +1,1 @@
-"""What a registry can do for a cache: the checks that `doctor` runs."""
-
-from cachexport.backends.registry.checks.table import RegistryProbe
-
-__all__ = ["RegistryProbe"]
+"""What `doctor` checks of a registry: `table` says in which order."""

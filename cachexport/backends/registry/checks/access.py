@@ -1,8 +1,7 @@
-"""Whether a registry is there, whom it wants to know, and what time it has."""
+"""Whether a registry is there, which login it wants, and what time it has."""
 
 from __future__ import annotations
 
-import time
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from cachexport.backends.registry.checks.desk import Role
 from cachexport.backends.registry.errors import TEMPORARY
 from cachexport.backends.registry.hosts import is_loopback, origin
 from cachexport.backends.registry.tokens import Challenge
+from cachexport.content.clock import clock
 from cachexport.contract.checks import failed, note, ok, skipped, warning
 from cachexport.errors import Auth, BackendError
 
@@ -36,121 +36,101 @@ _ADVICE: dict[type[Exception], str] = {
 _VERSION = "Docker-Distribution-Api-Version"
 
 
-class Reaching:
-    """The checks that need nothing but the host."""
-
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-        self._reply: Reply | None = None
-        self._asked_at = 0.0
-
-    def reach(self) -> Finding:
-        """See whether a registry answers, how, and how fast."""
-        try:
-            seconds = min(self._trip() for _ in range(_TRIPS))
-        except BackendError as error:
-            return failed(error, _advice(error))
-        reply = self._reply
-        assert reply is not None
-        if not _is_registry(reply):
-            text = f"{self._url()} answers {reply.status}, and not as a registry"
-            wrong = BackendError(text, op="reach the registry")
-            later = reply.status in TEMPORARY
-            advice = "it is overloaded or down; try later" if later else "check the host in ref="
-            return failed(wrong, advice, status=reply.status)
-        return self._how(reply.headers.get(_VERSION, ""), round(seconds * 1000, 3))
-
-    def login(self) -> Finding:
-        """See whom the registry wants to know, and whether it lets that one in."""
-        path, asked = self._question()
-        challenge = Challenge.parse(asked.headers.get("WWW-Authenticate", ""))
-        if asked.status != 401:
-            return ok("none is asked for", challenge=None, user=None)
-        host = self._desk.reference.host
-        advice = f"docker login {host}"
-        try:
-            login = self._desk.find_login()
-            reply = self._desk.ask(Role.READER, "GET", path, op=f"log in to {host}")
-        except Auth as error:
-            return failed(error, advice, challenge=challenge.scheme)
-        who = "nobody" if login is None else login.username or "the holder of an identity token"
-        facts: dict[str, Fact] = {
-            "challenge": challenge.scheme,
-            "user": login.username if login else None,
-        }
-        if reply.status in _REFUSALS:
-            text = f"{challenge.scheme}: {who} is refused ({reply.told})"
-            return failed(reply.error, f"{advice}, or allow {who} in", text=text, **facts)
-        text = f"{challenge.scheme}, as {who}"
-        if login is None:
-            return note(f"{text}: most registries let nobody write", advice, **facts)
-        return ok(text, **facts)
-
-    def clock(self) -> Finding:
-        """Compare the registry's time with ours."""
-        date = self._reply.headers.get("Date") if self._reply else None
-        try:
-            there = parsedate_to_datetime(date or "").timestamp()
-        except ValueError:
-            return skipped("the registry does not tell the time")
-        # The header has whole seconds, cut off.
-        skew = round(there + 0.5 - self._asked_at)
-        if abs(skew) <= _SKEW:
-            return ok("no more than a minute apart", skew_seconds=skew)
-        return warning(
-            f"{abs(skew):,} s {'behind' if skew > 0 else 'ahead of'} the registry's clock",
-            "set this machine's clock (timedatectl set-ntp true) or the registry's: "
-            "tokens are good for minutes only",
-            skew_seconds=skew,
-        )
-
-    def _question(self) -> tuple[str, Reply]:
-        """Give the path at which the registry asks who is there, and how it asks."""
-        reply = self._reply
-        if reply is not None and reply.status == 401:
-            return "/v2/", reply
-        # Some let everybody look at the door and ask inside.
-        path = f"{self._desk.path}/manifests/{self._desk.reference.target}"
-        return path, self._desk.ask(Role.STRANGER, "GET", path, op="look in without a login")
-
-    def _trip(self) -> float:
-        started, at = time.perf_counter(), self._desk.now()
-        self._reply = self._desk.ask_once(Role.STRANGER, "GET", "/v2/", op="reach the registry")
-        seconds = time.perf_counter() - started
-        self._asked_at = at + seconds / 2
-        return seconds
-
-    def _url(self) -> str:
-        return f"{self._desk.client(Role.STRANGER).base}/v2/"
-
-    def _how(self, version: str, milliseconds: float) -> Finding:
-        scheme, host, _ = origin(self._url())
-        proxy = self._desk.proxy()
-        facts: dict[str, Fact] = {
-            "scheme": scheme,
-            "version": version or None,
-            "milliseconds": milliseconds,
-            "proxy": proxy or None,
-        }
-        words = [scheme, version, f"{milliseconds:,.1f} ms there and back"]
-        text = ", ".join(filter(None, (*words, proxy and f"through {proxy}")))
-        if scheme == "http" and not is_loopback(host):
-            advice = "serve it over TLS, and leave registry.insecure out"
-            return warning(f"{text}; whoever is between can read and change it", advice, **facts)
-        if scheme == "https" and self._desk.attrs.insecure:
-            advice = "leave registry.insecure out if its certificate is one that is trusted"
-            return note(f"{text}; its certificate is not checked", advice, **facts)
-        return ok(text, **facts)
+def reach(desk: Desk) -> Finding:
+    """See whether a registry answers, how, and how fast."""
+    try:
+        replies, seconds = zip(*(_greet(desk) for _ in range(_TRIPS)), strict=True)
+    except BackendError as error:
+        cause = error.__cause__
+        advice = next((text for kind, text in _ADVICE.items() if isinstance(cause, kind)), "")
+        return failed(error, advice)
+    url = f"{desk.client(Role.STRANGER).base}/v2/"
+    reply: Reply = replies[-1]
+    version = reply.headers.get(_VERSION, "")
+    # A web site may answer 200 to any request.
+    is_page = "html" in reply.headers.get("Content-Type", "")
+    is_registry = version or reply.status in _REFUSALS or (reply.status == 200 and not is_page)
+    if not is_registry:
+        text = f"{url} answers {reply.status}, and not as a registry"
+        later = reply.status in TEMPORARY
+        advice = "it is overloaded or down; try later" if later else "check the host in ref="
+        wrong = BackendError(text, op="reach the registry")
+        return failed(wrong, advice, status=reply.status)
+    return _reached(desk, url, version, round(min(seconds) * 1000, 3))
 
 
-def _is_registry(reply: Reply) -> bool:
-    if reply.headers.get(_VERSION):
-        return True
-    kind = reply.headers.get("Content-Type", "")
-    # A web site may answer 200 to whatever it is asked for.
-    return reply.status in _REFUSALS or (reply.status == 200 and "html" not in kind)
+def _greet(desk: Desk) -> tuple[Reply, float]:
+    """Give the answer to GET /v2/, and the seconds that it took."""
+    time = clock()
+    started, at = time.monotonic(), time.now()
+    reply = desk.ask_once(Role.STRANGER, "GET", "/v2/", op="reach the registry")
+    seconds = time.monotonic() - started
+    desk.facts.greeting, desk.facts.greeted_at = reply, at + seconds / 2
+    return reply, seconds
 
 
-def _advice(error: BackendError) -> str:
-    cause = error.__cause__
-    return next((text for kind, text in _ADVICE.items() if isinstance(cause, kind)), "")
+def _reached(desk: Desk, url: str, version: str, milliseconds: float) -> Finding:
+    scheme, host, _ = origin(url)
+    proxy = desk.proxy()
+    facts: dict[str, Fact] = {
+        "scheme": scheme,
+        "version": version or None,
+        "milliseconds": milliseconds,
+        "proxy": proxy or None,
+    }
+    words = [scheme, version, f"{milliseconds:,.1f} ms there and back"]
+    text = ", ".join(filter(None, (*words, proxy and f"through {proxy}")))
+    if scheme == "http" and not is_loopback(host):
+        advice = "serve it over TLS, and leave registry.insecure out"
+        return warning(f"{text}; whoever is between can read and change it", advice, **facts)
+    if scheme == "https" and desk.attrs.insecure:
+        advice = "leave registry.insecure out if its certificate is one that is trusted"
+        return note(f"{text}; its certificate is not checked", advice, **facts)
+    return ok(text, **facts)
+
+
+def login(desk: Desk) -> Finding:
+    """See which login the registry asks for, and whether it accepts the one that is stored."""
+    path, asked = "/v2/", desk.facts.greeting
+    if asked is None or asked.status != 401:
+        # Some registries answer anybody at /v2/ and ask for a login further in only.
+        path = f"{desk.path}/manifests/{desk.reference.target}"
+        asked = desk.ask(Role.STRANGER, "GET", path, op="look in without a login")
+    if asked.status != 401:
+        return ok("none is asked for", challenge=None, user=None)
+    challenge = Challenge.parse(asked.headers.get("WWW-Authenticate", ""))
+    host = desk.reference.host
+    advice = f"docker login {host}"
+    try:
+        found = desk.find_login()
+        reply = desk.ask(Role.READER, "GET", path, op=f"log in to {host}")
+    except Auth as error:
+        return failed(error, advice, challenge=challenge.scheme)
+    who = "nobody" if found is None else found.username or "the holder of an identity token"
+    facts: dict[str, Fact] = {
+        "challenge": challenge.scheme,
+        "user": found.username if found else None,
+    }
+    if reply.status in _REFUSALS:
+        text = f"{challenge.scheme}: {who} is refused ({reply.reason})"
+        return failed(reply.error, f"{advice}, or allow {who} in", text=text, **facts)
+    text = f"{challenge.scheme}, as {who}"
+    if found is None:
+        return note(f"{text}: most registries let nobody write", advice, **facts)
+    return ok(text, **facts)
+
+
+def compare_clocks(desk: Desk) -> Finding:
+    """Compare the registry's time with ours."""
+    greeting = desk.facts.greeting
+    date = greeting.headers.get("Date") if greeting else None
+    try:
+        there = parsedate_to_datetime(date or "").timestamp()
+    except ValueError:
+        return skipped("the registry does not tell the time")
+    # The header has whole seconds, cut off.
+    skew = round(there + 0.5 - desk.facts.greeted_at)
+    if abs(skew) <= _SKEW:
+        return ok("no more than a minute apart", skew_seconds=skew)
+    direction = "behind" if skew > 0 else "ahead of"
+    return warning(f"{abs(skew):,} s {direction} the registry's clock", skew_seconds=skew)

@@ -1,25 +1,89 @@
-"""The checks of a registry, in their order."""
+"""The checks of a registry, in the order in which `doctor` runs and shows them."""
 
 from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cachexport.backends.registry.checks.access import Reaching
-from cachexport.backends.registry.checks.content import Uploading
-from cachexport.backends.registry.checks.manifests import Writing
-from cachexport.backends.registry.checks.mounting import Mounting
-from cachexport.backends.registry.checks.reading import Reading
-from cachexport.backends.registry.checks.removal import Removing
-from cachexport.contract.checks import Check, skipped, warning
-from cachexport.errors import CachexportError
+from cachexport.backends.registry.checks import access, content, manifests
+from cachexport.contract.checks import Row, skipped
 from cachexport.model.envelope.form import Form
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Sequence
 
     from cachexport.backends.registry.checks.desk import Desk
-    from cachexport.contract.checks import Finding
+    from cachexport.contract.checks import Check, Finding
+
+
+def _not_written(desk: Desk) -> Finding:
+    return skipped("a digest is only read; name a tag to try writing")
+
+
+_W = ("write",)
+
+READING: tuple[Row[Desk], ...] = (
+    Row("reach", access.reach),
+    Row("login", access.login, needs=("reach",)),
+    Row(
+        "clock",
+        access.compare_clocks,
+        needs=("reach",),
+        advice="set this machine's clock (timedatectl set-ntp true) or the registry's: "
+        "tokens are good for minutes only",
+    ),
+    Row("read", content.read, needs=("login",)),
+)
+OF_A_DIGEST: tuple[Row[Desk], ...] = (*READING, Row("write", _not_written, writes=True))
+OF_A_TAG: tuple[Row[Desk], ...] = (
+    *READING,
+    Row("write", content.write, needs=("login",), writes=True),
+    *(Row(form, partial(manifests.check_form, form), _W, writes=True) for form in Form),
+    Row(
+        "replace",
+        manifests.replace,
+        _W,
+        writes=True,
+        advice="let tags be replaced in this repository (mutable tags), or write each export to "
+        "a tag of its own",
+    ),
+    Row("read-back", content.read_back, _W, writes=True),
+    Row(
+        "missing-blobs",
+        manifests.missing_blobs,
+        _W,
+        writes=True,
+        optional=True,
+        advice="leave it out",
+    ),
+    Row("chunked-upload", content.chunked_upload, _W, writes=True, optional=True),
+    Row(
+        "mount",
+        content.mount,
+        _W,
+        writes=True,
+        optional=True,
+        advice="allow this login to pull there, or leave it out of mount-from",
+    ),
+    Row("merge", manifests.merge, _W, writes=True, optional=True),
+    Row("delete", manifests.delete, _W, writes=True, optional=True),
+    Row(
+        "large-manifest",
+        manifests.large_manifest,
+        _W,
+        writes=True,
+        optional=True,
+        advice="mode=min keeps fewer results; a tag for each part of the build keeps each small",
+    ),
+    Row(
+        "clean-up",
+        manifests.clean_up,
+        _W,
+        writes=True,
+        optional=True,
+        advice="remove that tag in the registry's own way; it cannot be done from here",
+    ),
+)
 
 
 class RegistryProbe:
@@ -27,62 +91,15 @@ class RegistryProbe:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._reaching = Reaching(desk)
-        self._writing = Writing(desk)
-        self._reading = Reading(desk, self._writing)
-        self._uploading = Uploading(desk)
-        self._mounting = Mounting(desk, self._writing)
-        self._removing = Removing(desk)
 
     def checks(self) -> Sequence[Check]:
         """See Probe."""
-        reading = (
-            Check(name="reach", run=self._reaching.reach),
-            Check(name="login", run=self._reaching.login, needs=("reach",)),
-            Check(name="clock", run=self._reaching.clock, needs=("reach",)),
-            Check(name="read", run=self._reading.read, needs=("login",)),
-        )
-        if self._desk.reference.digest is not None:
-            return (*reading, Check(name="write", run=_cannot_be_written, writes=True))
-        write = Check(name="write", run=self._writing.write, needs=("login",), writes=True)
-        return (*reading, write, *self._after_writing())
+        table = OF_A_TAG if self._desk.reference.digest is None else OF_A_DIGEST
+        return [row.at(self._desk) for row in table]
 
     def close(self) -> None:
         """See Probe."""
         try:
-            self._removing.close()
+            manifests.remove_rest(self._desk)
         finally:
             self._desk.close()
-
-    def _after_writing(self) -> Iterator[Check]:
-        for form in Form:
-            yield _needing_write(form, partial(self._writing.form, form))
-        yield _needing_write("replace", self._writing.replace)
-        yield _needing_write("read-back", self._reading.read_back)
-        yield _optional("missing-blobs", self._writing.missing_blobs)
-        yield _optional("chunked-upload", self._uploading.chunked_upload)
-        yield _optional("mount", self._mounting.mount)
-        yield _optional("merge", self._writing.merge)
-        yield _optional("delete", self._removing.delete)
-        yield _optional("large-manifest", self._writing.large_manifest)
-        yield _optional("clean-up", self._removing.clean_up)
-
-
-def _needing_write(name: str, run: Callable[[], Finding]) -> Check:
-    return Check(name=name, run=run, needs=("write",), writes=True)
-
-
-def _optional(name: str, run: Callable[[], Finding]) -> Check:
-    """Make a check of what exports can do without: an error is no more than a warning."""
-
-    def mildly() -> Finding:
-        try:
-            return run()
-        except CachexportError as error:
-            return warning(str(error))
-
-    return _needing_write(name, mildly)
-
-
-def _cannot_be_written() -> Finding:
-    return skipped("a digest is only read; name a tag to try writing")
