@@ -10,13 +10,19 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cachexport.api.answers import raise_failures
-from cachexport.api.ends import named, open_source, open_targets
+from cachexport.api.caches import (
+    export_chains,
+    raise_failures,
+)
 from cachexport.api.images import OpenedImage, open_image
-from cachexport.api.moving import export_chains
 from cachexport.api.outputs import output_image
 from cachexport.content.progress import silent, step
-from cachexport.contract.opening import expand
+from cachexport.contract.opening import (
+    enter,
+    expand,
+    open_source,
+    open_targets,
+)
 from cachexport.contract.spec import parse_spec
 from cachexport.errors import CachexportError, InvalidInputError, NotFound
 from cachexport.images import empty_config, select_image
@@ -151,7 +157,7 @@ def _known(stack: ExitStack, cache_from: Sequence[str], progress: Progress) -> C
     known = CacheChains()
     for text in cache_from:
         for spec in expand(text):
-            name, source = named(stack, str(spec), open_source(spec))
+            name, source = enter(stack, str(spec), open_source(spec))
             try:
                 with step(progress, f"importing cache manifest from {name}"):
                     read = source.load()

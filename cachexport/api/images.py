@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
-from cachexport.api.ends import open_source
 from cachexport.content.progress import silent, step
 from cachexport.contract.discovery import find_backend
 from cachexport.contract.images import ImageBackend, ImageSource
+from cachexport.contract.opening import (
+    open_source,
+)
 from cachexport.contract.spec import Spec, parse_spec
 from cachexport.errors import InvalidInputError, PluginError
 from cachexport.images.store.leases import DAY

@@ -9,10 +9,12 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from cachexport.api.ends import open_targets
 from cachexport.content.copy import ingest_bytes, move_missing
 from cachexport.content.progress import silent
 from cachexport.content.verify import read_blob
+from cachexport.contract.opening import (
+    open_targets,
+)
 from cachexport.contract.reading import METADATA_LIMIT, read_caches
 from cachexport.errors import CachexportError, Integrity, NotFound, WireFormat
 from cachexport.gateway.http.refusal import Refusal

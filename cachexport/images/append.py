@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cachexport.content.copy import ingest_bytes
-from cachexport.content.files.blobfile import BlobReader, open_regular
+from cachexport.content.files.blobs import (
+    BlobReader,
+    open_regular,
+)
 from cachexport.content.layers.blocks import BlockReader, read_full
 from cachexport.content.layers.codecs import MAGIC_SIZE, decompress, detect
 from cachexport.content.layers.convert import store_layer

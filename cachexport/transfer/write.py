@@ -10,18 +10,24 @@ from cachexport.content.copy import ingest_bytes, move_blob
 from cachexport.content.parallel import DEFAULT_THREADS, map_parallel
 from cachexport.content.progress import Event, silent, step
 from cachexport.errors import Integrity, NotFound
-from cachexport.model.envelope.form import Form
+from cachexport.model.envelope.manifest import (
+    Form,
+)
 from cachexport.oci.compression import Compression
+from cachexport.transfer.fit import (
+    fit_size,
+)
 from cachexport.transfer.merge import Merged, merge_into, until_current
-from cachexport.transfer.oversize import fit_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from cachexport.content.progress import Progress
     from cachexport.contract.backend import Target
-    from cachexport.contract.current import Current
     from cachexport.contract.export import CommonExport
+    from cachexport.contract.reading import (
+        Current,
+    )
     from cachexport.model.envelope.cache import Wrapped, WrappedCache
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest

@@ -12,8 +12,12 @@ from cachexport.contract.reading import METADATA_LIMIT
 from cachexport.errors import Auth, ContentError, InvalidDigest, NotFound, WireFormat
 from cachexport.model import config as cacheconfig
 from cachexport.model.envelope.cache import Wrapped, WrappedCache
-from cachexport.model.envelope.form import Form
-from cachexport.model.envelope.manifest import Manifest, decode_manifest, encode_manifest
+from cachexport.model.envelope.manifest import (
+    Form,
+    Manifest,
+    decode_manifest,
+    encode_manifest,
+)
 from cachexport.oci.descriptor import Descriptor
 from cachexport.oci.digest import Digest
 from cachexport.oci.mediatype import CACHE_CONFIG_V0

@@ -9,7 +9,9 @@ from cachexport.backends.objects.load import MANIFEST_METADATA, load_named
 from cachexport.backends.objects.named import decode_named, encode_named
 from cachexport.backends.objects.sweeping import Touched
 from cachexport.content.diff_ids import with_diff_ids
-from cachexport.contract.current import Current
+from cachexport.contract.reading import (
+    Current,
+)
 from cachexport.errors import AlreadyExists, NotFound, Outdated, WireFormat
 
 if TYPE_CHECKING:

@@ -49,7 +49,9 @@ def command(all_names: bool, dry_run: bool, directory: Path | None) -> None:
 
 def _lines(pruned: Collected, *, dry_run: bool) -> Iterator[str]:
     from cachexport.cli.views.names import counted
-    from cachexport.contract.sizes import readable
+    from cachexport.contract.units import (
+        readable,
+    )
 
     yield from map(in_line, pruned.images)
     freed = f"{counted(len(pruned.content), 'blob')}, {readable(pruned.size)}"

@@ -15,8 +15,10 @@ from cachexport.content.layers.codecs import MAGIC_SIZE, detect
 from cachexport.content.verify import BLOCK
 from cachexport.errors import InvalidDigest, NotFound, WireFormat
 from cachexport.images.config.config import read_diff_ids
-from cachexport.model.envelope.form import Form
-from cachexport.model.envelope.manifest import encode_manifest
+from cachexport.model.envelope.manifest import (
+    Form,
+    encode_manifest,
+)
 from cachexport.oci import gojson, mediatype
 from cachexport.oci.compression import Compression
 from cachexport.oci.descriptor import UNCOMPRESSED, Descriptor

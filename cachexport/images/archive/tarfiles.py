@@ -14,7 +14,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cachexport.content.files.blobfile import BlobReader
+from cachexport.content.files.blobs import (
+    BlobReader,
+)
 from cachexport.content.files.errors import translated
 from cachexport.content.verify import BLOCK
 from cachexport.errors import FailedPrecondition, NotFound, WireFormat

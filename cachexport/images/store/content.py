@@ -5,7 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from cachexport.content.files.blobfile import BlobReader, open_regular
+from cachexport.content.files.blobs import (
+    BlobReader,
+    open_regular,
+)
 from cachexport.content.protocols import Info
 from cachexport.content.verify import BLOCK
 from cachexport.errors import NotFound

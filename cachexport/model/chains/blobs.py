@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from cachexport.content.protocols import InfoProvider
 from cachexport.errors import NotFound
-from cachexport.model.chains.remote import BlobSource
+from cachexport.model.chains.record import (
+    BlobSource,
+)
 from cachexport.oci import mediatype
 from cachexport.oci.descriptor import UNCOMPRESSED, Descriptor
 
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cachexport.content.protocols import Provider
-    from cachexport.model.chains.remote import Remote
+    from cachexport.model.chains.record import (
+        Remote,
+    )
     from cachexport.oci.digest import Digest
 
 

@@ -9,9 +9,15 @@ from cachexport.errors import ForeignRecord, InvalidInputError
 from cachexport.model import config as cacheconfig
 from cachexport.model.chains import graph, marshal, parse
 from cachexport.model.chains.blobs import MergedBlobs
-from cachexport.model.chains.collector import without_collections
-from cachexport.model.chains.record import CacheLink, CacheRecord, CacheResult
-from cachexport.model.chains.remote import BlobSource
+from cachexport.model.chains.graph import (
+    without_collections,
+)
+from cachexport.model.chains.record import (
+    BlobSource,
+    CacheLink,
+    CacheRecord,
+    CacheResult,
+)
 from cachexport.model.chains.tie import is_tied
 from cachexport.oci import gojson
 from cachexport.oci.digest import Digest

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cachexport.errors import Loop, WireFormat
-from cachexport.model.chains.record import CacheResult
-from cachexport.model.chains.remote import BlobSource, Remote
+from cachexport.model.chains.record import (
+    BlobSource,
+    CacheResult,
+    Remote,
+)
 from cachexport.model.chains.tie import untied
 from cachexport.model.config.model import NO_PARENT
 

@@ -12,7 +12,9 @@ from cachexport.oci.mediatype import CACHE_CONFIG_V0
 if TYPE_CHECKING:
     from cachexport.content.protocols import Provider
     from cachexport.model.config import CacheConfig
-    from cachexport.model.envelope.form import Form
+    from cachexport.model.envelope.manifest import (
+        Form,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

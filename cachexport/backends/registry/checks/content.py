@@ -24,8 +24,7 @@ from cachexport.errors import (
 )
 from cachexport.model.chains.tie import untied
 from cachexport.model.envelope.cache import WrappedCache
-from cachexport.model.envelope.manifest import decode_manifest
-from cachexport.model.envelope.size import size_note
+from cachexport.model.envelope.manifest import decode_manifest, size_note
 from cachexport.oci import gojson, mediatype
 from cachexport.oci.digest import Digest
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from cachexport.backends.registry.attrs import RegistryExport
     from cachexport.backends.registry.credentials import Login
     from cachexport.errors import CachexportError
-    from cachexport.model.envelope.form import Form
+    from cachexport.model.envelope.manifest import Form
     from cachexport.oci.descriptor import Descriptor
 
 _MAX_ANSWER = 64 << 10

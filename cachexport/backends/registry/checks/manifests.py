@@ -11,8 +11,7 @@ from cachexport.backends.registry.repository import HOW_TO_DELETE
 from cachexport.backends.registry.trust import lacks_blobs
 from cachexport.contract.checks import failed, note, ok, skipped, warning
 from cachexport.errors import Auth, BackendError, CachexportError, NotFound, RegistryError
-from cachexport.model.envelope.form import Form, requested_form
-from cachexport.model.envelope.size import IMPORT_LIMIT
+from cachexport.model.envelope.manifest import IMPORT_LIMIT, Form, requested_form
 from cachexport.oci.digest import Digest
 
 if TYPE_CHECKING:

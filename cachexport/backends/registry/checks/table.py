@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cachexport.backends.registry.checks import access, content, manifests
 from cachexport.contract.checks import Row, skipped
-from cachexport.model.envelope.form import Form
+from cachexport.model.envelope.manifest import Form
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Reading a stretch of an open file, by position."""
+"""Files of blobs: where they lie in folders by digest, and reading a stretch of one by position."""
 
 from __future__ import annotations
 
@@ -7,10 +7,31 @@ import stat
 from typing import TYPE_CHECKING
 
 from cachexport.content.files.errors import translated
-from cachexport.errors import FailedPrecondition, WireFormat
+from cachexport.errors import FailedPrecondition, InvalidDigest, NotFound, WireFormat
+from cachexport.oci.digest import Digest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+
+def listed_digests(blobs: Path) -> Iterator[Digest]:
+    """Give what is in a folder of blobs, leaving out files that are named otherwise."""
+    for folder in listed(blobs):
+        for name in listed(blobs / folder):
+            try:
+                yield Digest.parse(f"{folder}:{name}")
+            except InvalidDigest:
+                continue
+
+
+def listed(folder: Path) -> list[str]:
+    """Give the names in a folder, sorted; none where there is no folder."""
+    try:
+        with translated("read", folder):
+            return sorted(os.listdir(folder))
+    except (NotFound, FailedPrecondition):
+        return []
 
 
 def open_regular(path: Path) -> tuple[int, int]:
