@@ -1,29 +1,25 @@
-"""Writing blobs into a layout."""
+"""Writing blobs into a layout, by temporary files that are put in place when they are whole."""
 
 from __future__ import annotations
 
 import os
 import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cachexport.backends.local.layout import check_target
-from cachexport.backends.local.staging import (
-    file_system_time,
-    remove_all_staged,
-    remove_stale,
-    staged,
-)
 from cachexport.content.files import lock
 from cachexport.content.files.errors import translated
-from cachexport.content.files.staged import sync_directory
+from cachexport.content.files.staged import SUFFIX, sync_directory
+from cachexport.content.files.staged import staged as staged_in
 from cachexport.content.verify import BLOCK
-from cachexport.errors import Integrity
+from cachexport.errors import Conflict, Integrity
 from cachexport.oci.layout import LAYOUT_MARK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
 
     from cachexport.backends.local.layout import Layout
     from cachexport.content.files.lock import FileLock
@@ -175,3 +171,47 @@ def _write_mark(layout: Layout) -> None:
         file.write(LAYOUT_MARK)
         file.seal()
         file.commit(layout.mark)
+
+
+STALE_AFTER = 24 * 3600 * 10**9
+"""Nanoseconds without a write after which a temporary file belongs to nobody any more."""
+
+
+def staged(layout: Layout, mode: int) -> AbstractContextManager[StagedFile]:
+    """Make a temporary file; after the block it is gone, unless it was committed."""
+    return staged_in(layout.private, mode, layout.directory)
+
+
+def file_system_time(layout: Layout) -> int:
+    """Give the time of the file system's own clock, in nanoseconds since 1970.
+
+    The times of files are compared with it: on a network it may not be this machine's clock.
+    """
+    with staged(layout, 0o600) as file:
+        return os.fstat(file.fd).st_mtime_ns
+
+
+def remove_all_staged(layout: Layout) -> None:
+    """Remove all temporary files if no export is running that could need one."""
+    with suppress(OSError, Conflict):
+        if not layout.exports_lock.exists():
+            return
+        alone = lock.acquire(layout.exports_lock, timeout=0)
+        try:
+            _remove(layout, lambda entry: True)
+        finally:
+            alone.close()
+
+
+def remove_stale(layout: Layout, now: int) -> None:
+    """Remove the temporary files that processes left behind a day ago, as far as possible."""
+    with suppress(OSError):
+        _remove(layout, lambda entry: now - entry.stat().st_mtime_ns > STALE_AFTER)
+
+
+def _remove(layout: Layout, condition: Callable[[os.DirEntry[str]], bool]) -> None:
+    with os.scandir(layout.private) as entries:
+        for entry in entries:
+            with suppress(OSError):
+                if entry.name.endswith(SUFFIX) and condition(entry):
+                    os.unlink(entry)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cachexport.backends.local.staging import staged
+from cachexport.backends.local.ingest import staged
 from cachexport.content.clock import clock
 from cachexport.content.files import lock
 from cachexport.content.files.blobs import (

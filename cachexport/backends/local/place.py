@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cachexport.backends.local.attrs import LocalExport, LocalImport
-from cachexport.backends.local.ingest import LayoutIngester
+from cachexport.backends.local.ingest import LayoutIngester, file_system_time
 from cachexport.backends.local.layout import Layout, check_source
 from cachexport.backends.local.names import Names
-from cachexport.backends.local.staging import file_system_time
 from cachexport.content.files import lock
 from cachexport.content.files.errors import translated
 from cachexport.contract.attributes import known_attributes, read_attributes

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 from cachexport.backends.registry.attrs import RegistryExport, RegistryImagePush, RegistryImport
 from cachexport.backends.registry.client import Client
-from cachexport.backends.registry.pools import Pools
-from cachexport.backends.registry.proxies import Proxies
+from cachexport.backends.registry.connections import Pools, Proxies
+from cachexport.backends.registry.login import Authorizer
 from cachexport.backends.registry.repository import Repository
-from cachexport.backends.registry.tokens import Authorizer
 from cachexport.contract.attributes import known_attributes, read_attributes
 from cachexport.contract.spec import Spec
 from cachexport.errors import InvalidAttr
@@ -21,11 +20,10 @@ if TYPE_CHECKING:
 
     from cachexport.backends.registry.attrs import Connection
     from cachexport.backends.registry.checks.table import RegistryProbe
-    from cachexport.backends.registry.credentials import Login
-    from cachexport.backends.registry.images import RegistryImageTarget
+    from cachexport.backends.registry.login import Login
     from cachexport.backends.registry.place import RegistryPlace
     from cachexport.backends.registry.source import RegistrySource
-    from cachexport.backends.registry.target import RegistryTarget
+    from cachexport.backends.registry.target import RegistryImageTarget, RegistryTarget
     from cachexport.oci.reference import Reference
 
 
@@ -61,7 +59,7 @@ class RegistryBackend:
 
     def image_target(self, spec: Spec, /) -> RegistryImageTarget:
         """See ImageBackend."""
-        from cachexport.backends.registry.images import RegistryImageTarget
+        from cachexport.backends.registry.target import RegistryImageTarget
 
         attrs = read_attributes(RegistryImagePush, spec, ignored=known_attributes(RegistryImport))
         if attrs.ref.digest is not None:
@@ -126,7 +124,7 @@ def _split_tag(spec: Spec) -> tuple[str, str, str]:
 
 def _find_login(host: str, env: Mapping[str, str]) -> Login | None:
     # Most never ask who is asking.
-    from cachexport.backends.registry.credentials import find_login
+    from cachexport.backends.registry.login import find_login
 
     return find_login(host, env)
 

@@ -11,10 +11,8 @@ from urllib.parse import urljoin
 
 import urllib3
 
+from cachexport.backends.registry.connections import Pools, Proxies, is_loopback, origin
 from cachexport.backends.registry.errors import network, refusal, seconds_asked
-from cachexport.backends.registry.hosts import is_loopback, origin
-from cachexport.backends.registry.pools import Pools
-from cachexport.backends.registry.proxies import Proxies
 from cachexport.content.parallel import map_parallel
 from cachexport.content.retry import Retry
 from cachexport.errors import BackendError, CachexportError
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
 
     from cachexport.backends.registry.attrs import Connection
-    from cachexport.backends.registry.tokens import Authorizer
+    from cachexport.backends.registry.login import Authorizer
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 5

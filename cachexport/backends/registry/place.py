@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from cachexport.backends.registry.content import RegistryContent
 from cachexport.content.parallel import map_parallel
+from cachexport.content.protocols import Info
 from cachexport.content.verify import read_blob
 from cachexport.contract.place import Contents, Entry, Needs
 from cachexport.contract.reading import METADATA_LIMIT, read_caches
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from cachexport.backends.registry.repository import Repository
+    from cachexport.content.protocols import Reader
     from cachexport.contract.place import Written
     from cachexport.contract.spec import Spec
     from cachexport.model.envelope.manifest import Manifest
@@ -215,3 +217,27 @@ class RegistryPlace:
 def _sizes(desc: Descriptor, manifest: Manifest) -> dict[Digest, int]:
     single = [child for child in (desc, manifest.config, manifest.subject) if child is not None]
     return {child.digest: child.size for child in (*single, *manifest.layers, *manifest.manifests)}
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryContent:
+    """Provider and InfoProvider over blobs and manifests."""
+
+    repository: Repository
+
+    def info(self, digest: Digest, /) -> Info:
+        """See InfoProvider."""
+        found = self.repository.sizes([digest])
+        if digest in found:
+            return Info(digest, found[digest])
+        return Info(digest, self.repository.resolve(digest).size)
+
+    def open(self, desc: Descriptor, /) -> Reader:
+        """See Provider."""
+        try:
+            return self.repository.open(desc)
+        except NotFound:
+            if desc.media_type:
+                raise
+            known = self.repository.resolve(desc.digest)
+            return self.repository.open(replace(desc, media_type=known.media_type))

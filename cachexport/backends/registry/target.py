@@ -1,4 +1,4 @@
-"""Writing a cache to a registry."""
+"""Writing caches and images to a registry."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from cachexport.backends.registry.tag import Tag
-from cachexport.backends.registry.trust import lacks_blobs, refuses_missing_blobs
 from cachexport.content.parallel import map_parallel, soon
 from cachexport.content.verify import read_blob
 from cachexport.contract.reading import (
@@ -16,25 +15,36 @@ from cachexport.contract.reading import (
     Current,
     read_current,
 )
-from cachexport.errors import AlreadyExists, NotFound, Outdated, RegistryError, WireFormat
+from cachexport.errors import (
+    AlreadyExists,
+    BackendError,
+    NotFound,
+    Outdated,
+    RegistryError,
+    WireFormat,
+)
 from cachexport.model.envelope.manifest import (
     IMPORT_LIMIT,
     decode_manifest,
+    encode_manifest,
 )
 from cachexport.oci import mediatype
+from cachexport.oci.descriptor import Descriptor
+from cachexport.oci.digest import Digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from cachexport.backends.registry.attrs import RegistryExport
+    from cachexport.backends.registry.attrs import RegistryExport, RegistryImagePush
     from cachexport.backends.registry.repository import Repository
     from cachexport.content.protocols import Ingester, Provider, Reader
     from cachexport.content.retry import Retry
     from cachexport.contract.export import CommonExport
     from cachexport.model.envelope.cache import WrappedCache
-    from cachexport.model.envelope.manifest import Manifest
-    from cachexport.oci.descriptor import Descriptor
-    from cachexport.oci.digest import Digest
+    from cachexport.model.envelope.manifest import (
+        Form,
+        Manifest,
+    )
 
 _log = logging.getLogger(__name__)
 _MANIFESTS = mediatype.MANIFESTS | mediatype.INDEXES
@@ -194,3 +204,80 @@ class RegistryTarget:
 
 def _ask(question: Callable[[], bool]) -> bool:
     return question()
+
+
+class RegistryImageTarget:
+    """An ImageTarget over a reference."""
+
+    def __init__(self, attrs: RegistryImagePush, repository: Repository) -> None:
+        self._attrs = attrs
+        self._repository = repository
+
+    def __str__(self) -> str:
+        return str(self._attrs.ref)
+
+    @property
+    def ingester(self) -> Ingester:
+        """See ImageTarget."""
+        return self._repository
+
+    @property
+    def parallelism(self) -> int:
+        """See ImageTarget."""
+        return self._attrs.parallelism
+
+    def check(self) -> None:
+        """See ImageTarget."""
+        if not self._attrs.force and self._holds_a_cache():
+            raise AlreadyExists(
+                f"{self} is a build cache; choose another tag, or replace it with force=true"
+            )
+
+    def publish(self, root: Descriptor, raw: bytes, /) -> None:
+        """See ImageTarget."""
+        try:
+            self._repository.put_manifest(self._attrs.ref.tag, raw, root.media_type)
+        except NotFound as error:
+            # To a caller NotFound means that the image to push is not there.
+            raise BackendError(str(error), op="write the manifest") from error
+
+    def close(self) -> None:
+        """See ImageTarget."""
+        self._repository.close()
+
+    def _holds_a_cache(self) -> bool:
+        try:
+            found = self._repository.resolve(self._attrs.ref.tag)
+            raw = read_blob(self._repository, found, limit=METADATA_LIMIT)
+            return decode_manifest(raw).cache_config is not None
+        except (NotFound, WireFormat):
+            return False
+
+
+_ABSENT = b"cachexport: nobody has these bytes as a blob"
+_BLOB_UNKNOWN = ("MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN")
+"""Codes with which registries say that a manifest names a blob that they lack."""
+
+
+def refuses_missing_blobs(repository: Repository, form: Form) -> bool:
+    """Show the registry a manifest of blobs that it cannot have; say whether it refuses it.
+
+    It does not get a tag, and one that is taken is deleted again as far as that is allowed. It is
+    always the same, so a registry has it once at most.
+    """
+    layer = Descriptor.of(_ABSENT, mediatype.OCI_LAYER)
+    raw = encode_manifest(form, [layer], Descriptor.of(_ABSENT + b"!", mediatype.CACHE_CONFIG_V0))
+    digest = Digest.of(raw)
+    try:
+        repository.put_manifest(str(digest), raw, form.media_type)
+    except RegistryError as error:
+        return lacks_blobs(error)
+    except (BackendError, NotFound):
+        return False
+    repository.delete_manifest(digest)
+    return False
+
+
+def lacks_blobs(error: RegistryError) -> bool:
+    """Say whether a manifest was refused because of a blob that is not there."""
+    return any(said.startswith(_BLOB_UNKNOWN) for said in error.diagnostics)

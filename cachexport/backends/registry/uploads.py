@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import logging
+import re
 from contextlib import contextmanager
+from functools import partial
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode, urljoin, urlsplit
 
 from cachexport.backends.registry.errors import Broken
-from cachexport.backends.registry.sessions import ChunksRefused, Session
 from cachexport.content.verify import BLOCK
-from cachexport.errors import RegistryError
+from cachexport.errors import Auth, BackendError, NotFound, RegistryError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
+
+    from urllib3.response import BaseHTTPResponse
 
     from cachexport.backends.registry.client import Client
     from cachexport.content.protocols import Reader
@@ -131,3 +135,175 @@ def _fill(buffer: bytearray, reader: Reader) -> int:
         buffer[at : at + len(block)] = block
         at += len(block)
     return at
+
+
+_WENT_WELL = frozenset({200, 202, 204})
+"""Statuses of a chunk and of an upload's status; not every registry has the specification's."""
+_RANGE = re.compile(r"(?:bytes[= ])?0-(\d+)")
+
+
+class ChunksRefused(BackendError):
+    """A registry does not take chunks, or does not put them together as they were."""
+
+    def __init__(self, problem: object, op: str) -> None:
+        super().__init__(f"{problem} (in chunks)", op=op, temporary=True)
+
+
+class Session:
+    """An upload under way: the URL where it goes on, and how many bytes have come there."""
+
+    def __init__(self, client: Client, url: str, op: str, least: int) -> None:
+        self.least = least
+        """Bytes that a chunk has at least, all but the last."""
+        self._client = client
+        self._url = url
+        self._op = op
+        self._at = 0
+        self._touched = False
+        self._broken: BackendError | None = None
+        """What the last chunk broke off with, if it did."""
+
+    @classmethod
+    def begin(cls, client: Client, path: str, op: str) -> Session:
+        """Ask a repository, whose API is at `path`, to take a blob."""
+        place = f"{path}/blobs/uploads/"
+        response = client.call("POST", place, op=op, body=b"", expect=(202,))
+        response.drain_conn()
+        location = response.headers.get("Location")
+        if not location:
+            message = f"{client.host}: cannot {op}: the registry named no place to upload to"
+            raise BackendError(message, op=op)
+        least = response.headers.get("OCI-Chunk-Min-Length", "")
+        url = urljoin(urljoin(client.base, place), location)
+        return cls(client, url, op, int(least) if least.isdecimal() else 0)
+
+    def put(self, digest: Digest, blocks: Iterable[bytes], size: int) -> None:
+        """Send a whole blob in one request. Any error is the end of the session."""
+        headers = {"Content-Length": str(size), "Content-Type": "application/octet-stream"}
+        self._send("PUT", self._final_url(digest), headers, blocks, (201,))
+
+    def append(self, chunk: memoryview) -> None:
+        """Send the next chunk, going on where the registry says it has come to when it breaks.
+
+        Raises ChunksRefused when the registry does not take the first one, another temporary
+        error when the session is lost or when as many tries as the client makes bring nothing.
+        """
+        start, end = self._at, self._at + len(chunk)
+        while self._at < end:
+            try:
+                self._client.retry.call(
+                    partial(self._advance, chunk, start),
+                    is_temporary=lambda error: error is self._broken,
+                )
+            except BackendError as error:
+                if error.exhausted:
+                    raise self._lost(error) from error
+                raise
+
+    def finish(self, digest: Digest) -> None:
+        """Make a blob of the chunks. Raises ChunksRefused when they are not what was sent."""
+        url = self._final_url(digest)
+        try:
+            self._client.call("PUT", url, op=self._op, body=b"", expect=(201,)).drain_conn()
+        except NotFound as error:
+            raise self._lost(error) from error
+        except RegistryError as error:
+            raise ChunksRefused(error, self._op) from error
+
+    def cancel(self) -> None:
+        """Tell the registry that nothing more will come; it need not hear it."""
+        self._client.discard(self._url)
+
+    def _advance(self, chunk: memoryview, start: int) -> None:
+        """Send the rest of a chunk, or learn that a broken try has brought some of it there."""
+        broken, self._broken = self._broken, None
+        if broken is not None:
+            before = self._at
+            self._at = self._ask(start, start + len(chunk), broken)
+            if self._at > before:
+                return
+        try:
+            self._patch(chunk, start)
+        except ChunksRefused:
+            raise
+        except BackendError as error:
+            self._touched = True
+            self._broken = error if error.temporary else None
+            raise
+
+    def _patch(self, chunk: memoryview, start: int) -> None:
+        end = start + len(chunk)
+        headers = {
+            "Content-Length": str(end - self._at),
+            "Content-Range": f"{self._at}-{end - 1}",
+            "Content-Type": "application/octet-stream",
+        }
+        try:
+            blocks = _parts(chunk[self._at - start :])
+            response = self._send("PATCH", self._url, headers, blocks, _WENT_WELL)
+        except (NotFound, RegistryError) as error:
+            raise self._meaning(error) from error
+        self._go_to(response)
+        self._touched = True
+        told = _position(response)
+        self._at = told if told and self._at < told < end else end
+
+    def _meaning(self, error: NotFound | RegistryError) -> BackendError:
+        """Tell a registry that takes no chunks from one that lost its place."""
+        if isinstance(error, RegistryError) and error.temporary:
+            return error
+        return self._lost(error) if self._touched else ChunksRefused(error, self._op)
+
+    def _ask(self, start: int, end: int, broken: BackendError) -> int:
+        """Ask how far it has come. Raises a temporary error unless that is in the chunk."""
+        op = "ask how far it came"
+        try:
+            response = self._client.call("GET", self._url, op=op, expect=_WENT_WELL)
+        except Auth:
+            raise
+        except (NotFound, BackendError) as error:
+            raise self._lost(f"{broken}; {error}") from error
+        self._go_to(response)
+        at = _position(response)
+        if at is None or not start <= at <= end:
+            told = response.headers.get("Range")
+            problem = f"asked how far it came, beyond {start} bytes, the registry says {told!r}"
+            raise self._lost(f"{broken}; {problem}") from broken
+        return at
+
+    def _lost(self, problem: object) -> BackendError:
+        return BackendError(f"{problem}; the upload is lost", op=self._op, temporary=True)
+
+    def _send(
+        self,
+        method: str,
+        url: str,
+        headers: dict[str, str],
+        blocks: Iterable[bytes | memoryview],
+        expect: Collection[int],
+    ) -> BaseHTTPResponse:
+        response = self._client.send(method, url, op=self._op, headers=headers, body=blocks)
+        self._client.check(self._op, response, expect)
+        response.drain_conn()
+        return response
+
+    def _go_to(self, response: BaseHTTPResponse) -> None:
+        response.drain_conn()
+        self._url = urljoin(self._url, response.headers.get("Location", ""))
+
+    def _final_url(self, digest: Digest) -> str:
+        joint = "&" if urlsplit(self._url).query else "?"
+        return self._url + joint + urlencode({"digest": str(digest)})
+
+
+def _position(response: BaseHTTPResponse) -> int | None:
+    """Give how many bytes an upload has; None when the answer makes no sense."""
+    found = _RANGE.fullmatch(response.headers.get("Range", "0-0"))
+    last = int(found[1]) if found else -1
+    # An empty upload has no last byte; registries say `0-0` then.
+    return last + 1 if last > 0 else 0 if last == 0 else None
+
+
+def _parts(chunk: memoryview) -> list[memoryview]:
+    """Part a chunk: the time for sending is one for each of its parts."""
+    return [chunk[at : at + BLOCK] for at in range(0, len(chunk), BLOCK)]

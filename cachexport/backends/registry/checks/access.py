@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import urllib3
 
 from cachexport.backends.registry.checks.desk import Role
+from cachexport.backends.registry.connections import is_loopback, origin
 from cachexport.backends.registry.errors import TEMPORARY
-from cachexport.backends.registry.hosts import is_loopback, origin
-from cachexport.backends.registry.tokens import Challenge
+from cachexport.backends.registry.login import Challenge
 from cachexport.content.clock import clock
 from cachexport.contract.checks import failed, note, ok, skipped, warning
 from cachexport.errors import Auth, BackendError

@@ -12,12 +12,10 @@ from urllib.parse import urlencode, urljoin, urlsplit
 
 from cachexport.backends.registry.checks.tiny import TinyCache, make_tiny_cache
 from cachexport.backends.registry.client import Client
-from cachexport.backends.registry.credentials import find_login
+from cachexport.backends.registry.connections import Pools, Proxies
 from cachexport.backends.registry.errors import TEMPORARY, network, refusal
-from cachexport.backends.registry.pools import Pools
-from cachexport.backends.registry.proxies import Proxies
+from cachexport.backends.registry.login import Authorizer, find_login
 from cachexport.backends.registry.repository import Repository
-from cachexport.backends.registry.tokens import Authorizer
 from cachexport.errors import Auth, BackendError, NotFound, RegistryError
 from cachexport.oci.digest import Digest
 
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
 
     from cachexport.backends.registry.attrs import RegistryExport
-    from cachexport.backends.registry.credentials import Login
+    from cachexport.backends.registry.login import Login
     from cachexport.errors import CachexportError
     from cachexport.model.envelope.manifest import Form
     from cachexport.oci.descriptor import Descriptor

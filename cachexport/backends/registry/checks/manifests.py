@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cachexport.backends.registry.checks.desk import Role
 from cachexport.backends.registry.repository import HOW_TO_DELETE
-from cachexport.backends.registry.trust import lacks_blobs
+from cachexport.backends.registry.target import lacks_blobs
 from cachexport.contract.checks import failed, note, ok, skipped, warning
 from cachexport.errors import Auth, BackendError, CachexportError, NotFound, RegistryError
 from cachexport.model.envelope.manifest import IMPORT_LIMIT, Form, requested_form

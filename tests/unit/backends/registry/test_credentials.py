@@ -6,7 +6,7 @@ import traceback
 
 import pytest
 
-from cachexport.backends.registry.credentials import Login, find_login
+from cachexport.backends.registry.login import Login, find_login
 from cachexport.errors import Auth
 
 HOST = "registry.example:5000"

@@ -4,10 +4,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from cachexport.backends.registry.attrs import RegistryImport
-from cachexport.backends.registry.credentials import Login
-from cachexport.backends.registry.pools import Pools
-from cachexport.backends.registry.proxies import Proxies
-from cachexport.backends.registry.tokens import Authorizer, Challenge, may_have_login
+from cachexport.backends.registry.connections import Pools, Proxies
+from cachexport.backends.registry.login import Authorizer, Challenge, Login, may_have_login
 from cachexport.errors import Auth, BackendError
 from cachexport.oci.reference import Reference
 
