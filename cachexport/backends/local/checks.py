@@ -108,7 +108,7 @@ class Scratch:
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class LocalDesk:
     """Where the checks ask: a layout or an archive, and a folder to try things out in."""
 
     attrs: LocalImport
@@ -118,7 +118,7 @@ class Desk:
     scratch: Scratch
 
     @classmethod
-    def of(cls, attrs: LocalExport | LocalImport) -> Desk:
+    def of(cls, attrs: LocalExport | LocalImport) -> LocalDesk:
         """Make one for the attributes of a source or a target."""
         is_source = isinstance(attrs, LocalImport)
         source = (
@@ -128,7 +128,7 @@ class Desk:
         return cls(source, is_source, layout, Scratch(layout))
 
 
-def directory(desk: Desk) -> Finding:
+def directory(desk: LocalDesk) -> Finding:
     """See whether there is a directory that an export or an import can use."""
     path = desk.layout.directory
     with translated("read", path):
@@ -148,7 +148,7 @@ def directory(desk: Desk) -> Finding:
     return ok("an OCI image layout" if is_layout else "empty", exists=True)
 
 
-def locks(desk: Desk) -> Finding:
+def locks(desk: LocalDesk) -> Finding:
     """See whether somebody holds a lock of the layout."""
     index, exports = desk.layout.index_lock, desk.layout.exports_lock
     try:
@@ -165,7 +165,7 @@ def locks(desk: Desk) -> Finding:
     return ok("nobody holds one", in_use=False)
 
 
-def read(desk: Desk) -> Finding:
+def read(desk: LocalDesk) -> Finding:
     """See what the tag or digest names."""
     source = LocalSource(desk.attrs)
     try:
@@ -185,7 +185,7 @@ def read(desk: Desk) -> Finding:
     return ok(text, found="cache", form=form, records=records)
 
 
-def space(desk: Desk) -> Finding:
+def space(desk: LocalDesk) -> Finding:
     """See how much room there is, and on which file system."""
     path = nearest_directory(desk.layout.directory)
     with translated("read", path):
@@ -202,7 +202,7 @@ def space(desk: Desk) -> Finding:
     return note(text, advice, **facts) if advice else ok(text, **facts)
 
 
-def write(desk: Desk) -> Finding:
+def write(desk: LocalDesk) -> Finding:
     """See whether files and folders can be made."""
     try:
         path = desk.scratch.folder / "written"
@@ -215,7 +215,7 @@ def write(desk: Desk) -> Finding:
     return ok("files and folders can be made")
 
 
-def replace(desk: Desk) -> Finding:
+def replace(desk: LocalDesk) -> Finding:
     """See whether a reader of a file that is replaced keeps the old one."""
     path, staged = desk.scratch.folder / "replaced", desk.scratch.folder / "staged"
     with translated("write", desk.layout.directory):
@@ -230,7 +230,7 @@ def replace(desk: Desk) -> Finding:
     return failed(BackendError(f"{desk.layout.directory}: {text}", op="write"), text=text)
 
 
-def flock(desk: Desk) -> Finding:
+def flock(desk: LocalDesk) -> Finding:
     """See whether a lock keeps others out."""
     path = desk.scratch.folder / "lock"
     with translated("lock", desk.layout.directory), path.open("wb") as first:
@@ -243,7 +243,7 @@ def flock(desk: Desk) -> Finding:
     return warning("locks keep nobody out")
 
 
-def fsync(desk: Desk) -> Finding:
+def fsync(desk: LocalDesk) -> Finding:
     """See how long a file takes to be on the disk."""
     seconds = min(_seconds_of_fsync(desk) for _ in range(3))
     milliseconds = round(seconds * 1000, 3)
@@ -253,7 +253,7 @@ def fsync(desk: Desk) -> Finding:
     return note(f"{text}: an export waits for one with each blob", milliseconds=milliseconds)
 
 
-def _seconds_of_fsync(desk: Desk) -> float:
+def _seconds_of_fsync(desk: LocalDesk) -> float:
     with translated("write", desk.layout.directory):
         with (desk.scratch.folder / "synced").open("wb") as file:
             file.write(bytes(4096))
@@ -263,7 +263,7 @@ def _seconds_of_fsync(desk: Desk) -> float:
         return clock().monotonic() - started
 
 
-def _not_written(desk: Desk) -> Finding:
+def _not_written(desk: LocalDesk) -> Finding:
     return skipped("src= is only read; name the directory with dest= to try writing")
 
 
@@ -287,13 +287,13 @@ def nearest_directory(path: Path) -> Path:
     return Path("/")
 
 
-_READING: tuple[Row[Desk], ...] = (
+_READING: tuple[Row[LocalDesk], ...] = (
     Row("directory", directory),
     Row("locks", locks, needs=("directory",)),
     Row("read", read, needs=("directory", "locks")),
 )
-_OF_A_SOURCE: tuple[Row[Desk], ...] = (*_READING, Row("write", _not_written, writes=True))
-_OF_A_TARGET: tuple[Row[Desk], ...] = (
+_OF_A_SOURCE: tuple[Row[LocalDesk], ...] = (*_READING, Row("write", _not_written, writes=True))
+_OF_A_TARGET: tuple[Row[LocalDesk], ...] = (
     *_READING,
     Row("space", space, needs=("directory",), advice=_MAKE_ROOM),
     Row("write", write, needs=("directory",), writes=True),
@@ -323,7 +323,7 @@ class LocalProbe:
     """
 
     def __init__(self, attrs: LocalExport | LocalImport) -> None:
-        self._desk = Desk.of(attrs)
+        self._desk = LocalDesk.of(attrs)
 
     def checks(self) -> Sequence[Check]:
         """See Probe."""

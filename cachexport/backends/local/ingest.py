@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class ExportSession:
     """An export that has begun. Its shared lock keeps resets away from what it has written."""
 
     lock: FileLock
@@ -73,7 +73,7 @@ class LayoutIngester:
         self._layout = layout
         self._timeout = timeout
         self._guard = threading.Lock()
-        self._session: Session | None = None
+        self._session: ExportSession | None = None
 
     def missing(self, descs: Iterable[Descriptor], /) -> set[Digest]:
         """See Ingester. A blob of another size is missing: it is replaced as a whole."""
@@ -99,7 +99,7 @@ class LayoutIngester:
         self.begin()
         return LayoutStaged(self._layout)
 
-    def begin(self) -> Session:
+    def begin(self) -> ExportSession:
         """Begin the export unless it has begun: make the layout, take the lock, clean up.
 
         Raises FailedPrecondition when the directory has something else, Conflict when another
@@ -137,7 +137,7 @@ class LayoutIngester:
                 self._session.lock.close()
             self._session = None
 
-    def _begin(self) -> Session:
+    def _begin(self) -> ExportSession:
         layout = self._layout
         check_target(layout)
         with translated("write", layout.directory):
@@ -152,7 +152,7 @@ class LayoutIngester:
         except BaseException:
             taken.close()
             raise
-        return Session(taken, started)
+        return ExportSession(taken, started)
 
 
 def _commit(layout: Layout, file: StagedFile, desc: Descriptor) -> None:

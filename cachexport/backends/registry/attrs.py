@@ -52,7 +52,7 @@ _HUB_NAMES = ("docker.io/", "index.docker.io/")
 
 
 @dataclass(frozen=True, kw_only=True)  # without slots: two bases with slots do not mix
-class Connection:
+class RegistryConnection:
     """How to reach a registry."""
 
     insecure: bool | None = attribute(
@@ -77,7 +77,7 @@ class Connection:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RegistryImport(Connection):
+class RegistryImport(RegistryConnection):
     """What `type=registry` takes as a source."""
 
     ref: Reference = attribute("ref", _reference, summary="the cache's reference")
@@ -120,7 +120,7 @@ class Mounting:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RegistryExport(Connection, Mounting, CommonExport):
+class RegistryExport(RegistryConnection, Mounting, CommonExport):
     """What `type=registry` takes as a target."""
 
     force: bool = attribute(
@@ -140,7 +140,7 @@ class RegistryExport(Connection, Mounting, CommonExport):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RegistryImagePush(Connection, Mounting):
+class RegistryImagePush(RegistryConnection, Mounting):
     """What `type=registry` takes as a target of images."""
 
     force: bool = attribute("force", flag, default=False, summary="replace a build cache")

@@ -18,9 +18,9 @@ from cachexport.errors import InvalidAttr
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cachexport.backends.registry.attrs import Connection
+    from cachexport.backends.registry.attrs import RegistryConnection
     from cachexport.backends.registry.checks.table import RegistryProbe
-    from cachexport.backends.registry.login import Login
+    from cachexport.backends.registry.login import StoredLogin
     from cachexport.backends.registry.place import RegistryPlace
     from cachexport.backends.registry.source import RegistrySource
     from cachexport.backends.registry.target import RegistryImageTarget, RegistryTarget
@@ -73,7 +73,7 @@ class RegistryBackend:
     def _repository(
         self,
         ref: Reference,
-        connection: Connection,
+        connection: RegistryConnection,
         actions: str,
         mount_from: tuple[str, ...] = (),
     ) -> Repository:
@@ -107,11 +107,11 @@ class RegistryBackend:
 
     def probe(self, spec: Spec, /) -> RegistryProbe:
         """See Probing."""
-        from cachexport.backends.registry.checks.desk import Desk
+        from cachexport.backends.registry.checks.desk import RegistryDesk
         from cachexport.backends.registry.checks.table import RegistryProbe
 
         attrs = read_attributes(RegistryExport, spec, ignored=known_attributes(RegistryImport))
-        return RegistryProbe(Desk(attrs, self._env))
+        return RegistryProbe(RegistryDesk(attrs, self._env))
 
 
 def _split_tag(spec: Spec) -> tuple[str, str, str]:
@@ -122,7 +122,7 @@ def _split_tag(spec: Spec) -> tuple[str, str, str]:
     return folder + slash + last, tag, digest
 
 
-def _find_login(host: str, env: Mapping[str, str]) -> Login | None:
+def _find_login(host: str, env: Mapping[str, str]) -> StoredLogin | None:
     # Most never ask who is asking.
     from cachexport.backends.registry.login import find_login
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from urllib3.response import BaseHTTPResponse
 
-    from cachexport.backends.registry.attrs import Connection
+    from cachexport.backends.registry.attrs import RegistryConnection
     from cachexport.backends.registry.login import Authorizer
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -47,7 +47,7 @@ class Client:
         self,
         host: str,
         scope: str,
-        connection: Connection,
+        connection: RegistryConnection,
         authorizer: Authorizer,
         pools: Pools | None = None,
     ) -> None:

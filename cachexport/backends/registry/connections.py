@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from urllib3.response import BaseHTTPResponse
 
-    from cachexport.backends.registry.attrs import Connection
+    from cachexport.backends.registry.attrs import RegistryConnection
 
 PORTS = {"http": 80, "https": 443}
 
@@ -164,7 +164,7 @@ def _encoded(auth: str) -> str:
 class Pools:
     """Sends requests, each through the proxy that its URL wants. Threads may share it."""
 
-    def __init__(self, connection: Connection, proxies: Proxies) -> None:
+    def __init__(self, connection: RegistryConnection, proxies: Proxies) -> None:
         self._connection = connection
         self._proxies = proxies
         self._guard = threading.Lock()
@@ -200,7 +200,7 @@ class Pools:
             return self._managers[proxy, is_encrypted]
 
 
-def _tls(connection: Connection) -> ssl.SSLContext:
+def _tls(connection: RegistryConnection) -> ssl.SSLContext:
     """Give what all connections share: else each of them would read all certificates anew."""
     if connection.insecure:
         return create_urllib3_context(cert_reqs=ssl.CERT_NONE)
@@ -210,7 +210,7 @@ def _tls(connection: Connection) -> ssl.SSLContext:
 
 
 def _manager(
-    connection: Connection, proxy: Proxy | None, context: ssl.SSLContext | None
+    connection: RegistryConnection, proxy: Proxy | None, context: ssl.SSLContext | None
 ) -> urllib3.PoolManager:
     settings: dict[str, Any] = {
         "num_pools": 4,

@@ -32,7 +32,7 @@ _RUN = "/run"
 
 
 @dataclass(frozen=True, slots=True)
-class Login:
+class StoredLogin:
     """Who asks. With an `identity_token` there is no password. Its text shows no secret."""
 
     username: str = ""
@@ -42,7 +42,7 @@ class Login:
     """Where it was found, for messages."""
 
 
-def find_login(host: str, env: Mapping[str, str]) -> Login | None:
+def find_login(host: str, env: Mapping[str, str]) -> StoredLogin | None:
     """Find the login for a registry, None for an anonymous one.
 
     `host` is the one in references, with its port. Looked through, in this order, are
@@ -83,7 +83,7 @@ def _home(env: Mapping[str, str]) -> Path:
         return Path(os.devnull)
 
 
-def _from_variable(text: str, host: str, env: Mapping[str, str]) -> Login | None:
+def _from_variable(text: str, host: str, env: Mapping[str, str]) -> StoredLogin | None:
     if not text.strip():
         return None
     try:
@@ -95,7 +95,7 @@ def _from_variable(text: str, host: str, env: Mapping[str, str]) -> Login | None
     raise Auth(message, op="log in")
 
 
-def _from_file(path: Path, host: str, env: Mapping[str, str]) -> Login | None:
+def _from_file(path: Path, host: str, env: Mapping[str, str]) -> StoredLogin | None:
     try:
         return _read(path.read_bytes(), host, env, str(path))
     except (OSError, _Unreadable) as error:
@@ -106,7 +106,7 @@ class _Unreadable(Exception):
     """A config.json that cannot be made out; the text says why."""
 
 
-def _read(raw: bytes, host: str, env: Mapping[str, str], place: str) -> Login | None:
+def _read(raw: bytes, host: str, env: Mapping[str, str], place: str) -> StoredLogin | None:
     """Find the login for a host in a config.json, which is at `place`. Raises _Unreadable."""
     from docker.errors import DockerException
 
@@ -133,7 +133,7 @@ def _read(raw: bytes, host: str, env: Mapping[str, str], place: str) -> Login | 
     values = {key.lower(): value for key, value in found.items() if value}
     if not values.keys() & {"username", "identitytoken"}:
         return None
-    return Login(
+    return StoredLogin(
         username=values.get("username", ""),
         password=values.get("password", ""),
         identity_token=values.get("identitytoken", ""),
@@ -208,7 +208,7 @@ class Authorizer:
     def __init__(
         self,
         host: str,
-        login: Callable[[], Login | None],
+        login: Callable[[], StoredLogin | None],
         pools: Pools,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -255,7 +255,7 @@ class Authorizer:
         return self._fetch_token(challenge.parameters, scope, login)
 
     def _fetch_token(
-        self, parameters: Mapping[str, str], scope: str, login: Login | None
+        self, parameters: Mapping[str, str], scope: str, login: StoredLogin | None
     ) -> _Token:
         realm = parameters.get("realm", "")
         if login is not None and not may_have_login(self._host, realm):
@@ -274,7 +274,7 @@ class Authorizer:
         seconds = float(life) if isinstance(life, int | float) and life > 0 else _DEFAULT_LIFE
         return _Token(f"Bearer {token}", start + seconds * _MARGIN)
 
-    def _ask(self, realm: str, fields: dict[str, str], login: Login | None) -> dict[str, Any]:
+    def _ask(self, realm: str, fields: dict[str, str], login: StoredLogin | None) -> dict[str, Any]:
         if origin(realm)[0] not in PORTS:
             message = f"{self._host} says that its token service is at {realm!r}, which is no URL"
             raise BackendError(message, op="log in")
@@ -294,7 +294,9 @@ class Authorizer:
             raise Auth(message, op="log in") from error
         return answer if isinstance(answer, dict) else {}
 
-    def _send(self, realm: str, fields: dict[str, str], login: Login | None) -> BaseHTTPResponse:
+    def _send(
+        self, realm: str, fields: dict[str, str], login: StoredLogin | None
+    ) -> BaseHTTPResponse:
         if login is not None and login.identity_token:
             form = {
                 "grant_type": "refresh_token",
@@ -326,7 +328,7 @@ def may_have_login(host: str, realm: str) -> bool:
     return there == name or domain(there) == domain(name)
 
 
-def _basic(login: Login) -> str:
+def _basic(login: StoredLogin) -> str:
     pair = f"{login.username}:{login.password}".encode()
     return "Basic " + base64.b64encode(pair).decode()
 

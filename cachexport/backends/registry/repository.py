@@ -11,7 +11,7 @@ from urllib.parse import quote, urljoin
 from cachexport.backends.registry.download import open_download
 from cachexport.backends.registry.errors import network
 from cachexport.backends.registry.mounts import Mounts
-from cachexport.backends.registry.uploads import Uploads
+from cachexport.backends.registry.uploads import Uploader
 from cachexport.content.parallel import map_parallel
 from cachexport.content.protocols import Distributed
 from cachexport.content.verify import BLOCK
@@ -67,7 +67,7 @@ class Repository:
         self._mount_from = mount_from
         self._is_registry = False
         self.mounts = Mounts(client, name, self.place)
-        self._uploads = Uploads(client, self._path, self.place, self._holds)
+        self._uploads = Uploader(client, self._path, self.place, self._holds)
 
     @property
     def retry(self) -> Retry:

@@ -1,4 +1,4 @@
-"""Uploading blobs: each in one request, or in chunks where that does not get through."""
+"""Uploading blobs: each in one request, or in chunks where one request does not get through."""
 
 from __future__ import annotations
 
@@ -30,14 +30,17 @@ _LARGEST_CHUNK = 32 << 20
 _CHUNKED_AT_ONCE = 4
 """Blobs that are sent in chunks at once: each holds a chunk in memory."""
 _TOO_LARGE = 413
+_ACCEPTED = frozenset({200, 202, 204})
+"""Statuses of a chunk and of an upload's status; not every registry has the specification's."""
+_RANGE = re.compile(r"(?:bytes[= ])?0-(\d+)")
 
 _log = logging.getLogger(__name__)
 
 
-class Uploads:
+class Uploader:
     """Writes blobs into one repository. Threads may share it.
 
-    It remembers what did not work, so that the next try of a blob goes another way.
+    It remembers what did not work, so that the next try of a blob takes another way.
     """
 
     def __init__(
@@ -53,17 +56,16 @@ class Uploads:
         self._broken_off: set[Digest] = set()
 
     def put(self, desc: Descriptor, reader: Reader) -> None:
-        """Store what `reader` gives, sent once.
+        """Store what `reader` gives. Nothing is sent twice: the caller retries.
 
-        Raises BackendError, a temporary one where another try may get through, with a reader from
-        its start; that may go another way.
+        Raises BackendError, a temporary one where another `put` with a new reader may get through.
         """
         if desc.size <= BLOCK:
-            # A list can be sent twice, when a login is asked for.
+            # A list can be sent again when the registry asks for a login.
             self._at_once(desc, list(_blocks(reader)))
             return
         if desc.digest in self._broken_off and self._holds(desc):
-            # It had come: what was lost is the answer.
+            # The blob had arrived; only the answer was lost.
             self._broken_off.discard(desc.digest)
             return
         self._broken_off.add(desc.digest)
@@ -94,7 +96,7 @@ class Uploads:
             session.put(desc.digest, blocks, desc.size)
 
     def _in_chunks(self, desc: Descriptor, reader: Reader) -> None:
-        # Until a chunk is seen to get through: a registry that takes none may just hang up.
+        # A registry that takes no chunks may just hang up, so only a chunk that got through counts.
         self._chunked.discard(desc.digest)
         try:
             with self._session(desc) as session:
@@ -108,15 +110,17 @@ class Uploads:
             self._takes_chunks = False
             raise
 
-    def _chunk_size(self, session: Session) -> int:
+    def _chunk_size(self, session: UploadSession) -> int:
         if session.least > _LARGEST_CHUNK:
             problem = f"{self._place} wants chunks of {session.least} bytes, which is too much"
             raise ChunksRefused(problem, "write in chunks")
         return max(CHUNK, session.least)
 
     @contextmanager
-    def _session(self, desc: Descriptor) -> Iterator[Session]:
-        session = Session.begin(self._client, self._path, f"write {desc.digest} to {self._place}")
+    def _session(self, desc: Descriptor) -> Iterator[UploadSession]:
+        session = UploadSession.begin(
+            self._client, self._path, f"write {desc.digest} to {self._place}"
+        )
         try:
             yield session
         except BaseException:
@@ -129,7 +133,7 @@ def _blocks(reader: Reader) -> Iterator[bytes]:
 
 
 def _fill(buffer: bytearray, reader: Reader) -> int:
-    """Read into a buffer until it is full or nothing is left, and give how much it was."""
+    """Read into a buffer until it is full or nothing is left. Gives the number of bytes."""
     at = 0
     while at < len(buffer) and (block := reader.read(min(BLOCK, len(buffer) - at))):
         buffer[at : at + len(block)] = block
@@ -137,20 +141,29 @@ def _fill(buffer: bytearray, reader: Reader) -> int:
     return at
 
 
-_WENT_WELL = frozenset({200, 202, 204})
-"""Statuses of a chunk and of an upload's status; not every registry has the specification's."""
-_RANGE = re.compile(r"(?:bytes[= ])?0-(\d+)")
+class SessionEnded(BackendError):
+    """A session that no further request can finish. The blob may be sent in another one."""
+
+    def __init__(self, problem: str, op: str) -> None:
+        super().__init__(problem, op=op, temporary=True)
 
 
-class ChunksRefused(BackendError):
+class SessionLost(SessionEnded):
+    """A registry does not know how far an upload is, or too many tries brought nothing there."""
+
+    def __init__(self, problem: object, op: str) -> None:
+        super().__init__(f"{problem}; the upload is lost", op)
+
+
+class ChunksRefused(SessionEnded):
     """A registry does not take chunks, or does not put them together as they were."""
 
     def __init__(self, problem: object, op: str) -> None:
-        super().__init__(f"{problem} (in chunks)", op=op, temporary=True)
+        super().__init__(f"{problem} (in chunks)", op)
 
 
-class Session:
-    """An upload under way: the URL where it goes on, and how many bytes have come there."""
+class UploadSession:
+    """An upload under way: the URL where it goes on, and how many bytes have arrived there."""
 
     def __init__(self, client: Client, url: str, op: str, least: int) -> None:
         self.least = least
@@ -160,11 +173,12 @@ class Session:
         self._op = op
         self._at = 0
         self._touched = False
+        """Whether a chunk was accepted or broke off, so that the registry does take chunks."""
         self._broken: BackendError | None = None
-        """What the last chunk broke off with, if it did."""
+        """Why the last chunk failed, until the registry has said how much of it arrived."""
 
     @classmethod
-    def begin(cls, client: Client, path: str, op: str) -> Session:
+    def begin(cls, client: Client, path: str, op: str) -> UploadSession:
         """Ask a repository, whose API is at `path`, to take a blob."""
         place = f"{path}/blobs/uploads/"
         response = client.call("POST", place, op=op, body=b"", expect=(202,))
@@ -183,21 +197,20 @@ class Session:
         self._send("PUT", self._final_url(digest), headers, blocks, (201,))
 
     def append(self, chunk: memoryview) -> None:
-        """Send the next chunk, going on where the registry says it has come to when it breaks.
+        """Send the next chunk. If it breaks off, go on from where the registry says it is.
 
-        Raises ChunksRefused when the registry does not take the first one, another temporary
-        error when the session is lost or when as many tries as the client makes bring nothing.
+        Raises ChunksRefused when the registry does not take the first one, SessionLost when it
+        has lost the session or when none of the tries that the client's policy allows in a row
+        brings a byte there.
         """
         start, end = self._at, self._at + len(chunk)
         while self._at < end:
+            advance = partial(self._advance, chunk, start)
             try:
-                self._client.retry.call(
-                    partial(self._advance, chunk, start),
-                    is_temporary=lambda error: error is self._broken,
-                )
+                self._client.retry.call(advance, is_temporary=_may_go_on)
             except BackendError as error:
                 if error.exhausted:
-                    raise self._lost(error) from error
+                    raise SessionLost(error, self._op) from error
                 raise
 
     def finish(self, digest: Digest) -> None:
@@ -206,20 +219,23 @@ class Session:
         try:
             self._client.call("PUT", url, op=self._op, body=b"", expect=(201,)).drain_conn()
         except NotFound as error:
-            raise self._lost(error) from error
+            raise SessionLost(error, self._op) from error
         except RegistryError as error:
             raise ChunksRefused(error, self._op) from error
 
     def cancel(self) -> None:
-        """Tell the registry that nothing more will come; it need not hear it."""
+        """Tell the registry, once, that nothing more will come. Raises nothing."""
         self._client.discard(self._url)
 
     def _advance(self, chunk: memoryview, start: int) -> None:
-        """Send the rest of a chunk, or learn that a broken try has brought some of it there."""
-        broken, self._broken = self._broken, None
-        if broken is not None:
+        """Send the rest of a chunk, unless some of it turns out to have arrived already.
+
+        In that case return: the tries are then counted from one again.
+        """
+        if self._broken is not None:
             before = self._at
-            self._at = self._ask(start, start + len(chunk), broken)
+            self._at = self._ask(start, start + len(chunk), self._broken)
+            self._broken = None
             if self._at > before:
                 return
         try:
@@ -228,7 +244,7 @@ class Session:
             raise
         except BackendError as error:
             self._touched = True
-            self._broken = error if error.temporary else None
+            self._broken = error
             raise
 
     def _patch(self, chunk: memoryview, start: int) -> None:
@@ -240,39 +256,39 @@ class Session:
         }
         try:
             blocks = _parts(chunk[self._at - start :])
-            response = self._send("PATCH", self._url, headers, blocks, _WENT_WELL)
+            response = self._send("PATCH", self._url, headers, blocks, _ACCEPTED)
         except (NotFound, RegistryError) as error:
             raise self._meaning(error) from error
         self._go_to(response)
         self._touched = True
-        told = _position(response)
-        self._at = told if told and self._at < told < end else end
+        at = _position(response)
+        self._at = at if at and self._at < at < end else end
 
     def _meaning(self, error: NotFound | RegistryError) -> BackendError:
-        """Tell a registry that takes no chunks from one that lost its place."""
+        """Tell a registry that takes no chunks from one that is at another position."""
         if isinstance(error, RegistryError) and error.temporary:
             return error
-        return self._lost(error) if self._touched else ChunksRefused(error, self._op)
+        if not self._touched:
+            return ChunksRefused(error, self._op)
+        # Not SessionLost: the next try asks for the position first.
+        return BackendError(f"{error}; the upload is lost", op=self._op, temporary=True)
 
     def _ask(self, start: int, end: int, broken: BackendError) -> int:
-        """Ask how far it has come. Raises a temporary error unless that is in the chunk."""
+        """Ask how many bytes have arrived. Raises SessionLost unless that is in the chunk."""
         op = "ask how far it came"
         try:
-            response = self._client.call("GET", self._url, op=op, expect=_WENT_WELL)
+            response = self._client.call("GET", self._url, op=op, expect=_ACCEPTED)
         except Auth:
             raise
         except (NotFound, BackendError) as error:
-            raise self._lost(f"{broken}; {error}") from error
+            raise SessionLost(f"{broken}; {error}", self._op) from error
         self._go_to(response)
         at = _position(response)
         if at is None or not start <= at <= end:
-            told = response.headers.get("Range")
-            problem = f"asked how far it came, beyond {start} bytes, the registry says {told!r}"
-            raise self._lost(f"{broken}; {problem}") from broken
+            answer = response.headers.get("Range")
+            problem = f"asked how far it came, beyond {start} bytes, the registry says {answer!r}"
+            raise SessionLost(f"{broken}; {problem}", self._op) from broken
         return at
-
-    def _lost(self, problem: object) -> BackendError:
-        return BackendError(f"{problem}; the upload is lost", op=self._op, temporary=True)
 
     def _send(
         self,
@@ -296,6 +312,13 @@ class Session:
         return self._url + joint + urlencode({"digest": str(digest)})
 
 
+def _may_go_on(error: Exception) -> bool:
+    """Say whether the same session may take the rest of a chunk."""
+    return (
+        isinstance(error, BackendError) and error.temporary and not isinstance(error, SessionEnded)
+    )
+
+
 def _position(response: BaseHTTPResponse) -> int | None:
     """Give how many bytes an upload has; None when the answer makes no sense."""
     found = _RANGE.fullmatch(response.headers.get("Range", "0-0"))
@@ -305,5 +328,5 @@ def _position(response: BaseHTTPResponse) -> int | None:
 
 
 def _parts(chunk: memoryview) -> list[memoryview]:
-    """Part a chunk: the time for sending is one for each of its parts."""
+    """Cut a chunk into parts: the timeout is for each of them."""
     return [chunk[at : at + BLOCK] for at in range(0, len(chunk), BLOCK)]

@@ -16,7 +16,7 @@ from cachexport.contract.checks import failed, note, ok, skipped, warning
 from cachexport.errors import Auth, BackendError
 
 if TYPE_CHECKING:
-    from cachexport.backends.registry.checks.desk import Desk, Reply
+    from cachexport.backends.registry.checks.desk import RegistryDesk, Reply
     from cachexport.contract.checks import Fact, Finding
 
 _TRIPS = 3
@@ -36,7 +36,7 @@ _ADVICE: dict[type[Exception], str] = {
 _VERSION = "Docker-Distribution-Api-Version"
 
 
-def reach(desk: Desk) -> Finding:
+def reach(desk: RegistryDesk) -> Finding:
     """See whether a registry answers, how, and how fast."""
     try:
         replies, seconds = zip(*(_greet(desk) for _ in range(_TRIPS)), strict=True)
@@ -59,7 +59,7 @@ def reach(desk: Desk) -> Finding:
     return _reached(desk, url, version, round(min(seconds) * 1000, 3))
 
 
-def _greet(desk: Desk) -> tuple[Reply, float]:
+def _greet(desk: RegistryDesk) -> tuple[Reply, float]:
     """Give the answer to GET /v2/, and the seconds that it took."""
     time = clock()
     started, at = time.monotonic(), time.now()
@@ -69,7 +69,7 @@ def _greet(desk: Desk) -> tuple[Reply, float]:
     return reply, seconds
 
 
-def _reached(desk: Desk, url: str, version: str, milliseconds: float) -> Finding:
+def _reached(desk: RegistryDesk, url: str, version: str, milliseconds: float) -> Finding:
     scheme, host, _ = origin(url)
     proxy = desk.proxy()
     facts: dict[str, Fact] = {
@@ -89,7 +89,7 @@ def _reached(desk: Desk, url: str, version: str, milliseconds: float) -> Finding
     return ok(text, **facts)
 
 
-def login(desk: Desk) -> Finding:
+def login(desk: RegistryDesk) -> Finding:
     """See which login the registry asks for, and whether it accepts the one that is stored."""
     path, asked = "/v2/", desk.facts.greeting
     if asked is None or asked.status != 401:
@@ -120,7 +120,7 @@ def login(desk: Desk) -> Finding:
     return ok(text, **facts)
 
 
-def compare_clocks(desk: Desk) -> Finding:
+def compare_clocks(desk: RegistryDesk) -> Finding:
     """Compare the registry's time with ours."""
     greeting = desk.facts.greeting
     date = greeting.headers.get("Date") if greeting else None

@@ -29,7 +29,7 @@ from cachexport.oci import gojson, mediatype
 from cachexport.oci.digest import Digest
 
 if TYPE_CHECKING:
-    from cachexport.backends.registry.checks.desk import Desk, Reply
+    from cachexport.backends.registry.checks.desk import RegistryDesk, Reply
     from cachexport.contract.checks import Finding
     from cachexport.oci.descriptor import Descriptor
 
@@ -38,7 +38,7 @@ _CHUNK = 32
 """Bytes of each of the two chunks of an upload."""
 
 
-def read(desk: Desk) -> Finding:
+def read(desk: RegistryDesk) -> Finding:
     """See what the reference names."""
     repository, reference = desk.repository(Role.READER), desk.reference
     try:
@@ -69,7 +69,7 @@ def _image(*, force: bool, inline: bool) -> Finding:
     return failed(refused, advice, found="image")
 
 
-def write(desk: Desk) -> Finding:
+def write(desk: RegistryDesk) -> Finding:
     """See whether blobs can be written as an export does it."""
     cache, reference = desk.facts.cache, desk.reference
     descs = [cache.layer_descriptor, cache.config_descriptor]
@@ -94,7 +94,7 @@ def write(desk: Desk) -> Finding:
     return ok("blobs are taken, and are there")
 
 
-def read_back(desk: Desk) -> Finding:
+def read_back(desk: RegistryDesk) -> Finding:
     """See whether the cache that was written comes back the same, and whether in parts."""
     cache, expected = desk.facts.cache, desk.facts.tagged
     repository = desk.repository(Role.READER)
@@ -124,7 +124,7 @@ def read_back(desk: Desk) -> Finding:
     )
 
 
-def _explain_other_manifest(desk: Desk) -> str:
+def _explain_other_manifest(desk: RegistryDesk) -> str:
     """Say why the tag names a manifest that nobody wrote; empty if that is a mistake.
 
     A registry may merge a pushed cache with the one under the tag, or serve it in another form.
@@ -146,7 +146,7 @@ def _explain_other_manifest(desk: Desk) -> str:
     return "what is pushed is served in another form"
 
 
-def chunked_upload(desk: Desk) -> Finding:
+def chunked_upload(desk: RegistryDesk) -> Finding:
     """See whether a blob can be sent in chunks, and whether the registry knows how far it is."""
     blob = secrets.token_bytes(2 * _CHUNK)
     upload = _upload(desk, "POST", f"{desk.path}/blobs/uploads/", body=b"")
@@ -179,7 +179,7 @@ def chunked_upload(desk: Desk) -> Finding:
     return ok(f"{text}, what has arrived is told", accepted=True, status_told=True)
 
 
-def _send_chunk(desk: Desk, upload: Reply, chunk: bytes, start: int) -> Reply:
+def _send_chunk(desk: RegistryDesk, upload: Reply, chunk: bytes, start: int) -> Reply:
     headers = {
         "Content-Type": "application/octet-stream",
         "Content-Range": f"{start}-{start + len(chunk) - 1}",
@@ -188,14 +188,14 @@ def _send_chunk(desk: Desk, upload: Reply, chunk: bytes, start: int) -> Reply:
     return _upload(desk, "PATCH", desk.location(upload), headers, chunk)
 
 
-def _cancel(desk: Desk, upload: Reply) -> None:
+def _cancel(desk: RegistryDesk, upload: Reply) -> None:
     # A registry forgets an upload that nobody cancels, after a while.
     with suppress(CachexportError):
         _upload(desk, "DELETE", desk.location(upload))
 
 
 def _upload(
-    desk: Desk,
+    desk: RegistryDesk,
     method: str,
     path: str,
     headers: dict[str, str] | None = None,
@@ -214,7 +214,7 @@ def _no_chunks(reply: Reply) -> Finding:
     )
 
 
-def mount(desk: Desk) -> Finding:
+def mount(desk: RegistryDesk) -> Finding:
     """See whether blobs are mounted from the repositories of `mount-from`, if there are any."""
     others = desk.attrs.other_repositories()
     if not others:
@@ -234,7 +234,7 @@ def mount(desk: Desk) -> Finding:
     return ok(f"a blob each is taken over from {', '.join(others)}, and stays", mounted=True)
 
 
-def _mount_problem(desk: Desk, name: str) -> str:
+def _mount_problem(desk: RegistryDesk, name: str) -> str:
     """Say why no blob of a repository can be mounted; empty if one was."""
     try:
         desc = _any_blob(desk, name)
@@ -248,7 +248,7 @@ def _mount_problem(desk: Desk, name: str) -> str:
     return "" if taken else "the registry does not do so"
 
 
-def _any_blob(desk: Desk, name: str) -> Descriptor | None:
+def _any_blob(desk: RegistryDesk, name: str) -> Descriptor | None:
     client, repository = desk.other_repository(name)
     op = f"list the tags of {repository.place}"
     response = client.call("GET", f"/v2/{name}/tags/list?n=1", op=op, expect=(200,))

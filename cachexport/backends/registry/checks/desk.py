@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
 
     from cachexport.backends.registry.attrs import RegistryExport
-    from cachexport.backends.registry.login import Login
+    from cachexport.backends.registry.login import StoredLogin
     from cachexport.errors import CachexportError
     from cachexport.model.envelope.manifest import Form
     from cachexport.oci.descriptor import Descriptor
@@ -92,7 +92,7 @@ class Facts:
     """Whether everything was removed that can be."""
 
 
-class Desk:
+class RegistryDesk:
     """Where the checks ask. Everything that they write has the throw-away `tag` or no tag.
 
     Logins and proxies are those of `env`.
@@ -108,7 +108,7 @@ class Desk:
         self._env = env
         self._clients: dict[str, Client] = {}
 
-    def find_login(self) -> Login | None:
+    def find_login(self) -> StoredLogin | None:
         """Give the login for the registry; None for an anonymous one. Raises Auth."""
         return find_login(self.reference.host, self._env)
 

@@ -15,7 +15,7 @@ from cachexport.model.envelope.manifest import IMPORT_LIMIT, Form, requested_for
 from cachexport.oci.digest import Digest
 
 if TYPE_CHECKING:
-    from cachexport.backends.registry.checks.desk import Desk, Reply
+    from cachexport.backends.registry.checks.desk import RegistryDesk, Reply
     from cachexport.backends.registry.checks.tiny import TinyCache
     from cachexport.contract.checks import Fact, Finding
 
@@ -38,7 +38,7 @@ _NEVER_THERE = '"sha256:' + 64 * "0" + '"'
 _log = logging.getLogger(__name__)
 
 
-def check_form(form: Form, desk: Desk) -> Finding:
+def check_form(form: Form, desk: RegistryDesk) -> Finding:
     """See whether a form of manifest is taken."""
     replies = _put_forms(desk)
     reply, taken = replies[form], [form for form in replies if replies[form].accepted]
@@ -58,7 +58,7 @@ def check_form(form: Form, desk: Desk) -> Finding:
     return failed(reply.error, advice, text=f"{text}, as all forms are", **facts)
 
 
-def replace(desk: Desk) -> Finding:
+def replace(desk: RegistryDesk) -> Finding:
     """See whether a tag can be given to another manifest, as every next export does."""
     form = _taken_form(desk)
     if form is None:
@@ -71,7 +71,7 @@ def replace(desk: Desk) -> Finding:
     return warning(text, status=reply.status)
 
 
-def write_other(desk: Desk) -> TinyCache:
+def write_other(desk: RegistryDesk) -> TinyCache:
     """Give the throw-away tag to a cache with another record, if any form is taken."""
     form, other = _taken_form(desk), desk.facts.cache.other()
     if form is not None:
@@ -80,7 +80,7 @@ def write_other(desk: Desk) -> TinyCache:
     return other
 
 
-def missing_blobs(desk: Desk) -> Finding:
+def missing_blobs(desk: RegistryDesk) -> Finding:
     """See whether the registry refuses a manifest that names a blob which is not there."""
     form = _taken_form(desk)
     if form is None:
@@ -101,7 +101,7 @@ def missing_blobs(desk: Desk) -> Finding:
     return warning(f"{text}: trust-existing=true saves nothing", "", **facts)
 
 
-def merge(desk: Desk) -> Finding:
+def merge(desk: RegistryDesk) -> Finding:
     """See whether the registry makes a write depend on what the tag names (`If-Match`)."""
     form = _taken_form(desk)
     if form is None:
@@ -118,7 +118,7 @@ def merge(desk: Desk) -> Finding:
     )
 
 
-def delete(desk: Desk) -> Finding:
+def delete(desk: RegistryDesk) -> Finding:
     """See whether manifests can be deleted by their digests."""
     manifests = desk.facts.manifests
     if not manifests:
@@ -135,7 +135,7 @@ def delete(desk: Desk) -> Finding:
     return ok("manifests can be deleted by digest", status=reply.status)
 
 
-def large_manifest(desk: Desk) -> Finding:
+def large_manifest(desk: RegistryDesk) -> Finding:
     """See how long a manifest may be."""
     form = _taken_form(desk)
     if form is None:
@@ -162,7 +162,7 @@ def large_manifest(desk: Desk) -> Finding:
     return ok(text, accepted_bytes=size)
 
 
-def clean_up(desk: Desk) -> Finding:
+def clean_up(desk: RegistryDesk) -> Finding:
     """Delete what is left, and say what cannot be deleted."""
     tag = _remove(desk)
     manifests, blobs = len(desk.facts.manifests), len(desk.facts.blobs)
@@ -179,7 +179,7 @@ def clean_up(desk: Desk) -> Finding:
     return ok("nothing is left", **facts)
 
 
-def remove_rest(desk: Desk) -> None:
+def remove_rest(desk: RegistryDesk) -> None:
     """Delete what is left of checks that did not run to their end. Raises no CachexportError."""
     facts = desk.facts
     if not (facts.manifests or facts.blobs) or facts.is_clean:
@@ -193,7 +193,7 @@ def remove_rest(desk: Desk) -> None:
         _log.warning("%s:%s is left there; remove it", desk.place, tag)
 
 
-def _remove(desk: Desk) -> str:
+def _remove(desk: RegistryDesk) -> str:
     """Delete all that can be, and give the tag if it is still there.
 
     Nobody else has the bytes of what was written, so nothing of anybody else's goes with it.
@@ -206,7 +206,7 @@ def _remove(desk: Desk) -> str:
     return desk.tag if _is_tagged(desk) else ""
 
 
-def _delete_all(desk: Desk) -> None:
+def _delete_all(desk: RegistryDesk) -> None:
     for kind, digests in (("manifests", desk.facts.manifests), ("blobs", desk.facts.blobs)):
         for digest in list(digests):
             try:
@@ -217,7 +217,7 @@ def _delete_all(desk: Desk) -> None:
                 break  # the others would be refused for the same reason
 
 
-def _is_tagged(desk: Desk) -> bool:
+def _is_tagged(desk: RegistryDesk) -> bool:
     try:
         desk.repository(Role.READER).resolve(desk.tag)
     except NotFound:
@@ -225,7 +225,7 @@ def _is_tagged(desk: Desk) -> bool:
     return True
 
 
-def _put_forms(desk: Desk) -> dict[Form, Reply]:
+def _put_forms(desk: RegistryDesk) -> dict[Form, Reply]:
     """Put all forms at once: the advice about one depends on the others."""
     facts = desk.facts
 
@@ -239,14 +239,14 @@ def _put_forms(desk: Desk) -> dict[Form, Reply]:
     return facts.forms
 
 
-def _taken_form(desk: Desk) -> Form | None:
+def _taken_form(desk: RegistryDesk) -> Form | None:
     """Give a form that is taken: the one that an export writes, if possible."""
     wanted, replies = _requested_form(desk), _put_forms(desk)
     forms = (wanted, _fallback(wanted), *Form)
     return next((form for form in forms if replies[form].accepted), None)
 
 
-def _requested_form(desk: Desk) -> Form:
+def _requested_form(desk: RegistryDesk) -> Form:
     return requested_form(desk.attrs.image_manifest, desk.attrs.oci_mediatypes)
 
 

@@ -12,17 +12,17 @@ from cachexport.model.envelope.manifest import Form
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cachexport.backends.registry.checks.desk import Desk
+    from cachexport.backends.registry.checks.desk import RegistryDesk
     from cachexport.contract.checks import Check, Finding
 
 
-def _not_written(desk: Desk) -> Finding:
+def _not_written(desk: RegistryDesk) -> Finding:
     return skipped("a digest is only read; name a tag to try writing")
 
 
 _W = ("write",)
 
-READING: tuple[Row[Desk], ...] = (
+READING: tuple[Row[RegistryDesk], ...] = (
     Row("reach", access.reach),
     Row("login", access.login, needs=("reach",)),
     Row(
@@ -34,8 +34,8 @@ READING: tuple[Row[Desk], ...] = (
     ),
     Row("read", content.read, needs=("login",)),
 )
-OF_A_DIGEST: tuple[Row[Desk], ...] = (*READING, Row("write", _not_written, writes=True))
-OF_A_TAG: tuple[Row[Desk], ...] = (
+OF_A_DIGEST: tuple[Row[RegistryDesk], ...] = (*READING, Row("write", _not_written, writes=True))
+OF_A_TAG: tuple[Row[RegistryDesk], ...] = (
     *READING,
     Row("write", content.write, needs=("login",), writes=True),
     *(Row(form, partial(manifests.check_form, form), _W, writes=True) for form in Form),
@@ -89,7 +89,7 @@ OF_A_TAG: tuple[Row[Desk], ...] = (
 class RegistryProbe:
     """A Probe over a reference; see Probe. What the reference names is only read."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: RegistryDesk) -> None:
         self._desk = desk
 
     def checks(self) -> Sequence[Check]:

@@ -5,7 +5,7 @@ import pytest
 
 from cachexport.backends.registry.attrs import RegistryImport
 from cachexport.backends.registry.connections import Pools, Proxies
-from cachexport.backends.registry.login import Authorizer, Challenge, Login, may_have_login
+from cachexport.backends.registry.login import Authorizer, Challenge, StoredLogin, may_have_login
 from cachexport.errors import Auth, BackendError
 from cachexport.oci.reference import Reference
 
@@ -84,13 +84,13 @@ class Service(Authorizer):
 
 
 def test_nothing_is_sent_before_it_is_asked_for():
-    service = Service(Login("u", "p"))
+    service = Service(StoredLogin("u", "p"))
     assert service.header("s") is None
     assert service.asked == []
 
 
 def test_basic_logins_are_sent_as_they_are():
-    service = Service(Login("u", "p"))
+    service = Service(StoredLogin("u", "p"))
     assert service.refused('Basic realm="r"', "s", None)
     assert service.header("s") == "Basic dTpw"
     assert not service.refused('Basic realm="r"', "s", "Basic dTpw")
@@ -122,7 +122,7 @@ def test_several_scopes_are_one_field_of_a_form_and_several_of_a_query():
             sent.append(parse_qs(body or urlsplit(url).query))
 
     fields = {"service": "s", "scope": "repository:a:pull repository:b:pull"}
-    for login in (Login("u", "p"), Login(identity_token="t")):
+    for login in (StoredLogin("u", "p"), StoredLogin(identity_token="t")):
         service = Authorizer("registry.example", lambda login=login: login, Sent())
         service._send("https://registry.example/token?account=x", fields, login)
     assert sent[0]["account"] == ["x"]
@@ -142,7 +142,7 @@ def test_a_token_that_is_refused_is_fetched_anew_once():
 
 
 def test_a_login_is_not_sent_to_a_stranger():
-    service = Service(Login("u", "p"))
+    service = Service(StoredLogin("u", "p"))
     service.refused('Bearer realm="https://evil.org/token"', "s", None)
     with pytest.raises(Auth, match="not its own"):
         service.header("s")
