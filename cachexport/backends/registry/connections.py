@@ -1,4 +1,4 @@
-"""Connections to hosts: what their names tell, which proxy is in between, and the pools."""
+"""Connections to hosts: the parts of their URLs, the proxies in between, and the pools."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ PORTS = {"http": 80, "https": 443}
 def origin(url: str) -> tuple[str, str, int]:
     """Give scheme, host and port of a URL; empty where it has none, or is none.
 
-    The URL is read as urllib3 reads it, which sends the requests: another reader could take
-    another part of it for the host.
+    urllib3 reads the URL, as it does for requests: another parser could take another part of it
+    for the host.
     """
     try:
         parts = parse_url(url)
@@ -59,10 +59,10 @@ def address(host: str) -> IPv4Address | IPv6Address | None:
 
 
 def domain(host: str) -> str:
-    """Give the domain that somebody registered, which `host` is part of.
+    """Give the registered domain that `host` is part of.
 
-    What belongs to many, such as `co.uk` or a cloud's domain for its customers, is none. Then,
-    and for an address, it is the host itself.
+    Public suffixes such as `co.uk`, or a cloud's domain for its customers, are none. Gives the
+    host itself if there is no such domain, or if it is an address.
     """
     if address(host) is not None:
         return host
@@ -71,7 +71,7 @@ def domain(host: str) -> str:
 
 @cache
 def _suffixes() -> Any:
-    # Reading the list takes some 40 ms, and few have a token service elsewhere.
+    # Reading the list takes some 40 ms. Few registries have a token service elsewhere.
     from publicsuffixlist import PublicSuffixList
 
     return PublicSuffixList()
@@ -87,9 +87,9 @@ class Proxy:
 
     @classmethod
     def parse(cls, text: str) -> Proxy:
-        """Read what a variable names, such as `http://user:password@host:3128`.
+        """Read the value of a variable, such as `http://user:password@host:3128`.
 
-        Raises ValueError, which tells nothing of the text.
+        Raises ValueError, whose message has nothing of the text: there may be a secret in it.
         """
         full = text if "://" in text else f"http://{text}"
         try:
@@ -104,11 +104,11 @@ class Proxy:
 
 
 class Proxies:
-    """Knows what is asked through which proxy.
+    """Finds the proxy for a URL.
 
     `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` mean what they mean to docker and buildctl; in lower
-    case they count more. NO_PROXY lists domains, addresses and networks, each perhaps with a port,
-    or is `*`. This machine itself is never asked through a proxy: to the proxy that is another.
+    case they take precedence. NO_PROXY lists domains, addresses and networks, each perhaps with a
+    port, or is `*`. Loopback addresses go through no proxy: there they are another machine.
     """
 
     def __init__(self, env: Mapping[str, str]) -> None:
@@ -123,8 +123,8 @@ class Proxies:
         proxy = self._proxies.get(scheme)
         if proxy is None or is_loopback(host):
             return None
-        # The function of the requests library for this changes the process's environment while
-        # it looks, and threads of ours may look at the same time.
+        # Not by the requests library: it changes the process's environment while it looks, and
+        # other threads look at the same time.
         return None if any(_is_about(entry, host, port) for entry in self._left_out) else proxy
 
 
@@ -142,7 +142,7 @@ def _named(name: str, env: Mapping[str, str]) -> Proxy | None:
 
 
 def _is_about(entry: str, host: str, port: int) -> bool:
-    """Say whether an entry of NO_PROXY means this host."""
+    """Say whether an entry of NO_PROXY is for this host."""
     if entry == "*":
         return True
     found = address(host)
@@ -162,7 +162,7 @@ def _encoded(auth: str) -> str:
 
 
 class Pools:
-    """Sends requests, each through the proxy that its URL wants. Threads may share it."""
+    """Sends requests, each through the proxy for its URL. Threads may share it."""
 
     def __init__(self, connection: RegistryConnection, proxies: Proxies) -> None:
         self._connection = connection
@@ -170,15 +170,15 @@ class Pools:
         self._guard = threading.Lock()
         self._managers: dict[tuple[Proxy | None, bool], urllib3.PoolManager] = {}
         if connection.insecure:
-            # Somebody asked for it; saying so at each request helps nobody.
+            # The user asked for it; a warning with each request helps nobody.
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
 
     def request(
         self, method: str, url: str, headers: dict[str, str], **settings: Any
     ) -> BaseHTTPResponse:
-        """Send a request once, and give the response before its body is read.
+        """Send a request once. Gives the response, whose body the caller reads.
 
-        Raises urllib3's errors. The `settings` are those of urllib3.
+        `settings` go to urllib3's `request`. Raises urllib3's errors.
         """
         settings = {"preload_content": False, "redirect": False, **settings}
         via = {"Via": VIA.get()} if VIA.get() else {}
@@ -201,7 +201,7 @@ class Pools:
 
 
 def _tls(connection: RegistryConnection) -> ssl.SSLContext:
-    """Give what all connections share: else each of them would read all certificates anew."""
+    """Make the context that all connections share: reading the certificates takes long."""
     if connection.insecure:
         return create_urllib3_context(cert_reqs=ssl.CERT_NONE)
     context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
@@ -224,7 +224,7 @@ def _manager(
     if proxy is None:
         return urllib3.PoolManager(**settings)
     login = {"Proxy-Authorization": proxy.authorization} if proxy.authorization else {}
-    # What is said of the registry's certificate is not said of the proxy's.
+    # `registry.insecure` is about the registry's certificate, not the proxy's.
     trusted = ssl.create_default_context()
     return urllib3.ProxyManager(
         proxy.url, proxy_headers=login, proxy_ssl_context=trusted, **settings

@@ -1,4 +1,4 @@
-"""Logins for registries: where docker and podman keep them, and what registries ask for."""
+"""Logins for registries: finding those of docker and podman, and answering challenges."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import json
 import os
 import re
 import threading
-import time
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from urllib3.exceptions import HTTPError
 
 from cachexport.backends.registry.connections import PORTS, domain, is_loopback, origin
 from cachexport.backends.registry.errors import reason
+from cachexport.content.clock import clock
 from cachexport.errors import Auth, BackendError
 
 if TYPE_CHECKING:
@@ -28,12 +28,13 @@ if TYPE_CHECKING:
 
     from cachexport.backends.registry.connections import Pools
 
-_RUN = "/run"
-
 
 @dataclass(frozen=True, slots=True)
 class StoredLogin:
-    """Who asks. With an `identity_token` there is no password. Its text shows no secret."""
+    """A login for one registry. With an `identity_token` there is no password.
+
+    Its `repr` shows no secret.
+    """
 
     username: str = ""
     password: str = field(default="", repr=False)
@@ -45,12 +46,12 @@ class StoredLogin:
 def find_login(host: str, env: Mapping[str, str]) -> StoredLogin | None:
     """Find the login for a registry, None for an anonymous one.
 
-    `host` is the one in references, with its port. Looked through, in this order, are
-    `$DOCKER_AUTH_CONFIG`, which is a config.json itself, `$REGISTRY_AUTH_FILE`,
+    `host` is the one in references, with its port. These are searched in this order:
+    `$DOCKER_AUTH_CONFIG`, which has a whole config.json; `$REGISTRY_AUTH_FILE`;
     `$DOCKER_CONFIG/config.json` or `~/.docker/config.json` with its `credHelpers` and
-    `credsStore` (their programs are found on the process's `$PATH`), then podman's `auth.json`.
-    Raises Auth when any of them cannot be read or a helper program fails: a login that was meant
-    and cannot be read is no anonymous one.
+    `credsStore` (their programs are found on the process's `$PATH`); podman's `auth.json`.
+    Raises Auth when any of them cannot be read or a helper program fails: to go on anonymously
+    would hide the mistake.
     """
     login = _from_variable(env.get("DOCKER_AUTH_CONFIG", ""), host, env)
     if login is not None:
@@ -70,13 +71,13 @@ def _files(env: Mapping[str, str]) -> Iterator[Path]:
     yield Path(env.get("DOCKER_CONFIG") or home / ".docker") / "config.json"
     if env.get("XDG_RUNTIME_DIR"):
         yield Path(env["XDG_RUNTIME_DIR"]) / "containers" / "auth.json"
-    # Where podman and skopeo log in where nobody has set that, as in containers.
-    yield Path(_RUN) / "containers" / str(os.getuid()) / "auth.json"
+    # podman and skopeo use this where $XDG_RUNTIME_DIR is not set, as in containers.
+    yield Path("/run") / "containers" / str(os.getuid()) / "auth.json"
     yield Path(env.get("XDG_CONFIG_HOME") or home / ".config") / "containers" / "auth.json"
 
 
 def _home(env: Mapping[str, str]) -> Path:
-    """Give the user's home; for one who has none, where no file can be."""
+    """Give the user's home; for a user who has none, a path without files."""
     try:
         return Path(env.get("HOME") or Path.home())
     except RuntimeError:
@@ -90,7 +91,7 @@ def _from_variable(text: str, host: str, env: Mapping[str, str]) -> StoredLogin 
         return _read(text.encode(), host, env, "$DOCKER_AUTH_CONFIG")
     except _Unreadable:
         problem = "it is no config.json with logins, or the helper that it names fails"
-    # Outside the block, so that no traceback shows what is in the variable.
+    # Raised outside the block, so that no traceback shows the variable's content.
     message = f"cannot read a login for {host} from $DOCKER_AUTH_CONFIG: {problem}"
     raise Auth(message, op="log in")
 
@@ -103,11 +104,11 @@ def _from_file(path: Path, host: str, env: Mapping[str, str]) -> StoredLogin | N
 
 
 class _Unreadable(Exception):
-    """A config.json that cannot be made out; the text says why."""
+    """A config.json that cannot be read; the text says why."""
 
 
 def _read(raw: bytes, host: str, env: Mapping[str, str], place: str) -> StoredLogin | None:
-    """Find the login for a host in a config.json, which is at `place`. Raises _Unreadable."""
+    """Find the login for a host in a config.json that came from `place`. Raises _Unreadable."""
     from docker.errors import DockerException
 
     try:
@@ -118,15 +119,15 @@ def _read(raw: bytes, host: str, env: Mapping[str, str], place: str) -> StoredLo
     except (OSError, ValueError) as error:
         raise _Unreadable(str(error)) from error
     except DockerException as error:
-        told = error.__cause__ or error
-        if told.__cause__ is None:
-            raise _Unreadable(str(told)) from error
-        # What a helper printed may be a secret.
+        problem = error.__cause__ or error
+        if problem.__cause__ is None:
+            raise _Unreadable(str(problem)) from error
+        # The helper's output may have a secret in it.
         raise _Unreadable("the credential helper that it names failed") from None
     except (AttributeError, TypeError) as error:
-        # docker's library does not look at the types of what it reads.
+        # docker's library does not check the types of values.
         raise _Unreadable("something in it is not of the right type") from error
-    # docker's library gives the keys of a helper's answer in another case than those of a file.
+    # docker's library spells the keys of a helper's answer in another case than a file's.
     if found.keys() & {"Username", "IdentityToken"}:
         helper = f"docker-credential-{config.get_credential_store(host)}"
         place = f"the credential helper {helper} that {place} names"
@@ -142,8 +143,6 @@ def _read(raw: bytes, host: str, env: Mapping[str, str], place: str) -> StoredLo
 
 
 def _load(raw: bytes, env: Mapping[str, str]) -> AuthConfig:
-    import json
-
     from docker.auth import AuthConfig, load_config
 
     content = json.loads(raw)
@@ -157,7 +156,7 @@ def _load(raw: bytes, env: Mapping[str, str]) -> AuthConfig:
 
 
 def _complete(entry: dict[str, str]) -> None:
-    """Write a login down as docker does, where it is there in plain, as in Kubernetes."""
+    """Encode a login that is there in plain, as in Kubernetes, the way docker does."""
     if not entry.get("auth") and entry.get("username") and entry.get("password"):
         pair = f"{entry['username']}:{entry['password']}"
         entry["auth"] = base64.b64encode(pair.encode()).decode()
@@ -165,17 +164,17 @@ def _complete(entry: dict[str, str]) -> None:
 
 _PARAMETER = re.compile(r'(\w+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
 _DEFAULT_LIFE = 60.0
-"""Seconds that a token lives where the answer does not say, by the specification."""
+"""Seconds that a token is good for if the answer does not say, by the specification."""
 _MAX_ANSWER = 1 << 20
 """Bytes of an answer that are read."""
 _OK = 200
 _MARGIN = 0.9
-"""Part of its life after which a token is taken for expired."""
+"""Part of its time after which a token is no longer sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """What a `WWW-Authenticate` header asks for."""
+    """A `WWW-Authenticate` header."""
 
     scheme: str
     parameters: Mapping[str, str]
@@ -197,12 +196,12 @@ class _Token:
 
 
 class Authorizer:
-    """Gives the Authorization header for one registry, asked anew for every request.
+    """Gives the Authorization header for each request to one registry. Threads may share it.
 
-    Tokens are fetched when the registry asks for one, kept per scope until shortly before they
-    expire, and fetched once however many threads wait for them. A scope is one, or several with
-    spaces between them. A login goes to the registry itself, and to its token service only where
-    that is the registry's own.
+    A token is fetched when the registry asks for one, once for all threads that wait for it, and
+    used per scope until shortly before it expires. A scope is one of the specification's, or
+    several with spaces between them. The login goes to the registry, and to its token service
+    only where `may_have_login` allows.
     """
 
     def __init__(
@@ -210,30 +209,34 @@ class Authorizer:
         host: str,
         login: Callable[[], StoredLogin | None],
         pools: Pools,
-        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._host = host
         self._login = login
         self._pools = pools
-        self._now = now
         self._lock = threading.Lock()
         self._tokens: dict[str, _Token] = {}
         self._challenge: Challenge | None = None
         self.origin = ""
-        """Where the login that was sent came from; empty as long as none was."""
+        """Where the login came from that was sent; empty until one is sent."""
 
     def header(self, scope: str) -> str | None:
-        """Give the header to send; None as long as nothing was asked for."""
+        """Give the header to send; None before the registry has asked for one.
+
+        Raises Auth or BackendError.
+        """
         with self._lock:
             if self._challenge is None:
                 return None
             token = self._tokens.get(scope)
-            if token is None or self._now() >= token.until:
+            if token is None or clock().monotonic() >= token.until:
                 token = self._tokens[scope] = self._fetch(self._challenge, scope)
             return token.header
 
     def refused(self, header: str, scope: str, sent: str | None) -> bool:
-        """Hear that a request with the header `sent` was refused; say whether to try again."""
+        """Take note that a request with the header `sent` was refused for `header`, its challenge.
+
+        Says whether to send the request again with another header.
+        """
         challenge = Challenge.parse(header)
         if challenge.scheme not in ("basic", "bearer"):
             return False
@@ -265,7 +268,7 @@ class Authorizer:
             )
             raise Auth(message, op="log in")
         fields = {"service": parameters.get("service", ""), "scope": scope}
-        start = self._now()
+        start = clock().monotonic()
         answer = self._ask(realm, fields, login)
         token = answer.get("token") or answer.get("access_token")
         if not isinstance(token, str):
@@ -307,17 +310,17 @@ class Authorizer:
             headers = {"Content-Type": "application/x-www-form-urlencoded"}
             return self._pools.request("POST", realm, headers, body=urlencode(form))
         headers = {} if login is None else {"Authorization": _basic(login)}
-        # A form has several scopes in one field; a query has a field for each.
+        # Several scopes are one field of a form, but a field each in a query.
         query = urlencode({**fields, "scope": fields["scope"].split()}, doseq=True)
         joint = "&" if urlsplit(realm).query else "?"
         return self._pools.request("GET", f"{realm}{joint}{query}", headers)
 
 
 def may_have_login(host: str, realm: str) -> bool:
-    """Say whether a registry's token service may be given the login for that registry.
+    """Say whether the token service at `realm` may have the login for the registry `host`.
 
-    It may on the same host, and over TLS on one of the same registered domain: a registry that
-    was broken into cannot send logins elsewhere, nor to another customer of the same cloud.
+    It may on the same host, and over TLS on a host of the same registered domain. So a registry
+    that was broken into cannot send logins elsewhere, nor to another customer of the same cloud.
     """
     _, name, _ = origin(f"//{host}")
     scheme, there, _ = origin(realm)

@@ -6,6 +6,7 @@ import pytest
 from cachexport.backends.registry.attrs import RegistryImport
 from cachexport.backends.registry.connections import Pools, Proxies
 from cachexport.backends.registry.login import Authorizer, Challenge, StoredLogin, may_have_login
+from cachexport.content.clock import clock
 from cachexport.errors import Auth, BackendError
 from cachexport.oci.reference import Reference
 
@@ -76,7 +77,8 @@ class Service(Authorizer):
         self.time = 0.0
         self.asked = []
         self.life = life
-        super().__init__("registry.example", lambda: login, POOLS, now=lambda: self.time)
+        clock().monotonic = lambda: self.time
+        super().__init__("registry.example", lambda: login, POOLS)
 
     def _ask(self, realm, fields, login):
         self.asked.append((realm, fields, login))
