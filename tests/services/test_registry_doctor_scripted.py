@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from services.examining import (
+from services.diagnoses import (
     FORMS,
     MAX,
     READING,

@@ -119,7 +119,7 @@ class LocalDesk:
 
     @classmethod
     def of(cls, attrs: LocalExport | LocalImport) -> LocalDesk:
-        """Make one for the attributes of a source or a target."""
+        """Make the desk for the attributes of a source or a target."""
         is_source = isinstance(attrs, LocalImport)
         source = (
             attrs if isinstance(attrs, LocalImport) else LocalImport(src=attrs.dest, tag=attrs.tag)

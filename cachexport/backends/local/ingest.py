@@ -1,4 +1,4 @@
-"""Writing blobs into a layout, by temporary files that are put in place when they are whole."""
+"""Writing blobs into a layout: each is a temporary file until it is whole."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ExportSession:
-    """An export that has begun. Its shared lock keeps resets away from what it has written."""
+    """An export under way. Its shared lock keeps a reset from deleting its blobs."""
 
     lock: FileLock
     started: int
@@ -63,10 +63,10 @@ class LayoutStaged:
 
 
 class LayoutIngester:
-    """An Ingester over a layout. The directory is made when the first blob is written.
+    """An Ingester over a layout. Makes the directory with the first blob. Threads may share it.
 
-    Threads may share it. From the first call to `close` it holds a shared lock that says that an
-    export is running; the lock is our own, BuildKit does not know it.
+    From its first call until `close` it holds a shared lock, which says that an export is
+    running. BuildKit does not know this lock.
     """
 
     def __init__(self, layout: Layout, *, timeout: float = lock.TIMEOUT) -> None:
@@ -76,18 +76,18 @@ class LayoutIngester:
         self._session: ExportSession | None = None
 
     def missing(self, descs: Iterable[Descriptor], /) -> set[Digest]:
-        """See Ingester. A blob of another size is missing: it is replaced as a whole."""
+        """See Ingester. A blob of another size is missing, so that it is replaced."""
         wanted = list(descs)
         check_target(self._layout)
         with translated("read", self._layout.blobs):
             if not self._layout.blobs.is_dir():
                 return {desc.digest for desc in wanted}
-        # What is said to be there must not be deleted before it has a name.
+        # No reset may delete these blobs before something names them.
         self.begin()
         return {desc.digest for desc in wanted if not self._layout.holds(desc)}
 
     def ingest(self, desc: Descriptor, reader: Reader, /) -> None:
-        """See Ingester. The names of blobs are on the disk after `sync` only."""
+        """See Ingester. Only `sync` makes sure that the blob outlives a loss of power."""
         self.begin()
         with staged(self._layout, 0o444) as file:
             for block in iter(lambda: reader.read(BLOCK), b""):
@@ -95,15 +95,15 @@ class LayoutIngester:
             _commit(self._layout, file, desc)
 
     def stage(self) -> LayoutStaged:
-        """See Stager. The export has to go on until what is staged is committed or closed."""
+        """See Stager. Do not call `close` before the staged file is committed or closed."""
         self.begin()
         return LayoutStaged(self._layout)
 
     def begin(self) -> ExportSession:
         """Begin the export unless it has begun: make the layout, take the lock, clean up.
 
-        Raises FailedPrecondition when the directory has something else, Conflict when another
-        process resets it all the time.
+        Raises FailedPrecondition when the directory is no layout and not empty, Conflict when
+        another process holds the lock for a reset until the timeout.
         """
         with self._guard:
             if self._session is None:
@@ -111,7 +111,7 @@ class LayoutIngester:
             return self._session
 
     def sync(self) -> None:
-        """Wait until all blobs, whoever wrote them, can be found after a loss of power."""
+        """Wait until all blobs, of any writer, are found on the disk after a loss of power."""
         blobs = self._layout.blobs
         with translated("read", blobs):
             folders = [path for path in blobs.iterdir() if path.is_dir()]
@@ -120,9 +120,9 @@ class LayoutIngester:
 
     @contextmanager
     def alone(self) -> Iterator[bool]:
-        """Say whether no other export is running; if so, none begins before the block has ended.
+        """Say whether no other export is running. If so, none can begin before the block ends.
 
-        The export ends with the block.
+        This export ends with the block.
         """
         session = self.begin()
         try:
@@ -174,25 +174,25 @@ def _write_mark(layout: Layout) -> None:
 
 
 STALE_AFTER = 24 * 3600 * 10**9
-"""Nanoseconds without a write after which a temporary file belongs to nobody any more."""
+"""Nanoseconds without a write after which no process uses a temporary file."""
 
 
 def staged(layout: Layout, mode: int) -> AbstractContextManager[StagedFile]:
-    """Make a temporary file; after the block it is gone, unless it was committed."""
+    """Make a temporary file, which is removed after the block unless it was committed."""
     return staged_in(layout.private, mode, layout.directory)
 
 
 def file_system_time(layout: Layout) -> int:
-    """Give the time of the file system's own clock, in nanoseconds since 1970.
+    """Give the time by the file system's clock, in nanoseconds since 1970.
 
-    The times of files are compared with it: on a network it may not be this machine's clock.
+    It is for comparing with the times of files: a network file system has its server's clock.
     """
     with staged(layout, 0o600) as file:
         return os.fstat(file.fd).st_mtime_ns
 
 
 def remove_all_staged(layout: Layout) -> None:
-    """Remove all temporary files if no export is running that could need one."""
+    """Remove all temporary files if no export is running, which could need one."""
     with suppress(OSError, Conflict):
         if not layout.exports_lock.exists():
             return
@@ -204,7 +204,7 @@ def remove_all_staged(layout: Layout) -> None:
 
 
 def remove_stale(layout: Layout, now: int) -> None:
-    """Remove the temporary files that processes left behind a day ago, as far as possible."""
+    """Remove, as far as possible, the temporary files that were left behind a day ago."""
     with suppress(OSError):
         _remove(layout, lambda entry: now - entry.stat().st_mtime_ns > STALE_AFTER)
 

@@ -1,4 +1,4 @@
-"""Writing a cache to a local directory, and `reset=true`: deleting what nothing leads to."""
+"""Writing a cache to a local directory, and `reset=true`: deleting unreferenced blobs."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class LocalTarget:
         return IMPORT_LIMIT
 
     def current(self) -> Current:
-        """See Target. What is there is kept from resets until `close`."""
+        """See Target. No reset deletes its blobs before `close`."""
         check_target(self._layout)
         try:
             names = Names(self._layout)
@@ -85,11 +85,11 @@ class LocalTarget:
         return replace(current, version=version(index.named(self._attrs.tag)))
 
     def holds(self, cache: WrappedCache, /) -> bool:
-        """See Target. A look at each blob costs next to nothing here."""
+        """See Target. Nothing is gained: asking for each blob costs next to nothing here."""
         return False
 
     def publish(self, cache: WrappedCache, /, replacing: Current | None = None) -> WrappedCache:
-        """See Target. A name is as old as its manifest, which is made young.
+        """See Target. The name gets the age of its manifest's file, which is set to now.
 
         Raises FailedPrecondition when the cache's manifest was not ingested, Conflict when the
         index stays locked.
@@ -106,7 +106,7 @@ class LocalTarget:
         return cache
 
     def close(self) -> None:
-        """See Target. Now `reset` deletes: until now this could have been a source as well."""
+        """See Target. `reset` deletes only now, since this may be a source of the same run."""
         try:
             if self._reset_is_due:
                 self._reset_is_due = False
@@ -115,8 +115,8 @@ class LocalTarget:
             self._ingester.close()
 
     def _renew(self, desc: Descriptor) -> None:
-        """Have the age of the manifest, which is the name's, begin anew: it is still in use."""
-        # Where users share a directory the file may be another one's.
+        """Set the age of the manifest, which is that of the name, to now: it is in use."""
+        # In a shared directory the file may be another user's.
         with suppress(CachexportError):
             self._layout.renew(desc.digest)
 
@@ -133,10 +133,10 @@ class LocalTarget:
 def delete_unreferenced(names: Names, *, written_before: int) -> None:
     """Delete the blobs that no entry of the index leads to and that are not newer than given.
 
-    The time is in nanoseconds. Call it while no other export of ours is running; the time spares
-    what a BuildKit that runs meanwhile has written. Where it is not certain what is needed, a
-    manifest being unreadable, of an unknown kind or new, nothing is deleted. Whatever goes wrong
-    is a warning: the cache is there already.
+    `written_before` is in nanoseconds since 1970; it spares the blobs that BuildKit writes at
+    the same time. Call it while no other export of ours is running. Deletes nothing where it is
+    uncertain what is needed: a manifest is unreadable, of an unknown kind or new. Any error is
+    logged as a warning only, since the cache itself is complete.
     """
     directory = names.layout.directory
     try:

@@ -1,4 +1,4 @@
-"""The checks of a registry, in the order in which `doctor` runs and shows them."""
+"""The table of a registry's checks, in the order in which `doctor` runs and shows them."""
 
 from __future__ import annotations
 
