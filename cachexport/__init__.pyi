@@ -1,6 +1,6 @@
 __version__: str
 
-from .api.building import (
+from .api.builds import (
     build as build,
 )
 from .api.caches import (
@@ -43,7 +43,16 @@ from .api.caches import (
     verify_cache as verify_cache,
 )
 from .api.images import (
+    append_image as append_image,
+)
+from .api.images import (
+    image_puller as image_puller,
+)
+from .api.images import (
     open_image as open_image,
+)
+from .api.images import (
+    output_image as output_image,
 )
 from .api.images import (
     pull_image as pull_image,
@@ -72,20 +81,11 @@ from .api.names import (
 from .api.names import (
     verify_names as verify_names,
 )
-from .api.outputs import (
-    output_image as output_image,
-)
 from .api.places import (
     lifecycle_rules as lifecycle_rules,
 )
 from .api.places import (
     prune_caches as prune_caches,
-)
-from .api.stored import (
-    append_image as append_image,
-)
-from .api.stored import (
-    load_archive as load_archive,
 )
 from .content.memory import (
     MemoryContent as MemoryContent,
@@ -105,14 +105,38 @@ from .contract.opening import (
 from .errors import (
     CachexportError as CachexportError,
 )
-from .images.exporter.exporter import (
-    ImageExporter as ImageExporter,
+from .images.builder.classic import (
+    ClassicBuilder as ClassicBuilder,
 )
-from .images.exporter.result import (
+from .images.builder.classic import (
+    ClassicImage as ClassicImage,
+)
+from .images.builder.classic import (
+    ReleasableLayer as ReleasableLayer,
+)
+from .images.builder.classic import (
+    WritableLayer as WritableLayer,
+)
+from .images.builder.snapshots import (
+    Snapshots as Snapshots,
+)
+from .images.distribution import (
+    Puller as Puller,
+)
+from .images.distribution import (
+    PullPolicy as PullPolicy,
+)
+from .images.exporter import (
     BuildResult as BuildResult,
+)
+from .images.exporter import (
+    ImageExporter as ImageExporter,
 )
 from .images.store import (
     Store as Store,
+)
+from .images.stored import (
+    load_archive as load_archive,
 )
 from .insight.report.page import (
     render_report as render_report,
@@ -143,6 +167,9 @@ from .oci.descriptor import (
 )
 from .oci.digest import (
     Digest as Digest,
+)
+from .oci.platform import (
+    parse_platform as parse_platform,
 )
 from .oci.timestamp import (
     Timestamp as Timestamp,

@@ -16,7 +16,7 @@ from cachexport.contract.units import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from cachexport.api.stored import StoredImage
+    from cachexport.images.stored import StoredImage
 
 _HEADINGS = ("NAME", "DIGEST", "AGE", "SIZE", "PLATFORMS")
 _RIGHT = {"AGE", "SIZE"}

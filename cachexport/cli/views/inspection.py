@@ -17,7 +17,7 @@ from cachexport.contract.units import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from cachexport.images.inspect import ImageInspection, ImageLayer
+    from cachexport.images.image import ImageInspection, ImageLayer
     from cachexport.oci.descriptor import Descriptor
 
 _LAYERS = ("LAYER", "DIFF ID", "SIZE", "MADE BY")

@@ -30,9 +30,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from cachexport.images.archive.tarfiles import Stretch, TarFile
-    from cachexport.images.select import Image
+    from cachexport.images.image import Image
 
 DOCKER_MANIFEST_FILE = "manifest.json"
+MANIFEST_MODE = 0o444
+"""The permissions of manifest.json. BuildKit's own archives have 0644."""
 Blobs = dict[Digest, "Stretch | bytes"]
 
 _FIELDS = frozenset({"Config", "RepoTags", "Layers"})

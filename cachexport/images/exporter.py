@@ -4,34 +4,93 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
 
 from cachexport.content.copy import ingest_bytes, move_missing
 from cachexport.content.diff_ids import with_diff_ids
 from cachexport.content.progress import silent, step
-from cachexport.errors import NotFound
+from cachexport.errors import InvalidInputError, NotFound
 from cachexport.images.config.config import complete_config, empty_config
-from cachexport.images.exporter.result import BuildResult, Chosen, choose
 from cachexport.images.manifest import encode_image_manifest
-from cachexport.images.names import tagged
+from cachexport.images.names import parse_name
 from cachexport.images.store.leases import DAY
 from cachexport.model.chains import BlobSource
-from cachexport.oci import mediatype
-from cachexport.oci.descriptor import Descriptor
+from cachexport.oci import gojson, mediatype
+from cachexport.oci.descriptor import Descriptor, Platform
 from cachexport.transfer.prepare import LayerProvider
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from cachexport.content.progress import Progress
-    from cachexport.images.store import Contents, Lease, Store
+    from cachexport.images.store import Lease, Store, StoreContent
     from cachexport.model.chains import Remote
-    from cachexport.oci.descriptor import Platform
     from cachexport.oci.digest import Digest
 
     Exported = Callable[[str, Descriptor], object]
     InlineCache = Callable[[Sequence[Digest]], bytes | None]
+
+
+CONFIG_KEY = "containerimage.config"
+"""Metadata: the image's config; of several images each has its own, after a slash its ID."""
+PLATFORMS_KEY = "refs.platforms"
+"""Metadata: JSON that tells for each ID which platform it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildResult:
+    """One image as `ref`, or images by ID as `refs`; None is an image without layers."""
+
+    ref: Remote | None = None
+    refs: Mapping[str, Remote | None] = field(default_factory=dict, hash=False)
+    metadata: Mapping[str, bytes] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """The one image of a result."""
+
+    layers: Remote | None
+    config: bytes
+    """Empty where the build gave none."""
+    platform: Platform | None
+    """None where the build did not say."""
+
+
+def choose(result: BuildResult) -> Chosen:
+    """Give the one image of a result. Raises InvalidInputError when there is not just one."""
+    if result.ref is not None and result.refs:
+        raise InvalidInputError("a build gives either one ref or a map of refs, not both")
+    if len(result.refs) > 1:
+        ids = ", ".join(sorted(result.refs))
+        raise InvalidInputError(f"only one image can be exported to a store at once, not {ids}")
+    if not result.refs:
+        config = result.metadata.get(CONFIG_KEY, b"")
+        return Chosen(layers=result.ref, config=config, platform=None)
+    [layers] = result.refs.values()
+    name, platform = _platform(result)
+    config = result.metadata.get(f"{CONFIG_KEY}/{name}", b"")
+    return Chosen(layers=layers, config=config, platform=platform)
+
+
+def _platform(result: BuildResult) -> tuple[str, Platform]:
+    raw = result.metadata.get(PLATFORMS_KEY)
+    if raw is None:
+        raise InvalidInputError(f"refs have no platforms: {PLATFORMS_KEY} is not in the metadata")
+    found = gojson.fields(gojson.loads(raw), frozenset({"Platforms"}), "").get("Platforms")
+    platforms = gojson.each(found, "Platforms", _named_platform)
+    if len(platforms) != len(result.refs):
+        raise InvalidInputError(
+            f"{len(result.refs)} refs, but {len(platforms)} platforms in {PLATFORMS_KEY}"
+        )
+    return platforms[0]
+
+
+def _named_platform(value: Any) -> tuple[str, Platform]:
+    found = gojson.fields(value, frozenset({"ID", "Platform"}), "")
+    return gojson.string(found.get("ID"), "ID"), Platform.decode(found.get("Platform") or {})
+
 
 CONFIG_DIGEST_KEY = "containerimage.config.digest"
 DIGEST_KEY = "containerimage.digest"
@@ -83,7 +142,7 @@ class ImageExporter:
         exported: Exported | None = None,
     ) -> None:
         names = attrs.get(_NAME, "")
-        self.names = tuple(dict.fromkeys(map(tagged, names.split(",")))) if names else ()
+        self.names = tuple(dict.fromkeys(map(parse_name, names.split(",")))) if names else ()
         """The references, complete."""
         self.metadata = {key: text.encode() for key, text in attrs.items() if key != _NAME}
         self._store = store
@@ -160,7 +219,7 @@ class ImageExporter:
 
 
 def _export_layers(
-    remote: Remote | None, content: Contents, progress: Progress
+    remote: Remote | None, content: StoreContent, progress: Progress
 ) -> tuple[Descriptor, ...]:
     """Copy the layers that are not there, and give all, each with its diff ID."""
     if remote is None:
@@ -189,7 +248,7 @@ def _one_at_a_time(moved: Callable[[int], None]) -> Callable[[int], None]:
 
 
 def _write(
-    content: Contents, desc: Descriptor, config: bytes, layers: Sequence[Descriptor]
+    content: StoreContent, desc: Descriptor, config: bytes, layers: Sequence[Descriptor]
 ) -> Descriptor:
     manifest, raw = encode_image_manifest(config, layers)
     ingest_bytes(content, desc, config)

@@ -1,4 +1,4 @@
-"""Putting layers on top of an image, of which nothing is unpacked."""
+"""Layers on top of an image, of which nothing is unpacked."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from cachexport.content.progress import silent, step
 from cachexport.content.verify import BLOCK
 from cachexport.errors import InvalidInputError
 from cachexport.images.builder import Copying, copy_layer
-from cachexport.images.config.extend import extend_config
+from cachexport.images.config.config import extend_config
 from cachexport.images.config.history import HistoryEntry
 from cachexport.images.config.settings import change_settings
-from cachexport.images.layers import told_layers
+from cachexport.images.image import image_layers
 from cachexport.images.manifest import encode_image_manifest
 from cachexport.oci import mediatype
 from cachexport.oci.compression import Compression
@@ -36,8 +36,9 @@ if TYPE_CHECKING:
     from cachexport.content.progress import Progress
     from cachexport.content.protocols import Ingester, Reader
     from cachexport.images.config.settings import Settings
-    from cachexport.images.select import Image
+    from cachexport.images.image import Image
     from cachexport.oci.timestamp import Timestamp
+
 
 _COMMENT = "cachexport"
 
@@ -96,7 +97,7 @@ class Base:
     def of(cls, image: Image, config: bytes) -> Base:
         """Give an image whose config is at hand. Raises WireFormat where the two do not match."""
         is_oci = image.manifest.media_type == mediatype.OCI_MANIFEST
-        layers = told_layers(image, config)
+        layers = image_layers(image, config)
         return cls(config=config, layers=layers, oci_mediatypes=is_oci)
 
 

@@ -1,23 +1,35 @@
-"""Finding the one image that is meant among those that a manifest or an index leads to."""
+"""An image among those that a manifest or an index leads to: which is meant, and what is in it."""
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any, Self
 
 from cachexport.content.verify import read_blob
 from cachexport.contract.reading import METADATA_LIMIT
-from cachexport.errors import FailedPrecondition, InvalidInputError, NotFound, WireFormat
-from cachexport.images.config.config import read_platform
+from cachexport.errors import (
+    FailedPrecondition,
+    InvalidDigest,
+    InvalidInputError,
+    NotFound,
+    WireFormat,
+)
+from cachexport.images.config.config import read_diff_ids, read_platform
+from cachexport.images.config.history import HistoryEntry, parse_history
 from cachexport.model.envelope.manifest import Manifest, decode_manifest
-from cachexport.oci import mediatype
+from cachexport.oci import gojson, mediatype
 from cachexport.oci.compression import Compression
+from cachexport.oci.descriptor import UNCOMPRESSED
+from cachexport.oci.digest import Digest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from cachexport.content.protocols import Provider
     from cachexport.oci.descriptor import Descriptor, Platform
-    from cachexport.oci.digest import Digest
+
 
 _READABLE = mediatype.MANIFESTS | mediatype.INDEXES
 # What containerd takes for the same machine as no variant at all.
@@ -37,6 +49,23 @@ class Image:
     def layers(self) -> tuple[Descriptor, ...]:
         """The layers, bottom first; the same one may occur twice."""
         return self.manifest.layers
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedImage:
+    """An image, or an index of images, that can be read until `close` or the end of a block."""
+
+    provider: Provider
+    descriptor: Descriptor
+    """Names the manifest or the index."""
+    close: Callable[[], object]
+    """Twice is fine."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def select_image(provider: Provider, root: Descriptor, platform: Platform | None = None) -> Image:
@@ -148,3 +177,87 @@ def is_for(found: Platform, wanted: Platform) -> bool:
 def _machine(platform: Platform) -> tuple[str, str, str]:
     plain = _PLAIN_VARIANTS.get(platform.architecture, "")
     return platform.os, platform.architecture, platform.variant or plain
+
+
+def image_layers(image: Image, config: bytes) -> tuple[Descriptor, ...]:
+    """Give an image's layers, bottom first, with the diff IDs that its config names.
+
+    Raises WireFormat for a config that is none, or is of other layers.
+    """
+    diff_ids = read_diff_ids(config)
+    if len(diff_ids) != len(image.layers):
+        raise WireFormat(
+            f"the config {image.config.digest} tells of {len(diff_ids)} layers, "
+            f"the manifest {image.descriptor.digest} of {len(image.layers)}",
+        )
+    found = map(_digest, range(len(diff_ids)), diff_ids)
+    return tuple(
+        dataclasses.replace(layer, annotations={**layer.annotations, UNCOMPRESSED: diff_id})
+        for layer, diff_id in zip(image.layers, found, strict=True)
+    )
+
+
+def _digest(number: int, text: str) -> Digest:
+    try:
+        return Digest.parse(text)
+    except InvalidDigest as error:
+        raise WireFormat(str(error), f"rootfs.diff_ids[{number}]") from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageLayer:
+    """A layer, and what the config says of it."""
+
+    descriptor: Descriptor
+    diff_id: str | None
+    """None where the config has too few."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageInspection:
+    """An image for one platform."""
+
+    manifest: Descriptor
+    config: Descriptor
+    platform: Platform
+    created: str | None
+    settings: Mapping[str, Any]
+    """How it runs: `Entrypoint`, `Env` and so on, as the config has them."""
+    layers: tuple[ImageLayer, ...]
+    history: tuple[HistoryEntry, ...]
+
+    @property
+    def size(self) -> int:
+        """The bytes of its manifest, its config and its layers, each once."""
+        blobs = (self.manifest, self.config, *(layer.descriptor for layer in self.layers))
+        return sum({desc.digest: desc.size for desc in blobs}.values())
+
+
+def inspect_images(provider: Provider, root: Descriptor) -> list[ImageInspection]:
+    """Describe the image that `root` names, or those of an index that are there.
+
+    Raises as `select_image` does, WireFormat for a config that is none.
+    """
+    found = images_of(provider, root)
+    return [_inspect(provider, read_image(provider, desc)) for desc in found]
+
+
+def _inspect(provider: Provider, image: Image) -> ImageInspection:
+    raw = read_config(provider, image)
+    config = gojson.fields(gojson.loads(raw), frozenset({"created", "config"}), "")
+    layers = zip_longest(image.layers, read_diff_ids(raw)[: len(image.layers)])
+    return ImageInspection(
+        manifest=image.descriptor,
+        config=image.config,
+        platform=read_platform(raw),
+        created=gojson.string(config.get("created"), "created") or None,
+        settings=_object(config.get("config")),
+        layers=tuple(ImageLayer(descriptor=desc, diff_id=diff_id) for desc, diff_id in layers),
+        history=parse_history(raw) or (),
+    )
+
+
+def _object(value: Any) -> dict[str, Any]:
+    if value is not None and not isinstance(value, dict):
+        raise WireFormat("wants an object, has another value", "config")
+    return value or {}

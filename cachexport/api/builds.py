@@ -4,35 +4,27 @@ from __future__ import annotations
 
 import logging
 import os
-import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cachexport.api.caches import (
-    export_chains,
-    raise_failures,
-)
-from cachexport.api.images import OpenedImage, open_image
-from cachexport.api.outputs import output_image
+from cachexport.api.caches import export_chains, raise_failures
+from cachexport.api.images import open_image, output_image
+from cachexport.content.clock import clock as context_clock
 from cachexport.content.progress import silent, step
-from cachexport.contract.opening import (
-    enter,
-    expand,
-    open_source,
-    open_targets,
-)
+from cachexport.contract.opening import enter, expand, open_source, open_targets
 from cachexport.contract.spec import parse_spec
 from cachexport.errors import CachexportError, InvalidInputError, NotFound
 from cachexport.images import empty_config, select_image
 from cachexport.images.build.build import Build
-from cachexport.images.build.image import Base, read_base
+from cachexport.images.build.image import BuildBase, read_base
 from cachexport.images.build.workshop import Workshop
 from cachexport.images.builder import PullPolicy, Rights, Snapshots
+from cachexport.images.image import OpenedImage
 from cachexport.images.store import Store
-from cachexport.images.store.home import home_store
 from cachexport.images.store.leases import DAY
+from cachexport.images.store.store import home_store
 from cachexport.model.chains import CacheChains
 from cachexport.oci.platform import parse_platform
 from cachexport.oci.reference import Reference
@@ -43,9 +35,10 @@ if TYPE_CHECKING:
 
     from cachexport.content.progress import Progress
     from cachexport.contract.spec import Spec
-    from cachexport.images.build.image import Made
+    from cachexport.images.build.image import BuiltImage
     from cachexport.images.store import Lease
     from cachexport.oci.descriptor import Descriptor, Platform
+
 
 _log = logging.getLogger(__name__)
 _INLINE = "inline"
@@ -66,7 +59,7 @@ def build(
     store: pathlib.Path | None = None,
     epoch: int = 0,
     progress: Progress = silent,
-    clock: Callable[[], float] = time.time,
+    clock: Callable[[], float] | None = None,
 ) -> Iterator[Build]:
     """Build an image step by step in the block, and export its cache at the end of it.
 
@@ -100,13 +93,13 @@ def build(
             rights=rights,
             epoch=epoch,
         )
-        finding = _Finding(stack=stack, store=home, lease=lease, platform=wanted, pull=policy)
+        finder = _BaseFinder(stack=stack, store=home, lease=lease, platform=wanted, pull=policy)
         made = Build(
-            finding.base(base),
+            finder.base(base),
             _known(stack, cache_from, progress),
             workshop,
             partial(_export, store=home, progress=progress),
-            clock=clock,
+            clock=clock or context_clock().now,
             is_inline=is_inline,
             progress=progress,
         )
@@ -147,7 +140,7 @@ def _targets(cache_to: Sequence[str]) -> tuple[bool, list[str]]:
     return len(targets) < len(cache_to), targets
 
 
-def _export(output: str, made: Made, *, store: Store, progress: Progress) -> Descriptor:
+def _export(output: str, made: BuiltImage, *, store: Store, progress: Progress) -> Descriptor:
     image = OpenedImage(made.provider, made.descriptor, close=lambda: None)
     return output_image(output, image, store=store, progress=progress)
 
@@ -170,7 +163,7 @@ def _known(stack: ExitStack, cache_from: Sequence[str], progress: Progress) -> C
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Finding:
+class _BaseFinder:
     """Finds the image to begin with, in a store or elsewhere; open until `stack` ends."""
 
     stack: ExitStack
@@ -179,17 +172,17 @@ class _Finding:
     platform: Platform
     pull: PullPolicy
 
-    def base(self, text: str) -> Base:
+    def base(self, text: str) -> BuildBase:
         """Give what a build begins with that is to begin with this image."""
         wanted = self.platform
         if text == _SCRATCH:
-            return Base(config=empty_config(wanted.architecture, wanted.os, wanted.variant))
+            return BuildBase(config=empty_config(wanted.architecture, wanted.os, wanted.variant))
         spec = parse_spec(text)
         return (spec.type == "registry" and self._in_store(spec.attrs["ref"])) or self._elsewhere(
             spec
         )
 
-    def _in_store(self, text: str) -> Base | None:
+    def _in_store(self, text: str) -> BuildBase | None:
         name = str(Reference.parse(text))
         content = self.store.content.under(self.lease)
         try:
@@ -203,7 +196,7 @@ class _Finding:
                 raise
             return None
 
-    def _elsewhere(self, spec: Spec) -> Base:
+    def _elsewhere(self, spec: Spec) -> BuildBase:
         opened = self.stack.enter_context(open_image(spec))
         image = select_image(opened.provider, opened.descriptor, self.platform)
         return read_base(opened.provider, image)

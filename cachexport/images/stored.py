@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
+import tempfile
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cachexport.api.images import OpenedImage, open_image
-from cachexport.api.outputs import output_image, workspace
+from cachexport.content.files.errors import translated
 from cachexport.content.progress import silent, step
 from cachexport.errors import (
     FailedPrecondition,
@@ -19,33 +19,22 @@ from cachexport.errors import (
     NotFound,
     WireFormat,
 )
-from cachexport.images.append import Base, append_layers
-from cachexport.images.archive.images import open_docker_archive
-from cachexport.images.config.config import empty_config
-from cachexport.images.config.settings import Settings
-from cachexport.images.inspect import inspect_images
+from cachexport.images.archive.read import open_docker_archive
+from cachexport.images.distribution import copy_image
+from cachexport.images.image import OpenedImage, inspect_images
 from cachexport.images.names import DANGLING
-from cachexport.images.output import StoreOutput
-from cachexport.images.parts import Preferring
-from cachexport.images.pull import copy_image
-from cachexport.images.select import read_config, select_image
+from cachexport.images.store import Store
 from cachexport.images.store.leases import DAY
-from cachexport.oci.compression import Compression
 from cachexport.oci.reference import Reference
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from cachexport.content.progress import Progress
-    from cachexport.content.protocols import Provider
-    from cachexport.images.append import Addition
-    from cachexport.images.archive.members import Sink
-    from cachexport.images.inspect import ImageInspection
-    from cachexport.images.output import Output
-    from cachexport.images.store import Collected, Contents, Image, Lease, Store
-    from cachexport.oci.descriptor import Descriptor, Platform
+    from cachexport.images.image import ImageInspection
+    from cachexport.images.store import Collected, Lease, NamedImage, StoreContent
+    from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
-    from cachexport.oci.timestamp import Timestamp
 
 _DIGITS = re.compile(r"(?:sha256:)?([0-9a-f]{7,64})")
 
@@ -54,7 +43,7 @@ _DIGITS = re.compile(r"(?:sha256:)?([0-9a-f]{7,64})")
 class StoredImage:
     """A name in a store, and the images that it leads to and that are there."""
 
-    image: Image
+    image: NamedImage
     inspections: tuple[ImageInspection, ...]
 
     @property
@@ -67,13 +56,13 @@ class StoredImage:
         return sum(sizes.values())
 
 
-def find_stored(store: Store, text: str) -> Image:
+def find_stored(store: Store, text: str) -> NamedImage:
     """Give the image of a name, completed as Docker does, or of the first digits of its digest.
 
     Raises NotFound, and InvalidInputError where the digits are those of several.
     """
     names = {image.name: image for image in store.images.list()}
-    for name in (text, _completed(text)):
+    for name in (text, completed(text)):
         if name in names:
             return names[name]
     digits = _DIGITS.fullmatch(text)
@@ -89,7 +78,7 @@ def find_stored(store: Store, text: str) -> Image:
     return next(iter(found.values()))
 
 
-def open_stored(store: Store, image: Image) -> OpenedImage:
+def open_stored(store: Store, image: NamedImage) -> OpenedImage:
     """Open an image of the store; a lease holds it until it is closed.
 
     Raises NotFound when it is there no longer.
@@ -120,26 +109,9 @@ def open_same(store: Store, texts: Sequence[str]) -> tuple[OpenedImage, tuple[st
     names = [
         image.name
         for text, image in found.items()
-        if image.name in (text, _completed(text)) and "@" not in image.name
+        if image.name in (text, completed(text)) and "@" not in image.name
     ]
     return open_stored(store, next(iter(found.values()))), tuple(names)
-
-
-def open_any(store: Store, text: str) -> tuple[OpenedImage, str]:
-    """Open an image of the store, in an archive, or where a reference or specification says.
-
-    They are tried in that order, and an archive has to have one image. Gives its name, too, empty
-    where it has none. Raises as `open_image` does.
-    """
-    try:
-        image = find_stored(store, text)
-    except NotFound:
-        pass
-    else:
-        return open_stored(store, image), image.name
-    if "=" not in text and Path(text).is_file():
-        return _in_archive(text)
-    return open_image(text), "" if "=" in text else _completed(text)
 
 
 def list_stored(store: Store) -> list[StoredImage]:
@@ -150,7 +122,9 @@ def list_stored(store: Store) -> list[StoredImage]:
     ]
 
 
-def load_archive(path: Path | str, store: Store, *, progress: Progress = silent) -> list[Image]:
+def load_archive(
+    path: Path | str, store: Store, *, progress: Progress = silent
+) -> list[NamedImage]:
     """Copy the images of an archive into a store under their names, and give these.
 
     Archives are `docker save`'s, BuildKit's, ours, OCI layouts'. An image without a name is called
@@ -174,55 +148,6 @@ def load_archive(path: Path | str, store: Store, *, progress: Progress = silent)
         ]
 
 
-def append_image(
-    base: OpenedImage | None,
-    additions: Sequence[Addition],
-    output: Output,
-    *,
-    settings: Settings | None = None,
-    platform: Platform | None = None,
-    created: Timestamp | None = None,
-    store: Store | None = None,
-    stdout: Sink | None = None,
-    progress: Progress = silent,
-) -> Descriptor:
-    """Put layers on top of an image, and write that as `output` says; see `append_layers`.
-
-    Without a base they are all that there is, for `platform`; of an index that is the base it is
-    the image for `platform`. The layers of the base are read only when they have to go somewhere.
-    """
-    with (
-        workspace(store if isinstance(output, StoreOutput) else None) as content,
-        step(progress, "extending image"),
-    ):
-        ground, provider = _ground(base, content, platform)
-        made = append_layers(
-            ground,
-            additions,
-            settings or Settings(),
-            content,
-            created=created,
-            compression=output.compression or Compression.GZIP,
-            level=output.compression_level,
-            progress=progress,
-        )
-        image = OpenedImage(provider, made, _nothing)
-        return output_image(output, image, store=store, stdout=stdout, progress=progress)
-
-
-def _ground(
-    base: OpenedImage | None, content: Contents, platform: Platform | None
-) -> tuple[Base, Provider]:
-    if base is not None:
-        found = select_image(base.provider, base.descriptor, platform)
-        ground = Base.of(found, read_config(base.provider, found))
-        return ground, Preferring(content, base.provider)
-    if platform is None:
-        raise InvalidInputError("an image without a base is for no platform yet; say for which")
-    config = empty_config(platform.architecture, platform.os, platform.variant)
-    return Base(config=config), content
-
-
 def prune_store(store: Store, *, all_names: bool = False, dry_run: bool = False) -> Collected:
     """Remove images without a name, expired leases, and content that nothing holds then.
 
@@ -235,24 +160,12 @@ def prune_store(store: Store, *, all_names: bool = False, dry_run: bool = False)
     return store.collect_garbage(images=names, dry_run=dry_run)
 
 
-def _completed(text: str) -> str:
+def completed(text: str) -> str:
+    """Complete a name as Docker does; any other text stays as it is."""
     try:
         return str(Reference.parse(text))
     except InvalidReference:
         return text
-
-
-def _nothing() -> None:
-    """Close nothing: what it reads is the caller's."""
-
-
-def _in_archive(path: str) -> tuple[OpenedImage, str]:
-    archive = open_docker_archive(path)
-    if len(archive.images) != 1:
-        archive.close()
-        raise InvalidInputError(f"{path} has {len(archive.images)} images; load it and name one")
-    [found] = archive.images
-    return OpenedImage(archive, found.descriptor, archive.close), next(iter(found.names), "")
 
 
 def _inspections(store: Store, root: Descriptor) -> list[ImageInspection]:
@@ -260,3 +173,22 @@ def _inspections(store: Store, root: Descriptor) -> list[ImageInspection]:
         return inspect_images(store.content, root)
     except (FailedPrecondition, WireFormat):
         return []
+
+
+@contextmanager
+def workspace(store: Store | None) -> Iterator[StoreContent]:
+    """Have room for what has to be made, in the store under a lease, or in a temporary one."""
+    with ExitStack() as stack:
+        if store is None:
+            folder = stack.enter_context(_temporary())
+            store = stack.enter_context(Store.open(folder))
+        lease = stack.enter_context(store.leases.held(seconds=DAY))
+        yield store.content.under(lease)
+
+
+@contextmanager
+def _temporary() -> Iterator[Path]:
+    with translated("write", "the folder for temporary files"):
+        folder = tempfile.TemporaryDirectory(prefix="cachexport-")
+    with folder as path:
+        yield Path(path)
