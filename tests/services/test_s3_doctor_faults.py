@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from services.examining import found, outcomes
+from services.diagnoses import found, outcomes
 from services.s3_places import DENIED, UNKNOWN, Place, conditional, forget_logins, refusing
 from support.services.faulty_proxy import Failure, FaultyProxy
 from support.services.http_server import Server, serving

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class LocalBackend:
-    """Makes sources and targets of `type=local`. What they need is imported with the first."""
+    """Makes sources and targets of `type=local`. Imports late, since most runs use a few only."""
 
     def attributes(self) -> tuple[type, type]:
         """See Described."""
@@ -58,9 +58,9 @@ class LocalBackend:
         return None if "digest" in spec.attrs else spec.attrs.get("tag", "latest")
 
     def probe(self, spec: Spec, /) -> Probe:
-        """See Probing. What has no `dest` is a source."""
+        """See Probing. A specification without `dest` is that of a source."""
         from cachexport.backends.local.attrs import LocalExport, LocalImport
-        from cachexport.backends.local.probe import LocalProbe
+        from cachexport.backends.local.checks import LocalProbe
         from cachexport.contract.attributes import known_attributes, read_attributes
 
         if "src" in spec.attrs and "dest" not in spec.attrs:

@@ -44,15 +44,15 @@ def _seconds(text: str) -> float:
 
 
 _HOST_AND_PORT = re.compile(r"(localhost|[0-9.]+|\[[0-9a-fA-F:]+\]|.*\.[^:/]*):[0-9]+")
-"""What looks like one, though docker takes it for an image of its hub with a number for a tag."""
+"""Looks like a host with a port; docker reads it as an image of its hub with a number as tag."""
 _MOST = 256
 _HUB = "docker.io"
 _HUB_NAMES = ("docker.io/", "index.docker.io/")
-"""What a name begins with that says that it is on Docker Hub; others mean it by saying nothing."""
+"""How names of Docker Hub begin that say so; a name without a host is on Docker Hub as well."""
 
 
 @dataclass(frozen=True, kw_only=True)  # without slots: two bases with slots do not mix
-class Connection:
+class RegistryConnection:
     """How to reach a registry."""
 
     insecure: bool | None = attribute(
@@ -77,15 +77,15 @@ class Connection:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RegistryImport(Connection):
-    """What `type=registry` takes as a source."""
+class RegistryImport(RegistryConnection):
+    """The attributes of a source."""
 
     ref: Reference = attribute("ref", _reference, summary="the cache's reference")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mounting:
-    """What is to be written where, and what may be taken over for it."""
+    """The reference to write, and the repositories to mount blobs from."""
 
     ref: Reference = attribute("ref", _reference, summary="the reference to write")
     mount_from: tuple[str, ...] = attribute(
@@ -97,9 +97,9 @@ class Mounting:
     )
 
     def other_repositories(self) -> tuple[str, ...]:
-        """Give what `mount_from` names, as paths in the registry, without the one of `ref`.
+        """Give the paths of `mount_from` in the registry, without the repository of `ref`.
 
-        Raises InvalidAttr for one that is elsewhere.
+        Raises InvalidAttr for a repository of another registry.
         """
         found = [self._beside(text) for text in self.mount_from]
         return tuple(dict.fromkeys(name for name in found if name != self.ref.repository))
@@ -120,8 +120,8 @@ class Mounting:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RegistryExport(Connection, Mounting, CommonExport):
-    """What `type=registry` takes as a target."""
+class RegistryExport(RegistryConnection, Mounting, CommonExport):
+    """The attributes of a target."""
 
     force: bool = attribute(
         "force", flag, default=False, summary="replace what is no cache, such as an image"
@@ -140,8 +140,8 @@ class RegistryExport(Connection, Mounting, CommonExport):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RegistryImagePush(Connection, Mounting):
-    """What `type=registry` takes as a target of images."""
+class RegistryImagePush(RegistryConnection, Mounting):
+    """The attributes of a target of images."""
 
     force: bool = attribute("force", flag, default=False, summary="replace a build cache")
 

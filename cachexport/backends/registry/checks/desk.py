@@ -1,45 +1,46 @@
-"""Asking one registry about one repository, as somebody who may do more or less there."""
+"""Asks a registry about one repository, as somebody who may do more or less there."""
 
 from __future__ import annotations
 
+import io
 import secrets
-import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urljoin, urlsplit
 
+from cachexport.backends.registry.checks.tiny import TinyCache, make_tiny_cache
 from cachexport.backends.registry.client import Client
-from cachexport.backends.registry.credentials import find_login
+from cachexport.backends.registry.connections import Pools, Proxies
 from cachexport.backends.registry.errors import TEMPORARY, network, refusal
-from cachexport.backends.registry.pools import Pools
-from cachexport.backends.registry.proxies import Proxies
+from cachexport.backends.registry.login import Authorizer, find_login
 from cachexport.backends.registry.repository import Repository
-from cachexport.backends.registry.tokens import Authorizer
 from cachexport.errors import Auth, BackendError, NotFound, RegistryError
 from cachexport.oci.digest import Digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from urllib3.response import BaseHTTPResponse
 
     from cachexport.backends.registry.attrs import RegistryExport
-    from cachexport.backends.registry.credentials import Login
+    from cachexport.backends.registry.login import StoredLogin
     from cachexport.errors import CachexportError
+    from cachexport.model.envelope.manifest import Form
+    from cachexport.oci.descriptor import Descriptor
 
 _MAX_ANSWER = 64 << 10
 """Bytes of an answer that are read."""
-_SETTLED = frozenset(range(100, 600)) - TEMPORARY
-"""Statuses that are an answer; after the others it is worth to ask again."""
+_FINAL = frozenset(range(100, 600)) - TEMPORARY
+"""Statuses that are an answer; after any other the client tries again."""
 _GONE = (404, 410)
 _MAX_REASON = 80
-"""Letters of a registry's reason that are told."""
+"""Letters of a registry's reason that are shown."""
 
 
 class Role(StrEnum):
-    """What a token is asked for. Some registries refuse a token that is asked for too much."""
+    """The actions that a token is asked for. Some registries refuse one for too many."""
 
     STRANGER = ""
     READER = "pull"
@@ -55,7 +56,7 @@ class Reply:
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
     error: CachexportError
-    """What the answer is to somebody who cannot do without."""
+    """The same answer, for a check that fails with it."""
 
     @property
     def accepted(self) -> bool:
@@ -63,46 +64,56 @@ class Reply:
         return 200 <= self.status < 300
 
     @property
-    def told(self) -> str:
-        """The status and the registry's first reason, for a line of text."""
+    def reason(self) -> str:
+        """The status and the first reason that the registry gave, for a line of text."""
         reasons = self.error.diagnostics if isinstance(self.error, RegistryError) else ()
         return f"{self.status}, {reasons[0][:_MAX_REASON]}" if reasons else str(self.status)
 
 
-class Desk:
-    """Where the checks ask. It knows the throw-away tag, and what was written and is there still.
+@dataclass(slots=True)
+class Facts:
+    """What the checks find out for the checks after them."""
 
-    Logins and proxies are those of `env`; `now` gives the seconds since 1970.
+    greeting: Reply | None = None
+    """The answer to GET /v2/ without a login."""
+    greeted_at: float = 0.0
+    """When the registry gave it, by this machine's clock, in seconds since 1970."""
+    cache: TinyCache = field(default_factory=make_tiny_cache)
+    forms: dict[Form, Reply] = field(default_factory=dict)
+    """What became of a manifest of each form."""
+    tagged: Digest | None = None
+    """The manifest that the throw-away tag names."""
+    manifests: list[Digest] = field(default_factory=list)
+    blobs: list[Digest] = field(default_factory=list)
+    """Digests of what was written and is not known to be gone."""
+    may_delete: bool = False
+    """Whether a manifest was deleted, so that others can be."""
+    is_clean: bool = False
+    """Whether everything was removed that can be."""
+
+
+class RegistryDesk:
+    """Where the checks ask. Everything that they write has the throw-away `tag` or no tag.
+
+    Logins and proxies are those of `env`.
     """
 
-    def __init__(
-        self,
-        attrs: RegistryExport,
-        env: Mapping[str, str],
-        now: Callable[[], float] = time.time,
-    ) -> None:
+    def __init__(self, attrs: RegistryExport, env: Mapping[str, str]) -> None:
         self.attrs = attrs
         self.reference = attrs.ref
-        self.now = now
         self.tag = f"cachexport-doctor-{secrets.token_hex(8)}"
         self.path = f"/v2/{attrs.ref.repository}"
         self.place = attrs.ref.name
-        self.manifests: list[Digest] = []
-        self.blobs: list[Digest] = []
-        """Digests of what was written and is not known to be gone."""
-        self.may_delete = False
-        """Whether a manifest was deleted, so that others can be."""
-        self.is_clean = False
-        """Whether all has been removed that can be."""
+        self.facts = Facts()
         self._env = env
         self._clients: dict[str, Client] = {}
 
-    def find_login(self) -> Login | None:
+    def find_login(self) -> StoredLogin | None:
         """Give the login for the registry; None for an anonymous one. Raises Auth."""
         return find_login(self.reference.host, self._env)
 
     def proxy(self) -> str:
-        """Give the URL, without a login, of the proxy that is asked through; empty for none."""
+        """Give the URL of the proxy in between, without a login; empty for none."""
         found = Proxies(self._env).find(self.client(Role.STRANGER).base)
         return found.url if found else ""
 
@@ -135,15 +146,25 @@ class Desk:
         """
         try:
             response = self.client(role).call(
-                method, path, op=op, expect=_SETTLED, headers=headers, body=body
+                method, path, op=op, expect=_FINAL, headers=headers, body=body
             )
         except RegistryError as error:
             return Reply(error.status, {}, b"", error)
         return self._reply(op, response)
 
     def ask_once(self, role: Role, method: str, path: str, *, op: str) -> Reply:
-        """Ask, and try nothing again: for what is measured. Raises as `ask` does."""
+        """Ask without a retry, to measure the time. Raises as `ask` does."""
         return self._reply(op, self.client(role).send(method, path, op=op))
+
+    def ingest(self, desc: Descriptor, raw: bytes) -> None:
+        """Write a blob as exports do. Raises Auth, NotFound or BackendError."""
+        self.facts.blobs.append(desc.digest)
+        repository = self.repository(Role.WRITER)
+        try:
+            repository.retry.call(lambda: repository.ingest(desc, io.BytesIO(raw)))
+        except Auth:
+            self.facts.blobs.remove(desc.digest)
+            raise
 
     def put_manifest(
         self,
@@ -152,11 +173,11 @@ class Desk:
         media_type: str,
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
-        """Put a manifest under a tag or its digest, and remember to remove it."""
-        digest = Digest.of(raw)
-        if digest not in self.manifests:
-            # Also if the answer gets lost on its way.
-            self.manifests.append(digest)
+        """Put a manifest under a tag, or its digest if `target` is empty. `facts` lists it."""
+        digest, written = Digest.of(raw), self.facts.manifests
+        if digest not in written:
+            # Before the request: the answer may get lost.
+            written.append(digest)
         reply = self.ask(
             Role.WRITER,
             "PUT",
@@ -166,25 +187,27 @@ class Desk:
             body=raw,
         )
         if not reply.accepted:
-            self.manifests.remove(digest)
+            written.remove(digest)
+        elif target == self.tag:
+            self.facts.tagged = digest
         return reply
 
     def delete(self, kind: str, digest: Digest) -> Reply:
-        """Delete one of `manifests` or `blobs`, whichever `kind` says; gone is as good."""
+        """Delete one of the `manifests` or `blobs`, as `kind` says; `facts` forgets it if gone."""
         op = f"delete {digest} of {self.place}"
         reply = self.ask(Role.REMOVER, "DELETE", f"{self.path}/{kind}/{digest}", op=op)
         if reply.accepted or reply.status in _GONE:
-            (self.manifests if kind == "manifests" else self.blobs).remove(digest)
+            (self.facts.manifests if kind == "manifests" else self.facts.blobs).remove(digest)
         return reply
 
     def delete_tag(self) -> None:
-        """Ask for the throw-away tag to be deleted by its name; many registries refuse that."""
+        """Delete the throw-away tag by its name, if the registry does that; many do not."""
         op = f"delete {self.place}:{self.tag}"
         with suppress(Auth):
             self.ask(Role.REMOVER, "DELETE", f"{self.path}/manifests/{self.tag}", op=op)
 
     def location(self, reply: Reply, **query: str) -> str:
-        """Give the URL that an upload goes on at, with these parameters added."""
+        """Give the URL where an upload continues, with these parameters added."""
         url = urljoin(self.client(Role.WRITER).base, reply.headers.get("Location", ""))
         if not query:
             return url
@@ -216,7 +239,7 @@ class Desk:
 
 
 class _Nobody(Authorizer):
-    """Never says who is asking, so that the registry's own question can be heard."""
+    """Sends no login, so that the registry's challenge comes back as it is."""
 
     def header(self, scope: str) -> str | None:
         return None

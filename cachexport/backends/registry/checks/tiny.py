@@ -1,4 +1,4 @@
-"""The cache that a registry is tried with: one record, one layer, and nobody else has its bytes."""
+"""The cache that the checks write: one record and one layer, with random bytes."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class TinyCache:
 
     @property
     def config_descriptor(self) -> Descriptor:
-        """Names the config's bytes."""
+        """Describes the config."""
         return Descriptor.of(self.config, CACHE_CONFIG_V0)
 
     def manifest(self, form: Form, *, times: int = 1, absent: Digest | None = None) -> bytes:
-        """Give a manifest that names the layer so many times, and also a blob that is `absent`."""
+        """Give a manifest that names the layer so many times, and perhaps an `absent` blob."""
         layers = [self.layer_descriptor] * times
         if absent is not None:
             layers.append(replace(self.layer_descriptor, digest=absent))
@@ -52,7 +52,7 @@ class TinyCache:
 
     @property
     def record(self) -> str:
-        """What was done."""
+        """The digest of the cache's only record."""
         [record] = decode(self.config).records
         return record.digest
 
@@ -63,7 +63,7 @@ class TinyCache:
 
 
 def make_tiny_cache() -> TinyCache:
-    """Make one that differs from all others."""
+    """Make a tiny cache with a layer and a record that nobody else has."""
     tar = _tar(secrets.token_bytes(32))
     layer = gzip.compress(tar, mtime=0)
     annotations = {
