@@ -60,7 +60,7 @@ class Check:
     writes: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: Row[Desk](...) would fail
 class Row(Generic[_Desk]):
     """A line of a backend's table of checks. `ask` gets the desk where all of them ask."""
 

@@ -7,15 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from services.diagnoses import (
-    FORMS,
-    MAX,
-    READING,
-    TAG,
-    examine,
-    found,
-    spec,
-)
+from services.diagnoses import FORMS, MAX, READING, TAG, examine, found, spec
 from support.clock import wait_for_nothing
 from support.services.client import ask
 from support.services.http_server import Handler

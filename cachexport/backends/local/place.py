@@ -7,14 +7,14 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cachexport.backends.local.attrs import LocalExport, LocalImport
+from cachexport.backends.local.attrs import read_export, read_import
 from cachexport.backends.local.ingest import LayoutIngester, file_system_time
 from cachexport.backends.local.layout import Layout, check_source
 from cachexport.backends.local.names import Names
 from cachexport.content.clock import clock
 from cachexport.content.files import lock
 from cachexport.content.files.errors import translated
-from cachexport.contract.attributes import known_attributes, read_attributes
+from cachexport.contract.attributes import known_attributes
 from cachexport.contract.export import CommonExport
 from cachexport.contract.place import Contents, Entry, Needs, StoredBlob
 from cachexport.contract.reading import (
@@ -290,11 +290,7 @@ def local_place(spec: Spec) -> LocalPlace:
     """Give the place that the attributes of a source or a target name. Raises InvalidAttr."""
     given = dict(spec.attrs)
     given.pop("digest", None)
-    if "src" in given:
-        attrs = read_attributes(LocalImport, spec, ignored=known_attributes(LocalExport))
-        directory = attrs.src
-    else:
-        directory = read_attributes(LocalExport, spec, ignored=known_attributes(LocalImport)).dest
+    directory = read_import(spec).src if "src" in given else read_export(spec).dest
     common = {key: given[key] for key in known_attributes(CommonExport) if key in given}
 
     def source(name: str) -> Spec:

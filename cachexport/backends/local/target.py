@@ -14,15 +14,9 @@ from cachexport.backends.local.layout import Layout, check_target
 from cachexport.backends.local.names import Names
 from cachexport.content.files.errors import translated
 from cachexport.content.parallel import DEFAULT_THREADS
-from cachexport.contract.reading import (
-    Current,
-    reached_sizes,
-    read_current,
-)
+from cachexport.contract.reading import Current, reached_sizes, read_current
 from cachexport.errors import CachexportError, FailedPrecondition, NotFound
-from cachexport.model.envelope.manifest import (
-    IMPORT_LIMIT,
-)
+from cachexport.model.envelope.manifest import IMPORT_LIMIT
 from cachexport.oci.index import version
 
 if TYPE_CHECKING:

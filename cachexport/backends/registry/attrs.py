@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from cachexport.contract.attributes import attribute, flag, integer
+from cachexport.contract.attributes import (
+    attribute,
+    flag,
+    integer,
+    known_attributes,
+    read_attributes,
+)
 from cachexport.contract.export import CommonExport
 from cachexport.contract.units import duration
 from cachexport.errors import InvalidAttr, InvalidReference
 from cachexport.oci.reference import Reference
+
+if TYPE_CHECKING:
+    from cachexport.contract.spec import Spec
 
 
 def _reference(text: str) -> Reference:
@@ -147,3 +157,18 @@ class RegistryImagePush(RegistryConnection, Mounting):
 
     def __post_init__(self) -> None:
         self.other_repositories()
+
+
+def read_import(spec: Spec) -> RegistryImport:
+    """Read the attributes of a source; those of a target have no effect. Raises InvalidAttr."""
+    return read_attributes(RegistryImport, spec, ignored=known_attributes(RegistryExport))
+
+
+def read_export(spec: Spec) -> RegistryExport:
+    """Read the attributes of a target; those of a source have no effect. Raises InvalidAttr."""
+    return read_attributes(RegistryExport, spec, ignored=known_attributes(RegistryImport))
+
+
+def read_image_push(spec: Spec) -> RegistryImagePush:
+    """Read the attributes of a target of images. Raises InvalidAttr."""
+    return read_attributes(RegistryImagePush, spec, ignored=known_attributes(RegistryImport))

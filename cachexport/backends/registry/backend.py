@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from cachexport.backends.registry.attrs import RegistryExport, RegistryImagePush, RegistryImport
+from cachexport.backends.registry.attrs import (
+    RegistryExport,
+    RegistryImport,
+    read_export,
+    read_image_push,
+    read_import,
+)
 from cachexport.backends.registry.client import Client
 from cachexport.backends.registry.connections import Pools, Proxies
 from cachexport.backends.registry.login import Authorizer, find_login
 from cachexport.backends.registry.repository import Repository
-from cachexport.contract.attributes import known_attributes, read_attributes
 from cachexport.contract.reading import read_caches
 from cachexport.contract.spec import Spec
 from cachexport.errors import InvalidAttr
@@ -65,14 +70,14 @@ class RegistryBackend:
 
     def source(self, spec: Spec, /) -> RegistrySource:
         """See Backend."""
-        attrs = read_attributes(RegistryImport, spec, ignored=known_attributes(RegistryExport))
+        attrs = read_import(spec)
         return RegistrySource(attrs.ref, self._repository(attrs.ref, attrs, "pull"))
 
     def target(self, spec: Spec, /) -> RegistryTarget:
         """See Backend."""
         from cachexport.backends.registry.target import RegistryTarget
 
-        attrs = read_attributes(RegistryExport, spec, ignored=known_attributes(RegistryImport))
+        attrs = read_export(spec)
         if attrs.ref.digest is not None:
             message = f"a cache cannot be written to a digest: {attrs.ref}; name a tag"
             raise InvalidAttr("ref", message)
@@ -83,7 +88,7 @@ class RegistryBackend:
         """See ImageBackend."""
         from cachexport.backends.registry.target import RegistryImageTarget
 
-        attrs = read_attributes(RegistryImagePush, spec, ignored=known_attributes(RegistryImport))
+        attrs = read_image_push(spec)
         if attrs.ref.digest is not None:
             message = f"an image cannot be pushed to a digest: {attrs.ref}; name a tag"
             raise InvalidAttr("ref", message)
@@ -111,9 +116,7 @@ class RegistryBackend:
 
         name, _, _ = _split_tag(spec)
         given = {**spec.attrs, "ref": name}
-        attrs = read_attributes(
-            RegistryExport, Spec(spec.type, given), ignored=known_attributes(RegistryImport)
-        )
+        attrs = read_export(Spec(spec.type, given))
 
         def tagged(tag: str, *, force: bool = False) -> Spec:
             forced = {"force": "true"} if force else {}
@@ -132,7 +135,7 @@ class RegistryBackend:
         from cachexport.backends.registry.checks.desk import RegistryDesk
         from cachexport.backends.registry.checks.table import RegistryProbe
 
-        attrs = read_attributes(RegistryExport, spec, ignored=known_attributes(RegistryImport))
+        attrs = read_export(spec)
         return RegistryProbe(RegistryDesk(attrs, self._env))
 
 

@@ -6,9 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from cachexport.backends.registry.errors import network
-from cachexport.content.retry import (
-    ResumingReader,
-)
+from cachexport.content.retry import ResumingReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

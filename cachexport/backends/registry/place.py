@@ -11,14 +11,7 @@ from cachexport.content.protocols import Info
 from cachexport.content.verify import read_blob
 from cachexport.contract.place import Contents, Entry, Needs
 from cachexport.contract.reading import METADATA_LIMIT, read_caches
-from cachexport.errors import (
-    CachexportError,
-    ContentError,
-    NotFound,
-    Outdated,
-    Shared,
-    WireFormat,
-)
+from cachexport.errors import CachexportError, ContentError, NotFound, Outdated, Shared, WireFormat
 from cachexport.model.envelope.cache import WrappedCache
 from cachexport.model.envelope.manifest import decode_manifest
 from cachexport.oci import mediatype

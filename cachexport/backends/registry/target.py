@@ -10,11 +10,7 @@ from typing import TYPE_CHECKING
 from cachexport.backends.registry.tag import Tag
 from cachexport.content.parallel import map_parallel, soon
 from cachexport.content.verify import read_blob
-from cachexport.contract.reading import (
-    METADATA_LIMIT,
-    Current,
-    read_current,
-)
+from cachexport.contract.reading import METADATA_LIMIT, Current, read_current
 from cachexport.errors import (
     AlreadyExists,
     BackendError,
@@ -23,11 +19,7 @@ from cachexport.errors import (
     RegistryError,
     WireFormat,
 )
-from cachexport.model.envelope.manifest import (
-    IMPORT_LIMIT,
-    decode_manifest,
-    encode_manifest,
-)
+from cachexport.model.envelope.manifest import IMPORT_LIMIT, decode_manifest, encode_manifest
 from cachexport.oci import mediatype
 from cachexport.oci.descriptor import Descriptor
 from cachexport.oci.digest import Digest
@@ -41,10 +33,7 @@ if TYPE_CHECKING:
     from cachexport.content.retry import Retry
     from cachexport.contract.export import CommonExport
     from cachexport.model.envelope.cache import WrappedCache
-    from cachexport.model.envelope.manifest import (
-        Form,
-        Manifest,
-    )
+    from cachexport.model.envelope.manifest import Form, Manifest
 
 _log = logging.getLogger(__name__)
 _MANIFESTS = mediatype.MANIFESTS | mediatype.INDEXES

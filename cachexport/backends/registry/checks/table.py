@@ -20,7 +20,7 @@ def _not_written(desk: RegistryDesk) -> Finding:
     return skipped("a digest is only read; name a tag to try writing")
 
 
-_W = ("write",)
+_AFTER_WRITE = ("write",)
 
 READING: tuple[Row[RegistryDesk], ...] = (
     Row("reach", access.reach),
@@ -38,39 +38,39 @@ OF_A_DIGEST: tuple[Row[RegistryDesk], ...] = (*READING, Row("write", _not_writte
 OF_A_TAG: tuple[Row[RegistryDesk], ...] = (
     *READING,
     Row("write", content.write, needs=("login",), writes=True),
-    *(Row(form, partial(manifests.check_form, form), _W, writes=True) for form in Form),
+    *(Row(form, partial(manifests.check_form, form), _AFTER_WRITE, writes=True) for form in Form),
     Row(
         "replace",
         manifests.replace,
-        _W,
+        _AFTER_WRITE,
         writes=True,
         advice="let tags be replaced in this repository (mutable tags), or write each export to "
         "a tag of its own",
     ),
-    Row("read-back", content.read_back, _W, writes=True),
+    Row("read-back", content.read_back, _AFTER_WRITE, writes=True),
     Row(
         "missing-blobs",
         manifests.missing_blobs,
-        _W,
+        _AFTER_WRITE,
         writes=True,
         optional=True,
         advice="leave it out",
     ),
-    Row("chunked-upload", content.chunked_upload, _W, writes=True, optional=True),
+    Row("chunked-upload", content.chunked_upload, _AFTER_WRITE, writes=True, optional=True),
     Row(
         "mount",
         content.mount,
-        _W,
+        _AFTER_WRITE,
         writes=True,
         optional=True,
         advice="allow this login to pull there, or leave it out of mount-from",
     ),
-    Row("merge", manifests.merge, _W, writes=True, optional=True),
-    Row("delete", manifests.delete, _W, writes=True, optional=True),
+    Row("merge", manifests.merge, _AFTER_WRITE, writes=True, optional=True),
+    Row("delete", manifests.delete, _AFTER_WRITE, writes=True, optional=True),
     Row(
         "large-manifest",
         manifests.large_manifest,
-        _W,
+        _AFTER_WRITE,
         writes=True,
         optional=True,
         advice="mode=min keeps fewer results; a tag for each part of the build keeps each small",
@@ -78,7 +78,7 @@ OF_A_TAG: tuple[Row[RegistryDesk], ...] = (
     Row(
         "clean-up",
         manifests.clean_up,
-        _W,
+        _AFTER_WRITE,
         writes=True,
         optional=True,
         advice="remove that tag in the registry's own way; it cannot be done from here",

@@ -22,9 +22,7 @@ from cachexport.backends.local.ingest import LayoutIngester
 from cachexport.backends.local.layout import Layout
 from cachexport.backends.local.names import Names
 from cachexport.backends.local.target import delete_unreferenced
-from cachexport.contract import (
-    reading as reach,
-)
+from cachexport.contract import reading as reach
 from cachexport.oci import mediatype
 
 if TYPE_CHECKING:

@@ -1,12 +1,6 @@
 import pytest
 
-from cachexport.backends.registry.connections import (
-    Proxies,
-    Proxy,
-    domain,
-    is_loopback,
-    origin,
-)
+from cachexport.backends.registry.connections import Proxies, Proxy, domain, is_loopback, origin
 from cachexport.errors import BackendError
 
 PROXY = {"http_proxy": "http://plain.test:1", "https_proxy": "http://secure.test:2"}
