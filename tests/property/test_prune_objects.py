@@ -13,9 +13,8 @@ import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from cachexport.backends.objects.blobs import Blobs
-from cachexport.backends.objects.keys import Keys
-from cachexport.backends.objects.load import load_named
+from cachexport.backends.objects.layout import Blobs, Keys
+from cachexport.backends.objects.names import load_named
 from cachexport.backends.objects.place import ObjectPlace
 from cachexport.backends.objects.target import ObjectTarget
 from cachexport.contract.export import CommonExport

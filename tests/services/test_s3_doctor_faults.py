@@ -15,11 +15,11 @@ from support.services.faulty_proxy import Failure, FaultyProxy
 from support.services.http_server import Server, serving
 from support.services.messages import Reply
 
-from cachexport.backends.objects.keys import Keys
-from cachexport.backends.s3 import probe_desk
+from cachexport.backends.objects.layout import Keys
 from cachexport.backends.s3.attrs import S3Export
-from cachexport.backends.s3.probe import S3Probe
-from cachexport.backends.s3.probe_uploading import Uploading
+from cachexport.backends.s3.checks import desk as probe_desk
+from cachexport.backends.s3.checks.table import S3Probe
+from cachexport.backends.s3.checks.uploads import Uploading
 from cachexport.backends.s3.writing import Writing
 from cachexport.contract.attributes import read_attributes
 from cachexport.contract.checks import Outcome

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cachexport.backends.objects.blobs import Blobs
-from cachexport.backends.objects.keys import Keys
+from cachexport.backends.objects.layout import Blobs, Keys
 from cachexport.backends.objects.place import ObjectPlace
 from cachexport.backends.objects.target import ObjectTarget
 from cachexport.contract.export import CommonExport

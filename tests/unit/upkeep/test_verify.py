@@ -20,8 +20,7 @@ from cachexport import (
     verify_cache,
 )
 from cachexport.backends.local.layout import Layout
-from cachexport.backends.objects.blobs import Blobs
-from cachexport.backends.objects.keys import Keys
+from cachexport.backends.objects.layout import Blobs, Keys
 from cachexport.backends.objects.source import ObjectSource
 from cachexport.backends.objects.target import ObjectTarget
 from cachexport.content.layers.codecs import compress

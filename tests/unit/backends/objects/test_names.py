@@ -9,10 +9,13 @@ import pytest
 from support import caches
 
 from cachexport import CacheChains, Descriptor, Digest, load_cache
-from cachexport.backends.objects.blobs import Blobs
-from cachexport.backends.objects.keys import Keys
-from cachexport.backends.objects.load import MANIFEST_METADATA, load_named
-from cachexport.backends.objects.named import decode_named, encode_named
+from cachexport.backends.objects.layout import Blobs, Keys
+from cachexport.backends.objects.names import (
+    MANIFEST_METADATA,
+    decode_named,
+    encode_named,
+    load_named,
+)
 from cachexport.backends.objects.source import ObjectSource
 from cachexport.backends.objects.target import ObjectTarget
 from cachexport.contract.export import CommonExport

@@ -13,11 +13,10 @@ import pytest
 from support import caches
 
 from cachexport import Digest
-from cachexport.backends.objects.blobs import Blobs
+from cachexport.backends.objects.checks.table import ObjectProbe, needing_write
+from cachexport.backends.objects.checks.trial import Trial
 from cachexport.backends.objects.client import ABSENT, Page, Stored
-from cachexport.backends.objects.keys import Keys
-from cachexport.backends.objects.probe import ObjectProbe, needing_write
-from cachexport.backends.objects.probe_trial import Trial
+from cachexport.backends.objects.layout import Blobs, Keys
 from cachexport.contract.checks import Check, Finding, ok
 from cachexport.doctor.engine import Diagnosis, Examination
 from cachexport.errors import Auth, BackendError, CachexportError, NotFound, Outdated

@@ -16,8 +16,8 @@ from cachexport.oci.descriptor import Descriptor
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from cachexport.backends.objects.blobs import Blobs
     from cachexport.backends.objects.client import ObjectClient
+    from cachexport.backends.objects.layout import Blobs
     from cachexport.contract.checks import Finding
     from cachexport.oci.digest import Digest
 

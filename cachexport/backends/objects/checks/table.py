@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cachexport.backends.objects.probe_ageing import Ageing
-from cachexport.backends.objects.probe_conditions import Conditions
-from cachexport.backends.objects.probe_looking import Looking
-from cachexport.backends.objects.probe_removing import Removing
-from cachexport.backends.objects.probe_writing import Writing
+from cachexport.backends.objects.checks.changes import Ageing, Conditions, Removing
+from cachexport.backends.objects.checks.content import Looking, Writing
 from cachexport.contract.checks import Check, skipped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from cachexport.backends.objects.probe_trial import Trial
+    from cachexport.backends.objects.checks.trial import Trial
     from cachexport.contract.checks import Finding
 
 

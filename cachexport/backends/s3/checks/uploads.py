@@ -6,17 +6,17 @@ import secrets
 from typing import TYPE_CHECKING, Any
 
 from cachexport.backends.s3.attrs import MAX_PART, MIN_PART
-from cachexport.backends.s3.probe_advice import SENT
-from cachexport.backends.s3.probe_desk import code, told
+from cachexport.backends.s3.checks.advice import SENT
+from cachexport.backends.s3.checks.desk import code, told
 from cachexport.contract.checks import failed, note, ok, skipped, warning
 from cachexport.errors import Auth, BackendError, CachexportError, NotFound, S3Error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from cachexport.backends.objects.probe_trial import Trial
-    from cachexport.backends.s3.probe_advice import Advice
-    from cachexport.backends.s3.probe_desk import Desk
+    from cachexport.backends.objects.checks.trial import Trial
+    from cachexport.backends.s3.checks.advice import Advice
+    from cachexport.backends.s3.checks.desk import Desk
     from cachexport.contract.checks import Finding
 
 _SIZES = (MIN_PART, 1024)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from botocore import exceptions as boto
 
-from cachexport.backends.s3.probe_desk import code
+from cachexport.backends.s3.checks.desk import code
 from cachexport.errors import Auth, BackendError, S3Error
 
 if TYPE_CHECKING:

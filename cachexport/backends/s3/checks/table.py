@@ -6,23 +6,22 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from cachexport.backends.objects.blobs import Blobs
-from cachexport.backends.objects.probe import ObjectProbe, needing_write
-from cachexport.backends.objects.probe_trial import Trial
+from cachexport.backends.objects.checks.table import ObjectProbe, needing_write
+from cachexport.backends.objects.checks.trial import Trial
+from cachexport.backends.objects.layout import Blobs
+from cachexport.backends.s3.checks.access import Login, Reaching
+from cachexport.backends.s3.checks.advice import Advice
+from cachexport.backends.s3.checks.desk import ATTEMPTS
+from cachexport.backends.s3.checks.uploads import Uploading
 from cachexport.backends.s3.client import S3Client
-from cachexport.backends.s3.probe_advice import Advice
-from cachexport.backends.s3.probe_desk import ATTEMPTS
-from cachexport.backends.s3.probe_login import Login
-from cachexport.backends.s3.probe_reaching import Reaching
-from cachexport.backends.s3.probe_uploading import Uploading
 from cachexport.contract.checks import Check
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from cachexport.backends.objects.keys import Keys
+    from cachexport.backends.objects.layout import Keys
     from cachexport.backends.s3.attrs import S3Export, S3Import
-    from cachexport.backends.s3.probe_desk import Desk
+    from cachexport.backends.s3.checks.desk import Desk
     from cachexport.contract.checks import Finding
 
 _log = logging.getLogger(__name__)

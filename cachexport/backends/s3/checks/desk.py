@@ -7,8 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from cachexport.backends.s3.auth import open_session
-from cachexport.backends.s3.connect import connect
+from cachexport.backends.s3.connect import connect, open_session
 from cachexport.backends.s3.errors import translated
 
 if TYPE_CHECKING:
