@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import logging
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cachexport.content.clock import clock
 from cachexport.content.parallel import map_parallel
 from cachexport.content.protocols import Info
 from cachexport.errors import FailedPrecondition, InvalidDigest, NotFound
 from cachexport.oci.digest import Digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from cachexport.backends.objects.client import ObjectClient, Stored
     from cachexport.content.protocols import Reader
@@ -137,10 +137,6 @@ class Blobs:
     keys: Keys
     touch_refresh: float = 24 * 3600.0
     """Seconds after which a blob that is used again is touched, to keep expiry away from it."""
-    now: Callable[[], float] = field(default=time.time)
-    """Gives seconds since 1970."""
-    monotonic: Callable[[], float] = field(default=time.monotonic)
-    sleep: Callable[[float], None] = field(default=time.sleep)
 
     @property
     def place(self) -> str:
@@ -197,7 +193,7 @@ class Blobs:
         self.client.write(self.keys.blob(desc.digest), reader, desc.size)
 
     def _is_due(self, stored: Stored) -> bool:
-        return stored.modified is not None and stored.modified < self.now() - self.touch_refresh
+        return stored.modified is not None and stored.modified < clock().now() - self.touch_refresh
 
     def _is_gone_when_touched(self, stored: Stored) -> bool:
         try:

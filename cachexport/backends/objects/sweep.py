@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from cachexport.backends.objects.images import is_assigned, needed_elsewhere
 from cachexport.backends.objects.layout import ask_each, find_stored
 from cachexport.backends.objects.names import load_needs
+from cachexport.content.clock import clock
 from cachexport.content.parallel import map_parallel
 from cachexport.contract.reading import METADATA_LIMIT
 from cachexport.errors import FailedPrecondition, InvalidDigest, NotFound, Outdated, Unavailable
@@ -54,7 +55,7 @@ class Touched:
         """Count on blobs that were touched just now."""
         if keys:
             self._keys |= keys
-            self._at = self._blobs.monotonic()
+            self._at = clock().monotonic()
 
     def settle(self) -> None:
         """Wait until no sweep can delete them any more. Raises Outdated when one has."""
@@ -62,7 +63,7 @@ class Touched:
         if not keys:
             return
         blobs = self._blobs
-        blobs.sleep(max(0.0, self._at + SETTLED - blobs.monotonic()))
+        clock().sleep(max(0.0, self._at + SETTLED - clock().monotonic()))
         there = find_stored(blobs.client, blobs.keys.blobs, keys)
         if len(there) < len(keys):
             raise Outdated(f"{blobs.client.place}: blobs were pruned just as they were needed")
@@ -109,7 +110,7 @@ class Sweep:
         """Sweep what one listing gives, listing it again as often as time is up."""
         gone: list[Stored] = []
         for _ in range(_IN_VAIN):
-            began = self._blobs.monotonic()
+            began = clock().monotonic()
             page = self._blobs.client.list_page(self._blobs.keys.blobs, after=self._after)
             doomed = [stored for stored in page.objects if self._is_doomed(stored)]
             if len(page.objects) > _PAGE:
@@ -129,7 +130,7 @@ class Sweep:
         gone: list[Stored] = []
         at_once = _BATCH * self._blobs.client.parallelism
         for start in range(0, len(doomed), at_once):
-            began = self._blobs.monotonic()
+            began = clock().monotonic()
             now = ask_each(self._blobs.client, [it.key for it in doomed[start : start + at_once]])
             still = [stored for stored in now.values() if self._is_doomed(stored)]
             deleted = self._delete(still, began + AT_MOST)
@@ -150,7 +151,7 @@ class Sweep:
         keys = [stored.key for stored in doomed]
         at_once = _BATCH * client.parallelism
         for start in range(0, len(keys), at_once):
-            if self._blobs.monotonic() > deadline:
+            if clock().monotonic() > deadline:
                 return doomed[:start]
             end = min(start + at_once, len(keys))
             batches = [keys[at : min(at + _BATCH, end)] for at in range(start, end, _BATCH)]

@@ -79,7 +79,7 @@ class S3Backend(ObjectBackend):
             given = read_attributes(S3Export, spec)
         attrs = self._settled(given)
         writing = _writing(attrs) if isinstance(attrs, S3Export) else Writing()
-        return S3Probe(Desk(attrs, writing), attrs, _keys(attrs))
+        return S3Probe(Desk(attrs, writing, _keys(attrs)))
 
     def _settled(self, attrs: _Attrs) -> _Attrs:
         """Put in what the environment says where nothing else does."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import io
-import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 from cachexport.backends.objects.names import load_named
+from cachexport.content.clock import clock
 from cachexport.content.verify import BLOCK, read_blob
 from cachexport.contract.checks import Finding, Outcome, failed, note, ok, warning
 from cachexport.contract.reading import read_caches
@@ -21,80 +21,70 @@ if TYPE_CHECKING:
     from cachexport.oci.digest import Digest
 
 _ORDER = tuple(Outcome)
+_METADATA = {"cachexport-doctor": "may-be-deleted"}
 
 
-class Looking:
-    """The checks that write nothing."""
+def reach(trial: Trial) -> Finding:
+    """See whether the store answers, and lets in who is asking."""
+    started = clock().monotonic()
+    try:
+        trial.client.head(trial.name_key)
+    except NotFound:
+        pass
+    except Auth:
+        # A login that may not list may be refused the description of a missing object too.
+        trial.client.list_page(trial.name_key)
+    milliseconds = round((clock().monotonic() - started) * 1000, 3)
+    text = f"{trial.client.place} answers, {milliseconds:,.1f} ms there and back"
+    return ok(text, milliseconds=milliseconds)
 
-    def __init__(self, trial: Trial) -> None:
-        self._trial = trial
 
-    def reach(self) -> Finding:
-        """See whether the store answers, and lets in who is asking."""
-        started = time.perf_counter()
-        self._describe()
-        milliseconds = round((time.perf_counter() - started) * 1000, 3)
-        text = f"{self._trial.client.place} answers, {milliseconds:,.1f} ms there and back"
-        return ok(text, milliseconds=milliseconds)
+def list_blobs(trial: Trial) -> Finding:
+    """See whether blobs can be listed, as exports do to know what is there already."""
+    keys = trial.blobs.keys
+    page = trial.client.list_page(keys.blobs)
+    blobs = sum(keys.digest(item.key) is not None for item in page.objects)
+    more = "" if page.is_last else " or more"
+    text = f"{blobs:,}{more} blobs below {keys.blobs}" if blobs else "there are no blobs yet"
+    return ok(text, blobs=blobs, all=page.is_last)
 
-    def list_blobs(self) -> Finding:
-        """See whether blobs can be listed, as exports do to know what is there already."""
-        keys = self._trial.blobs.keys
-        page = self._trial.client.list_page(keys.blobs)
-        blobs = sum(keys.digest(item.key) is not None for item in page.objects)
-        more = "" if page.is_last else " or more"
-        text = f"{blobs:,}{more} blobs below {keys.blobs}" if blobs else "there are no blobs yet"
-        return ok(text, blobs=blobs, all=page.is_last)
 
-    def read(self) -> Finding:
-        """See what the names are."""
-        if self._trial.digest is not None:
-            return self._read_digest(self._trial.digest)
-        found = {name: self._read_name(name) for name in self._trial.names}
-        return next(iter(found.values())) if len(found) == 1 else _joined(found)
+def read(trial: Trial) -> Finding:
+    """See what the names are."""
+    if trial.digest is not None:
+        return _read_digest(trial, trial.digest)
+    found = {name: _read_name(trial, name) for name in trial.names}
+    return next(iter(found.values())) if len(found) == 1 else _joined(found)
 
-    def _describe(self) -> None:
-        key = self._trial.name_key
-        try:
-            self._trial.client.head(key)
-        except NotFound:
-            return
-        except Auth:
-            # Who may not list may not hear either that something is not there.
-            self._trial.client.list_page(key)
 
-    def _read_digest(self, digest: Digest) -> Finding:
-        blobs = self._trial.blobs
-        try:
-            desc = Descriptor(digest=digest, size=blobs.info(digest).size)
-            caches = read_caches(blobs, desc)
-        except NotFound as error:
-            return failed(error, "check digest=, or read a name")
-        if not caches or not isinstance(caches[0], WrappedCache):
-            return note("an image and no cache", found="image")
-        return _cache(caches[0])
+def _read_digest(trial: Trial, digest: Digest) -> Finding:
+    try:
+        desc = Descriptor(digest=digest, size=trial.blobs.info(digest).size)
+        caches = read_caches(trial.blobs, desc)
+    except NotFound as error:
+        return failed(error, "check digest=, or read a name")
+    if not caches or not isinstance(caches[0], WrappedCache):
+        return note("an image and no cache", found="image")
+    return _describe(caches[0])
 
-    def _read_name(self, name: str) -> Finding:
-        key = self._trial.blobs.keys.name(name)
-        try:
-            cache, _ = load_named(self._trial.blobs, key)
-        except NotFound:
-            return ok("there is nothing under this name yet", found="nothing")
-        except WireFormat as error:
-            return self._stranger(error)
-        if not cache.config.records:
-            return note("an empty cache, which counts as none", found="nothing")
-        return _cache(cache)
 
-    def _stranger(self, error: WireFormat) -> Finding:
+def _read_name(trial: Trial, name: str) -> Finding:
+    try:
+        cache, _ = load_named(trial.blobs, trial.blobs.keys.name(name))
+    except NotFound:
+        return ok("there is nothing under this name yet", found="nothing")
+    except WireFormat as error:
         text = f"{error}: no cache"
-        if self._trial.force:
+        if trial.force:
             return note(f"{text}; an export replaces it, as force=true says", found="stranger")
         advice = "write to another name=, or replace it with force=true"
         return warning(f"{text}; an export does not replace it", advice, found="stranger")
+    if not cache.config.records:
+        return note("an empty cache, which counts as none", found="nothing")
+    return _describe(cache)
 
 
-def _cache(cache: WrappedCache) -> Finding:
+def _describe(cache: WrappedCache) -> Finding:
     form, records = cache.wrapped.form, len(untied(cache.config).records)
     text = f"a cache with {records:,} records, as {form}"
     return ok(text, found="cache", form=form, records=records)
@@ -112,89 +102,75 @@ def _joined(found: dict[str, Finding]) -> Finding:
     )
 
 
-_METADATA = {"cachexport-doctor": "may-be-deleted"}
+def write(trial: Trial) -> Finding:
+    """See whether a blob can be written, and is there."""
+    key, raw = trial.own_key(trial.blob_key), trial.blob
+    try:
+        trial.blobs.ingest(trial.descriptor, io.BytesIO(raw))
+    except Auth:
+        trial.forget(key)
+        raise
+    try:
+        size = trial.client.head(key).size
+    except NotFound:
+        size = None
+    if size != len(raw):
+        found = "is not there" if size is None else f"has {size:,}"
+        text = f"a blob of {len(raw):,} bytes was taken, and {found}"
+        return failed(BackendError(f"{trial.client.place}: {text}", op="write"), text=text)
+    return ok("a blob is taken, and is there")
 
 
-class Writing:
-    """The checks of what every export does."""
-
-    def __init__(self, trial: Trial) -> None:
-        self._trial = trial
-
-    def write(self) -> Finding:
-        """See whether a blob can be written, and is there."""
-        trial = self._trial
-        key, raw = trial.own_key(trial.blob_key), trial.blob
-        try:
-            trial.blobs.ingest(trial.descriptor, io.BytesIO(raw))
-        except Auth:
-            trial.forget(key)
-            raise
-        try:
-            size = trial.client.head(key).size
-        except NotFound:
-            size = None
-        if size != len(raw):
-            found = "is not there" if size is None else f"has {size:,}"
-            text = f"a blob of {len(raw):,} bytes was taken, and {found}"
-            return failed(BackendError(f"{trial.client.place}: {text}", op="write"), text=text)
-        return ok("a blob is taken, and is there")
-
-    def read_back(self) -> Finding:
-        """See whether the blob comes back the same, and also from its middle on."""
-        trial, middle = self._trial, len(self._trial.blob) // 2
-        read_blob(trial.blobs, trial.descriptor)
-        with closing(trial.client.read(trial.blob_key, start=middle)) as reader:
-            rest = b"".join(iter(lambda: reader.read(BLOCK), b""))
-        if rest != trial.blob[middle:]:
-            return warning(
-                "digests are equal, ranges are not honoured: a download that breaks off fails",
-                "ask the store, or a proxy before it, to honour Range",
-                ranges=False,
-            )
-        return ok("digests are equal, ranges are honoured", ranges=True)
-
-    def list_after(self) -> Finding:
-        """See whether a listing has what was just written, and can begin after a key."""
-        trial, key = self._trial, self._trial.blob_key
-        listed = trial.client.list_page(key[:-1], after=key[:-1]).objects
-        if key not in {item.key for item in listed}:
-            return warning(
-                "what has been written is not listed yet: blobs that are there are sent again",
-                "use a store whose listings are always up to date",
-                listed=False,
-            )
-        if trial.client.list_page(key[:-1], after=key).objects:
-            return warning(
-                "a listing always begins at its start: among many blobs each is asked for alone",
-                "give this cache a prefix= of its own, so that there are few",
-                listed=True,
-                after=False,
-            )
-        return ok("what was just written is listed, from any key on", listed=True, after=True)
-
-    def replace(self) -> Finding:
-        """See whether a name can be written twice, and tells what it was given last."""
-        trial = self._trial
-        key, raw = trial.own_key(trial.name_key), trial.content()
-        trial.client.replace(key, trial.content(), {}, version=None)
-        version = trial.client.replace(key, raw, _METADATA, version=None)
-        found, stored = trial.client.load(key)
-        if found != raw:
-            error = Integrity(f"{trial.client.place}/{key} is not what was written last")
-            return failed(error, "use a store in which reads see the last write")
-        return _described(version, stored.version, kept=stored.metadata == _METADATA)
+def read_back(trial: Trial) -> Finding:
+    """See whether the blob comes back the same, and also from its middle on."""
+    middle = len(trial.blob) // 2
+    read_blob(trial.blobs, trial.descriptor)
+    with closing(trial.client.read(trial.blob_key, start=middle)) as reader:
+        rest = b"".join(iter(lambda: reader.read(BLOCK), b""))
+    if rest != trial.blob[middle:]:
+        text = "digests are equal, ranges are not honoured: a download that breaks off fails"
+        return warning(text, ranges=False)
+    return ok("digests are equal, ranges are honoured", ranges=True)
 
 
-def _described(written: str, read: str, *, kept: bool) -> Finding:
-    if written != read:
+def list_after(trial: Trial) -> Finding:
+    """See whether a listing has what was just written, and can begin after a key."""
+    key = trial.blob_key
+    listed = trial.client.list_page(key[:-1], after=key[:-1]).objects
+    if key not in {item.key for item in listed}:
         return warning(
-            f"the version of a write ({written}) is another one when read ({read}): merge=true "
-            "never gets through",
-            "let no proxy change ETags, or leave merge=true out",
-            metadata=kept,
+            "what has been written is not listed yet: blobs that are there are sent again",
+            "use a store whose listings are always up to date",
+            listed=False,
         )
-    if not kept:
+    if trial.client.list_page(key[:-1], after=key).objects:
+        return warning(
+            "a listing always begins at its start: among many blobs each is asked for alone",
+            "give this cache a prefix= of its own, so that there are few",
+            listed=True,
+            after=False,
+        )
+    return ok("what was just written is listed, from any key on", listed=True, after=True)
+
+
+def replace(trial: Trial) -> Finding:
+    """See whether a name can be written twice, and tells what it was given last."""
+    key, raw = trial.own_key(trial.name_key), trial.content()
+    trial.client.replace(key, trial.content(), {}, version=None)
+    version = trial.client.replace(key, raw, _METADATA, version=None)
+    found, stored = trial.client.load(key)
+    if found != raw:
+        error = Integrity(f"{trial.client.place}/{key} is not what was written last")
+        return failed(error, "use a store in which reads see the last write")
+    is_kept = stored.metadata == _METADATA
+    if version != stored.version:
+        return warning(
+            f"the version of a write ({version}) is another one when read ({stored.version}): "
+            "merge=true never gets through",
+            "let no proxy change ETags, or leave merge=true out",
+            metadata=is_kept,
+        )
+    if not is_kept:
         return warning(
             "metadata of a name is not kept: every cache is read as an image manifest, with "
             "another digest than it was exported with",

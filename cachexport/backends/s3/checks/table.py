@@ -1,4 +1,4 @@
-"""The checks of a bucket, in their order."""
+"""The checks of a bucket, in the order in which `doctor` runs and shows them."""
 
 from __future__ import annotations
 
@@ -6,39 +6,51 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from cachexport.backends.objects.checks.table import ObjectProbe, needing_write
-from cachexport.backends.objects.checks.trial import Trial
-from cachexport.backends.objects.layout import Blobs
-from cachexport.backends.s3.checks.access import Login, Reaching
-from cachexport.backends.s3.checks.advice import Advice
-from cachexport.backends.s3.checks.desk import ATTEMPTS
-from cachexport.backends.s3.checks.uploads import Uploading
+from cachexport.backends.objects.checks.table import ObjectProbe, check_at
+from cachexport.backends.s3.checks import access, uploads
 from cachexport.backends.s3.client import S3Client
-from cachexport.contract.checks import Check
+from cachexport.contract.checks import Check, Row
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Sequence
 
-    from cachexport.backends.objects.layout import Keys
-    from cachexport.backends.s3.attrs import S3Export, S3Import
     from cachexport.backends.s3.checks.desk import Desk
     from cachexport.contract.checks import Finding
 
-_log = logging.getLogger(__name__)
+_W = ("write",)
+
+ACCESS: tuple[Row[Desk], ...] = (
+    Row("reach", access.reach),
+    Row(
+        "clock",
+        access.compare_clocks,
+        needs=("reach",),
+        advice="set this machine's clock (timedatectl set-ntp true) or the server's: requests that "
+        "are 15 minutes off are refused",
+    ),
+    Row("region", access.region, needs=("reach",)),
+    Row("login", access.login, needs=("reach",)),
+    Row("style", access.style, needs=("login",)),
+    Row("bucket", access.bucket, needs=("login",)),
+)
+"""They run instead of `reach` of the checks of objects."""
+UPLOADS: tuple[Row[Desk], ...] = (
+    Row("parts", uploads.parts, _W, writes=True),
+    Row("abort", uploads.abort, _W, writes=True, optional=True),
+    Row("copy-parts", uploads.copy_parts, ("write", "parts"), writes=True, optional=True),
+    Row("checksums", uploads.checksums, _W, writes=True, optional=True),
+    Row("versions", uploads.versions, _W, writes=True, optional=True),
+)
+"""They run after all checks of objects but `clean-up`."""
 
 
 class S3Probe:
-    """A Probe over a bucket; see Probe. Nothing can be written where `attrs` have a digest."""
+    """A Probe over a bucket; see Probe."""
 
-    def __init__(self, desk: Desk, attrs: S3Export | S3Import, keys: Keys) -> None:
+    def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._advice = Advice(attrs, desk.writing)
-        trial = _trial(desk, attrs, keys, self._advice)
-        self._uploading = Uploading(desk, trial, self._advice)
-        trial.erase = self._uploading.erase
-        self._probe = ObjectProbe(
-            trial, first=tuple(self._reaching(trial)), more=tuple(self._writing(trial))
-        )
+        first, more = ([check_at(row, desk, desk.trial) for row in it] for it in (ACCESS, UPLOADS))
+        self._probe = ObjectProbe(desk.trial, first=first, more=more)
 
     def checks(self) -> Sequence[Check]:
         """See Probe."""
@@ -47,50 +59,13 @@ class S3Probe:
     def close(self) -> None:
         """See Probe."""
         try:
-            for error in self._uploading.close():
-                _log.warning("parts of an upload are left: %s", error)
             self._probe.close()
         finally:
             self._desk.close()
 
-    def _reaching(self, trial: Trial) -> Iterator[Check]:
-        reaching, login = Reaching(self._desk), Login(self._desk, self._advice)
-
-        def check(name: str, run: Callable[[], Finding], *needs: str) -> Check:
-            return Check(name=name, run=trial.strictly(run), needs=needs)
-
-        yield check("reach", reaching.reach)
-        yield check("clock", reaching.clock, "reach")
-        yield check("region", reaching.region, "reach")
-        yield check("login", login.login, "reach")
-        yield check("style", login.style, "login")
-        yield check("bucket", login.bucket, "login")
-
-    def _writing(self, trial: Trial) -> Iterator[Check]:
-        uploading = self._uploading
-        yield needing_write("parts", trial.strictly(uploading.parts))
-        yield needing_write("abort", trial.mildly(uploading.abort))
-        yield needing_write("copy-parts", trial.mildly(uploading.copy_parts), "parts")
-        yield needing_write("checksums", trial.mildly(uploading.checksums))
-        yield needing_write("versions", trial.mildly(uploading.versions))
-
-
-def _trial(desk: Desk, attrs: S3Export | S3Import, keys: Keys, advice: Advice) -> Trial:
-    hasty = replace(attrs, retry_max_attempts=min(ATTEMPTS, attrs.retry_max_attempts))
-    client = S3Client(lambda: desk.s3, desk.bucket, hasty, desk.writing)
-    blobs = Blobs(client=client, keys=keys)
-    touch_refresh = getattr(attrs, "touch_refresh", blobs.touch_refresh)
-    return Trial(
-        blobs=replace(blobs, touch_refresh=touch_refresh, now=desk.now),
-        names=attrs.name,
-        digest=getattr(attrs, "digest", None),
-        force=getattr(attrs, "force", False),
-        advise=advice,
-    )
-
 
 def _without_warnings(check: Check) -> Check:
-    """Have a check say by its finding alone what the client warns of."""
+    """Silence the client's warnings during a check: its finding says the same."""
 
     def run() -> Finding:
         logger = logging.getLogger(S3Client.__module__)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from support import caches
+from support.clock import go_by
 
 from cachexport import CacheChains, Descriptor, Digest, load_cache
 from cachexport.backends.objects.layout import Blobs, Keys
@@ -42,13 +43,8 @@ def bucket() -> MemoryObjects:
 
 
 def blobs(client: MemoryObjects) -> Blobs:
-    def clock() -> float:
-        return client.time
-
-    def sleep(seconds: float) -> None:
-        client.time += seconds
-
-    return Blobs(client=client, keys=KEYS, now=clock, monotonic=clock, sleep=sleep)
+    go_by(client)
+    return Blobs(client=client, keys=KEYS)
 
 
 def target(client: MemoryObjects, name: str = "main", **attrs: bool) -> ObjectTarget:
