@@ -74,7 +74,8 @@ def docs(session: nox.Session) -> None:
     run(
         session,
         "pytest -q -n auto tests/cli/test_help.py tests/cli/test_readme.py"
-        " tests/cli/test_recipes.py tests/unit/contract/test_public.py",
+        " tests/cli/test_recipes.py tests/services/test_architecture.py"
+        " tests/unit/contract/test_public.py",
         *session.posargs,
     )
 

@@ -25,8 +25,10 @@ from costs import Cost, measure
 from cachexport import Descriptor, Digest
 from cachexport.backends.local.layout import Layout
 from cachexport.images import complete_config, empty_config, save_docker_archive
-from cachexport.model.envelope.form import Form
-from cachexport.model.envelope.manifest import encode_manifest
+from cachexport.model.envelope.manifest import (
+    Form,
+    encode_manifest,
+)
 from cachexport.oci.descriptor import UNCOMPRESSED
 from cachexport.oci.index import Index
 from cachexport.oci.mediatype import OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST

@@ -22,8 +22,10 @@ from cachexport.content.memory import MemoryContent
 from cachexport.contract.export import CommonExport
 from cachexport.model import config as cacheconfig
 from cachexport.model.envelope.cache import Cache
-from cachexport.model.envelope.form import Form
-from cachexport.model.envelope.manifest import decode_manifest
+from cachexport.model.envelope.manifest import (
+    Form,
+    decode_manifest,
+)
 from cachexport.oci.descriptor import CREATED_AT, UNCOMPRESSED
 from cachexport.oci.mediatype import OCI_LAYER_GZIP
 from cachexport.transfer.prepare import marshalled, prepare_merged

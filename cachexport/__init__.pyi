@@ -1,19 +1,58 @@
 __version__: str
 
-from .api.answers import (
-    Answer as Answer,
-)
-from .api.building import (
+from .api.builds import (
     build as build,
 )
-from .api.ends import (
-    open_source as open_source,
+from .api.caches import (
+    Answer as Answer,
 )
-from .api.ends import (
-    open_targets as open_targets,
+from .api.caches import (
+    cache_usage as cache_usage,
+)
+from .api.caches import (
+    check_cache as check_cache,
+)
+from .api.caches import (
+    compact_cache as compact_cache,
+)
+from .api.caches import (
+    copy_cache as copy_cache,
+)
+from .api.caches import (
+    diff_caches as diff_caches,
+)
+from .api.caches import (
+    explain_record as explain_record,
+)
+from .api.caches import (
+    export_cache as export_cache,
+)
+from .api.caches import (
+    import_cache as import_cache,
+)
+from .api.caches import (
+    load_cache as load_cache,
+)
+from .api.caches import (
+    merge_cache as merge_cache,
+)
+from .api.caches import (
+    report_caches as report_caches,
+)
+from .api.caches import (
+    verify_cache as verify_cache,
+)
+from .api.images import (
+    append_image as append_image,
+)
+from .api.images import (
+    image_puller as image_puller,
 )
 from .api.images import (
     open_image as open_image,
+)
+from .api.images import (
+    output_image as output_image,
 )
 from .api.images import (
     pull_image as pull_image,
@@ -21,77 +60,32 @@ from .api.images import (
 from .api.images import (
     push_image as push_image,
 )
-from .api.keeping import (
-    compact_cache as compact_cache,
-)
-from .api.keeping import (
-    lifecycle_rules as lifecycle_rules,
-)
-from .api.keeping import (
-    prune_caches as prune_caches,
-)
-from .api.keeping import (
-    remove_names as remove_names,
-)
-from .api.keeping import (
-    repair_names as repair_names,
-)
-from .api.keeping import (
-    touch_cache as touch_cache,
-)
-from .api.looking import (
-    cache_usage as cache_usage,
-)
-from .api.looking import (
-    check_cache as check_cache,
-)
-from .api.looking import (
-    diff_caches as diff_caches,
-)
-from .api.looking import (
-    explain_record as explain_record,
-)
-from .api.looking import (
-    list_names as list_names,
-)
-from .api.looking import (
-    report_caches as report_caches,
-)
-from .api.looking import (
-    verify_cache as verify_cache,
-)
-from .api.looking import (
-    verify_names as verify_names,
-)
-from .api.moving import (
-    copy_cache as copy_cache,
-)
-from .api.moving import (
+from .api.names import (
     copy_names as copy_names,
 )
-from .api.moving import (
-    export_cache as export_cache,
+from .api.names import (
+    list_names as list_names,
 )
-from .api.moving import (
-    import_cache as import_cache,
+from .api.names import (
+    remove_names as remove_names,
 )
-from .api.moving import (
-    load_cache as load_cache,
+from .api.names import (
+    repair_names as repair_names,
 )
-from .api.moving import (
-    merge_cache as merge_cache,
-)
-from .api.moving import (
+from .api.names import (
     tag_cache as tag_cache,
 )
-from .api.outputs import (
-    output_image as output_image,
+from .api.names import (
+    touch_cache as touch_cache,
 )
-from .api.stored import (
-    append_image as append_image,
+from .api.names import (
+    verify_names as verify_names,
 )
-from .api.stored import (
-    load_archive as load_archive,
+from .api.places import (
+    lifecycle_rules as lifecycle_rules,
+)
+from .api.places import (
+    prune_caches as prune_caches,
 )
 from .content.memory import (
     MemoryContent as MemoryContent,
@@ -99,20 +93,50 @@ from .content.memory import (
 from .content.progress import (
     Event as Event,
 )
-from .contract.installed import (
+from .contract.discovery import (
     list_plugins as list_plugins,
+)
+from .contract.opening import (
+    open_source as open_source,
+)
+from .contract.opening import (
+    open_targets as open_targets,
 )
 from .errors import (
     CachexportError as CachexportError,
 )
-from .images.exporter.exporter import (
-    ImageExporter as ImageExporter,
+from .images.builder.classic import (
+    ClassicBuilder as ClassicBuilder,
 )
-from .images.exporter.result import (
+from .images.builder.classic import (
+    ClassicImage as ClassicImage,
+)
+from .images.builder.classic import (
+    ReleasableLayer as ReleasableLayer,
+)
+from .images.builder.classic import (
+    WritableLayer as WritableLayer,
+)
+from .images.builder.snapshots import (
+    Snapshots as Snapshots,
+)
+from .images.distribution import (
+    Puller as Puller,
+)
+from .images.distribution import (
+    PullPolicy as PullPolicy,
+)
+from .images.exporter import (
     BuildResult as BuildResult,
+)
+from .images.exporter import (
+    ImageExporter as ImageExporter,
 )
 from .images.store import (
     Store as Store,
+)
+from .images.stored import (
+    load_archive as load_archive,
 )
 from .insight.report.page import (
     render_report as render_report,
@@ -143,6 +167,9 @@ from .oci.descriptor import (
 )
 from .oci.digest import (
     Digest as Digest,
+)
+from .oci.platform import (
+    parse_platform as parse_platform,
 )
 from .oci.timestamp import (
     Timestamp as Timestamp,

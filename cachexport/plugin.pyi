@@ -97,7 +97,7 @@ from .content.protocols import (
 from .content.protocols import (
     Stager as Stager,
 )
-from .content.resume import (
+from .content.retry import (
     ResumingReader as ResumingReader,
 )
 from .content.retry import (
@@ -172,12 +172,6 @@ from .contract.checks import (
 from .contract.checks import (
     Probing as Probing,
 )
-from .contract.current import (
-    Current as Current,
-)
-from .contract.current import (
-    read_current as read_current,
-)
 from .contract.export import (
     CommonExport as CommonExport,
 )
@@ -227,7 +221,13 @@ from .contract.reading import (
     METADATA_LIMIT as METADATA_LIMIT,
 )
 from .contract.reading import (
+    Current as Current,
+)
+from .contract.reading import (
     read_caches as read_caches,
+)
+from .contract.reading import (
+    read_current as read_current,
 )
 from .contract.spec import (
     Spec as Spec,

@@ -25,7 +25,9 @@ def attach(
 
     `renamed` has the names of earlier versions, and what each is called now.
     """
-    homes = _homes(Path(file).with_suffix(".pyi"))
+    path = Path(file)
+    package = module if path.stem == "__init__" else module.rpartition(".")[0]
+    homes = _homes(path.with_suffix(".pyi"), package)
 
     def find(name: str) -> Any:
         if renamed and name in renamed:
@@ -52,10 +54,25 @@ def find_renamed(module: str, name: str, renamed: Mapping[str, str]) -> Any:
     return getattr(sys.modules[module], now)
 
 
-def _homes(stub: Path) -> dict[str, str]:
-    """Read which module of this package each name of a stub comes from."""
+def find_moved(module: str, now: str) -> Callable[[str], Any]:
+    """Give `__getattr__` for the old name of a module that is called `now`."""
+
+    def find(name: str) -> Any:
+        import warnings
+
+        if name.startswith("__"):
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        message = f"{module} is called {now} now, and goes with the next minor version"
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
+        return getattr(import_module(now), name)
+
+    return find
+
+
+def _homes(stub: Path, package: str) -> dict[str, str]:
+    """Read which module of the package each name of its stub comes from."""
     return {
-        name.split()[0]: f"cachexport.{home}"
+        name.split()[0]: f"{package}.{home}"
         for home, names in _IMPORT.findall(stub.read_text(encoding="utf-8"))
         for name in names.strip("()").split(",")
         if name.strip()

@@ -1,1 +1,1 @@
-"""What a program calls, by what it is for; `cachexport` itself has all of it."""
+"""What a program calls, by what it is about; `cachexport` itself has all of it."""

@@ -2,46 +2,54 @@
 
 from __future__ import annotations
 
-from contextlib import closing
-from dataclasses import dataclass
+from contextlib import ExitStack, closing
 from functools import partial
-from typing import TYPE_CHECKING, Self
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from cachexport.api.ends import open_source
 from cachexport.content.progress import silent, step
 from cachexport.contract.discovery import find_backend
 from cachexport.contract.images import ImageBackend, ImageSource
+from cachexport.contract.opening import (
+    open_source,
+)
 from cachexport.contract.spec import Spec, parse_spec
-from cachexport.errors import InvalidInputError, PluginError
+from cachexport.errors import InvalidInputError, NotFound, PluginError
+from cachexport.images import distribution
+from cachexport.images.additions import Base, append_layers
+from cachexport.images.archive.read import open_docker_archive
+from cachexport.images.config.config import empty_config
+from cachexport.images.config.settings import Settings
+from cachexport.images.distribution import StorePuller, copy_image, pull_named
+from cachexport.images.image import OpenedImage, read_config, select_image
+from cachexport.images.names import DANGLING
+from cachexport.images.output import (
+    STDOUT,
+    DockerOutput,
+    OciOutput,
+    Output,
+    StoreOutput,
+    convert_image,
+    parse_output,
+)
+from cachexport.images.parts import FallbackProvider
 from cachexport.images.store.leases import DAY
+from cachexport.images.stored import completed, find_stored, open_stored, workspace
+from cachexport.oci.compression import Compression
+from cachexport.oci.reference import Reference
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping, Sequence
 
     from cachexport.content.progress import Progress
     from cachexport.content.protocols import Provider
     from cachexport.contract.images import ImageTarget
-    from cachexport.images.pull import Puller
-    from cachexport.images.store import Image, Store
+    from cachexport.images.additions import Addition
+    from cachexport.images.archive.write import Sink
+    from cachexport.images.distribution import Puller
+    from cachexport.images.store import NamedImage, Store, StoreContent
     from cachexport.oci.descriptor import Descriptor, Platform
-    from cachexport.oci.reference import Reference
-
-
-@dataclass(frozen=True, slots=True)
-class OpenedImage:
-    """An image, or an index of images, that can be read until `close` or the end of a block."""
-
-    provider: Provider
-    descriptor: Descriptor
-    """Names the manifest or the index."""
-    close: Callable[[], object]
-    """Twice is fine."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    from cachexport.oci.timestamp import Timestamp
 
 
 def open_image(image: str | Spec) -> OpenedImage:
@@ -60,6 +68,32 @@ def open_image(image: str | Spec) -> OpenedImage:
         raise
 
 
+def open_any(store: Store, text: str) -> tuple[OpenedImage, str]:
+    """Open an image of the store, in an archive, or where a reference or specification says.
+
+    They are tried in that order, and an archive has to have one image. Gives its name, too, empty
+    where it has none. Raises as `open_image` does.
+    """
+    try:
+        image = find_stored(store, text)
+    except NotFound:
+        pass
+    else:
+        return open_stored(store, image), image.name
+    if "=" not in text and Path(text).is_file():
+        return _in_archive(text)
+    return open_image(text), "" if "=" in text else completed(text)
+
+
+def _in_archive(path: str) -> tuple[OpenedImage, str]:
+    archive = open_docker_archive(path)
+    if len(archive.images) != 1:
+        archive.close()
+        raise InvalidInputError(f"{path} has {len(archive.images)} images; load it and name one")
+    [found] = archive.images
+    return OpenedImage(archive, found.descriptor, archive.close), next(iter(found.names), "")
+
+
 def image_puller(
     store: Store, attrs: Mapping[str, str] | None = None, *, progress: Progress = silent
 ) -> Puller:
@@ -67,9 +101,7 @@ def image_puller(
 
     `attrs` are those of `type=registry` that say how to reach it, such as `registry.insecure`.
     """
-    from cachexport.images.pull import Puller
-
-    return Puller(store, partial(_in_registry, attrs or {}), progress)
+    return StorePuller(store, partial(_in_registry, attrs or {}), progress)
 
 
 def pull_image(
@@ -79,15 +111,13 @@ def pull_image(
     name: str | None = None,
     platform: Platform | None = None,
     progress: Progress = silent,
-) -> Image:
+) -> NamedImage:
     """Copy an image into a store and name it there, by default as its reference does.
 
     That is the image for `platform`, or without one all that an index names. What the store has
     is not fetched again. Raises as `open_image` does, InvalidInputError for an image that is not
     in a registry and gets no name, FailedPrecondition for what is no image.
     """
-    from cachexport.images.pull import pull_named
-
     spec = parse_spec(image)
     named = name or _own_name(spec)
     source = _image_source(spec)
@@ -112,10 +142,8 @@ def push_image(
 
     `to` may be a specification with the attributes of `type=registry`, as for a build cache.
     """
-    from cachexport.images import push
-
     with closing(open_image_target(to)) as target, step(progress, f"copying image to {target}"):
-        return push.push_image(
+        return distribution.push_image(
             image.provider, image.descriptor, target, platform=platform, progress=progress
         )
 
@@ -142,8 +170,173 @@ def _in_registry(attrs: Mapping[str, str], reference: Reference) -> ImageSource:
 
 
 def _own_name(spec: Spec) -> str:
-    from cachexport.oci.reference import Reference
-
     if "ref" not in spec.attrs:
         raise InvalidInputError(f"{spec} has no reference; say what to name the image")
     return str(Reference.parse(spec.attrs["ref"]))
+
+
+def output_image(
+    output: str | Output,
+    image: OpenedImage,
+    *,
+    names: Sequence[str] = (),
+    platform: Platform | None = None,
+    store: Store | None = None,
+    stdout: Sink | None = None,
+    progress: Progress = silent,
+) -> Descriptor:
+    """Write an image as `output` says, and give the descriptor of the manifest written.
+
+    `names` are those of an output without any. Of an index it is the image for `platform`; a
+    whole index goes to a registry, a store or a layout, not into a Docker archive. `store` is what
+    `type=store` means, and `stdout` what a `dest` of `-` does. `rewrite-timestamp` is for those
+    who make layers.
+
+    Raises before anything is read, else what writing there raises.
+    """
+    if isinstance(output, str):
+        output = parse_output(output, tuple(names))
+    with ExitStack() as stack:
+        stack.enter_context(step(progress, f"exporting image {image.descriptor.digest}"))
+        if output.changes:
+            its_store = store if isinstance(output, StoreOutput) else None
+            content = stack.enter_context(workspace(its_store))
+            image = _converted(image, output, platform, content, progress)
+            platform = None
+        return _write(output, image, platform, store, stdout, progress)
+
+
+def _converted(
+    image: OpenedImage,
+    output: Output,
+    platform: Platform | None,
+    content: StoreContent,
+    progress: Progress,
+) -> OpenedImage:
+    found = select_image(image.provider, image.descriptor, platform)
+    manifest = convert_image(image.provider, found, content, output.changes, progress)
+    return OpenedImage(FallbackProvider(content, image.provider), manifest, image.close)
+
+
+def _write(
+    output: Output,
+    image: OpenedImage,
+    platform: Platform | None,
+    store: Store | None,
+    stdout: Sink | None,
+    progress: Progress,
+) -> Descriptor:
+    if isinstance(output, DockerOutput) or (isinstance(output, OciOutput) and output.tar):
+        with step(progress, f"writing {output.dest}"):
+            return _write_archive(output, image, platform, stdout)
+    if isinstance(output, StoreOutput):
+        written = _keep(output, image, platform, store, progress)
+        if not output.push:
+            return written
+    for to in _destinations(output):
+        written = push_image(image, to, platform=platform, progress=progress)
+    return written
+
+
+def _write_archive(
+    output: DockerOutput | OciOutput,
+    image: OpenedImage,
+    platform: Platform | None,
+    stdout: Sink | None,
+) -> Descriptor:
+    from cachexport import images
+
+    is_docker = isinstance(output, DockerOutput)
+    source = image.provider, image.descriptor
+    if output.dest == STDOUT:
+        write = images.write_docker_archive if is_docker else images.write_oci_archive
+        return write(_given(stdout), *source, names=output.names, platform=platform)
+    save = images.save_docker_archive if is_docker else images.save_oci_archive
+    return save(output.dest, *source, names=output.names, platform=platform)
+
+
+def _given(stdout: Sink | None) -> Sink:
+    if stdout is None:
+        raise InvalidInputError(f"dest={STDOUT} is the standard output, which was not given")
+    return stdout
+
+
+def _keep(
+    output: StoreOutput,
+    image: OpenedImage,
+    platform: Platform | None,
+    store: Store | None,
+    progress: Progress,
+) -> Descriptor:
+    if store is None:
+        raise InvalidInputError("no store was given to write the image to")
+    with store.leases.held(seconds=DAY) as lease:
+        content = store.content.under(lease)
+        copied = copy_image(
+            image.provider, image.descriptor, content, platform=platform, progress=progress
+        )
+        for name in output.names or (DANGLING + copied.digest,):
+            with step(progress, f"naming to {name}"):
+                store.images.put(name, copied)
+    return copied
+
+
+def _destinations(output: Output) -> list[Spec]:
+    """Give where an image is to be pushed."""
+    if isinstance(output, OciOutput):
+        names = {"name": ",".join(output.names)} if output.names else {}
+        return [Spec("local", {"dest": output.dest, **names})]
+    return [Spec("registry", {"ref": name, **output.rest}) for name in output.names]
+
+
+def append_image(
+    base: OpenedImage | None,
+    additions: Sequence[Addition],
+    output: Output,
+    *,
+    settings: Settings | None = None,
+    platform: Platform | None = None,
+    created: Timestamp | None = None,
+    store: Store | None = None,
+    stdout: Sink | None = None,
+    progress: Progress = silent,
+) -> Descriptor:
+    """Put layers on top of an image, and write that as `output` says; see `append_layers`.
+
+    Without a base they are all that there is, for `platform`; of an index that is the base it is
+    the image for `platform`. The layers of the base are read only when they have to go somewhere.
+    """
+    with (
+        workspace(store if isinstance(output, StoreOutput) else None) as content,
+        step(progress, "extending image"),
+    ):
+        ground, provider = _ground(base, content, platform)
+        made = append_layers(
+            ground,
+            additions,
+            settings or Settings(),
+            content,
+            created=created,
+            compression=output.compression or Compression.GZIP,
+            level=output.compression_level,
+            progress=progress,
+        )
+        image = OpenedImage(provider, made, _nothing)
+        return output_image(output, image, store=store, stdout=stdout, progress=progress)
+
+
+def _ground(
+    base: OpenedImage | None, content: StoreContent, platform: Platform | None
+) -> tuple[Base, Provider]:
+    if base is not None:
+        found = select_image(base.provider, base.descriptor, platform)
+        ground = Base.of(found, read_config(base.provider, found))
+        return ground, FallbackProvider(content, base.provider)
+    if platform is None:
+        raise InvalidInputError("an image without a base is for no platform yet; say for which")
+    config = empty_config(platform.architecture, platform.os, platform.variant)
+    return Base(config=config), content
+
+
+def _nothing() -> None:
+    """Close nothing: what it reads is the caller's."""

@@ -14,7 +14,9 @@ from cachexport.cli.output import answer, check_writable, write_file
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from cachexport.api.answers import Answer
+    from cachexport.api.caches import (
+        Answer,
+    )
 
 metadata_option = click.option(
     "--metadata-file",

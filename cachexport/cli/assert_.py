@@ -87,7 +87,9 @@ def command(
         )
     if (max_shrink is None) != (vs is None):
         raise click.UsageError("--max-shrink and --vs go together")
-    from cachexport.api.looking import check_cache
+    from cachexport.api.caches import (
+        check_cache,
+    )
     from cachexport.upkeep.gate import Demands
 
     demands = Demands(min_records=min_records, min_results=min_results, max_shrink=max_shrink)

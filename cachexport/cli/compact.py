@@ -74,7 +74,9 @@ def command(
     stay where they are until `cachexport prune`. If nothing fits, nothing is written and the exit
     code is 70.
     """
-    from cachexport.api.keeping import compact_cache
+    from cachexport.api.caches import (
+        compact_cache,
+    )
     from cachexport.cli.views.compaction import document_lines, table_lines
 
     with reporting(mode, [spec, to] if to else [spec]) as progress:

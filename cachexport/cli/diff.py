@@ -66,7 +66,9 @@ def command(ctx: click.Context, a: str, b: str, form: str, limit: int, exit_code
     is different: their own digest, an input or its selector. A digest cannot be turned back into
     a line of a Dockerfile; where layers tell which step made them, that is shown as a hint.
     """
-    from cachexport.api.looking import diff_caches
+    from cachexport.api.caches import (
+        diff_caches,
+    )
     from cachexport.cli.views.difference import document_lines, table_lines
 
     with hinting_at_paths([a, b]):

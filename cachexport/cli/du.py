@@ -66,7 +66,9 @@ def command(specs: tuple[str, ...], by: str, form: str, limit: int, mode: str) -
 
     Layers are counted, each distinct blob once. No layer is read.
     """
-    from cachexport.api.looking import cache_usage
+    from cachexport.api.caches import (
+        cache_usage,
+    )
 
     with reporting(mode, specs) as progress:
         usage = cache_usage(specs, progress=progress)

@@ -55,7 +55,9 @@ def command(spec: str, digest: str, form: str) -> None:
 
     A digest that several records have, each on other inputs, is explained once for each.
     """
-    from cachexport.api.looking import explain_record
+    from cachexport.api.caches import (
+        explain_record,
+    )
     from cachexport.cli.views.explanation import document_lines, text_lines
 
     with hinting_at_paths([spec]):

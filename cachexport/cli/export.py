@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from cachexport.api.answers import Answer
+    from cachexport.api.caches import (
+        Answer,
+    )
 
 
 @click.command(
@@ -85,7 +87,12 @@ def command(
         raise click.UsageError("--all-names takes one --cache-from and one --cache-to")
     is_one = len(targets) == 1 and not (all_names or pattern)
     with answering(metadata_file, is_one=is_one) as answered:
-        from cachexport.api.moving import copy_cache, copy_names
+        from cachexport.api.caches import (
+            copy_cache,
+        )
+        from cachexport.api.names import (
+            copy_names,
+        )
 
         copy: Callable[..., list[Answer]]
         with reporting(mode, [*sources, *targets]) as progress:

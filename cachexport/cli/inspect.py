@@ -69,12 +69,14 @@ def command(spec: str, form: str, limit: int) -> None:
 def _inspect(spec: str) -> list[Inspection]:
     from contextlib import ExitStack
 
-    from cachexport.api.ends import opened
+    from cachexport.contract.opening import (
+        open_sources,
+    )
     from cachexport.errors import NotFound
     from cachexport.insight.inspect import inspect_cache
 
     with ExitStack() as stack:
-        ends = opened(stack, [spec])
+        ends = open_sources(stack, [spec])
         inspections = [inspect_cache(cache) for _, source in ends for cache in source.load()]
     if not inspections:
         raise NotFound(f"{spec}: the image has no inline cache")

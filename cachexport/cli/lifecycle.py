@@ -39,7 +39,9 @@ def command(spec: str, days: int, apply: bool) -> None:
     put-bucket-lifecycle-configuration` takes them. Exports with another touch_refresh than 24h
     have to be told with the SPEC.
     """
-    from cachexport.api.keeping import lifecycle_rules
+    from cachexport.api.places import (
+        lifecycle_rules,
+    )
 
     rules = lifecycle_rules(spec, days, apply=apply)
     answer([json.dumps(rules.document, indent=2)])

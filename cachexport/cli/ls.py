@@ -44,7 +44,9 @@ def command(spec: str, pattern: str, form: str) -> None:
 
     Whatever name the SPEC has, all are listed, the newest first.
     """
-    from cachexport.api.looking import list_names
+    from cachexport.api.names import (
+        list_names,
+    )
     from cachexport.cli.views.listing import document_lines, table_lines
 
     with hinting_at_paths([spec]):

@@ -58,7 +58,9 @@ def command(
     warning; that none does is an error.
     """
     with answering(metadata_file, is_one=len(targets) == 1) as answered:
-        from cachexport.api.moving import merge_cache
+        from cachexport.api.caches import (
+            merge_cache,
+        )
 
         with reporting(mode, [*sources, *targets]) as progress:
             merge_cache(sources, targets, progress=progress, threads=threads, answered=answered)

@@ -33,7 +33,9 @@ def command(kind: str | None, form: str) -> None:
     With a TYPE, such as s3, the attributes of its SPECs are listed.
     """
     from cachexport.cli.views.plugins import attribute_lines, document_lines, table_lines
-    from cachexport.contract.installed import list_plugins
+    from cachexport.contract.discovery import (
+        list_plugins,
+    )
     from cachexport.errors import UnknownBackend
 
     found = [plugin for plugin in list_plugins() if kind in (None, plugin.type)]

@@ -88,7 +88,9 @@ def command(
     Nothing is deleted without --yes: it is told what would be. The exit code is 0 unless a name
     could not be removed.
     """
-    from cachexport.api.keeping import prune_caches
+    from cachexport.api.places import (
+        prune_caches,
+    )
     from cachexport.cli.views.pruning import document_lines, table_lines
     from cachexport.upkeep.prune import Plan
     from cachexport.upkeep.retention import Retention

@@ -71,7 +71,9 @@ def command(
     be done, so that no build takes it for good. What somebody else writes meanwhile is not
     overwritten. The exit code is 65 when a name is left damaged, else 0.
     """
-    from cachexport.api.keeping import repair_names
+    from cachexport.api.names import (
+        repair_names,
+    )
     from cachexport.cli.views.repairs import document_lines, table_lines
 
     with reporting(mode, [spec, *origins]) as progress:

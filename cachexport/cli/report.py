@@ -49,7 +49,9 @@ def command(specs: tuple[str, ...], output: Path, deep: bool, mode: str) -> None
     that is set: then the same caches give the same bytes. What is wrong with a cache is told in
     the page, and does not fail the command; for that there is `verify`.
     """
-    from cachexport.api.looking import report_caches
+    from cachexport.api.caches import (
+        report_caches,
+    )
     from cachexport.insight.report.page import render_report
 
     check_writable(output)

@@ -34,7 +34,9 @@ def command(spec: str, force: bool, dry_run: bool) -> None:
     that a gateway keeps beside the caches of a bucket. The exit code is 66 when there is no such
     name.
     """
-    from cachexport.api.keeping import remove_names
+    from cachexport.api.names import (
+        remove_names,
+    )
 
     with hinting_at_paths([spec]):
         remove_names(

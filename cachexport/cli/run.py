@@ -122,7 +122,9 @@ def command(
     from cachexport.cli.leaving import leave
     from cachexport.gateway.run.plan import plan
     from cachexport.gateway.run.run import run
-    from cachexport.model.envelope.form import Form
+    from cachexport.model.envelope.manifest import (
+        Form,
+    )
 
     wanted = Form(form) if form else None
     with hinting_at_paths([*sources, *targets]):

@@ -34,7 +34,9 @@ def command(spec: str, names: Sequence[str], mode: str) -> None:
 
     No layer is moved. A name that stood for another cache stands for this one then.
     """
-    from cachexport.api.moving import tag_cache
+    from cachexport.api.names import (
+        tag_cache,
+    )
 
     with reporting(mode, [spec]) as progress:
         answers = tag_cache(spec, *names, progress=progress)

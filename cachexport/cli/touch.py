@@ -27,7 +27,9 @@ def command(spec: str) -> None:
     Expiry by age, as in a bucket with lifecycle rules, spares it then. Builds that only import
     touch nothing. A pattern for the name touches several caches.
     """
-    from cachexport.api.keeping import touch_cache
+    from cachexport.api.names import (
+        touch_cache,
+    )
 
     with hinting_at_paths([spec]):
         count = touch_cache(spec)

@@ -58,7 +58,12 @@ def command(
     Every fault is told, not only the first. The exit code is 0 without one, 65 when config or
     manifest is damaged, 70 when something is wrong with a layer.
     """
-    from cachexport.api.looking import verify_cache, verify_names
+    from cachexport.api.caches import (
+        verify_cache,
+    )
+    from cachexport.api.names import (
+        verify_names,
+    )
 
     with reporting(mode, [spec]) as progress:
         if pattern is None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from contextlib import closing
+from contextlib import closing, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cachexport.content.parallel import DEFAULT_THREADS, map_parallel
@@ -13,7 +14,7 @@ from cachexport.content.verify import VerifyingReader, from_source, open_verifie
 from cachexport.errors import Auth, CachexportError, Integrity, NotFound, TransferError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
 
     from cachexport.content.protocols import Ingester, Provider
@@ -42,8 +43,8 @@ def copy_blob(
         raise
     except (OSError, CachexportError) as error:
         raise from_source(error, desc, "open") from error
-    with closing(reader):
-        _ingest(target, desc, reader)
+    with closing(reader), _to_destination(desc):
+        target.ingest(desc, reader)
 
 
 def move_blob(
@@ -58,7 +59,7 @@ def move_blob(
     if isinstance(ingester, Mounter) and ingester.mount(desc, provider):
         moved(desc.size)
         return
-    _retry(ingester).call(lambda: copy_blob(provider, ingester, desc, moved))
+    _retry(ingester).call(partial(copy_blob, provider, ingester, desc, moved))
 
 
 def move_missing(
@@ -88,16 +89,23 @@ def ingest_bytes(target: Ingester, desc: Descriptor, raw: bytes) -> None:
 
     Raises Integrity or TransferError, as `copy_blob` does.
     """
-    _retry(target).call(lambda: _ingest(target, desc, VerifyingReader(io.BytesIO(raw), desc)))
+
+    def ingest() -> None:
+        with _to_destination(desc):
+            target.ingest(desc, VerifyingReader(io.BytesIO(raw), desc))
+
+    _retry(target).call(ingest)
 
 
 def _retry(ingester: Ingester) -> Retry:
     return ingester.retry if isinstance(ingester, Retrying) else Retry()
 
 
-def _ingest(target: Ingester, desc: Descriptor, reader: VerifyingReader) -> None:
+@contextmanager
+def _to_destination(desc: Descriptor) -> Iterator[None]:
+    """Say of an error in the block that writing failed, not reading."""
     try:
-        target.ingest(desc, reader)
+        yield
     except (Auth, Integrity, TransferError):
         raise
     except (OSError, CachexportError) as error:

@@ -1,6 +1,6 @@
-"""Abilities of a place for content. Each is small; a backend has those that it can have.
+"""What content can be read from and written into: one small protocol for each ability.
 
-All of them may be called from several threads at once.
+A backend implements those that it can. Any method may be called from several threads at once.
 """
 
 from __future__ import annotations
@@ -17,37 +17,37 @@ if TYPE_CHECKING:
 
 
 class Reader(Protocol):
-    """A stream of bytes that the one who got it closes."""
+    """A stream of bytes. Whoever opened it closes it."""
 
     def read(self, size: int, /) -> bytes:
-        """Give the next bytes, `size` at most; none at the end."""
+        """Give the next bytes, at most `size`; empty at the end."""
 
     def close(self) -> None:
-        """Free what the stream holds; twice is fine."""
+        """Release what the stream holds. Closing twice is fine."""
 
 
 class Provider(Protocol):
     """Something that content can be read from."""
 
     def open(self, desc: Descriptor, /) -> Reader:
-        """Start reading the content that `desc` names, unverified; the caller closes.
+        """Start reading the content of `desc`, unverified; the caller closes.
 
-        Raises NotFound when it is not there, or another ContentError or BackendError.
+        Raises NotFound if it does not exist, or another ContentError or BackendError.
         """
 
 
 @runtime_checkable
 class Placed(Protocol):
-    """A Provider that can say where it is."""
+    """A Provider that says where it is."""
 
     @property
     def place(self) -> str:
-        """What messages call it."""
+        """What messages call the place."""
 
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """What is known of stored content; `size` is in bytes."""
+    """What is known about stored content; `size` is in bytes."""
 
     digest: Digest
     size: int
@@ -55,34 +55,34 @@ class Info:
 
 @runtime_checkable
 class RangedProvider(Protocol):
-    """A Provider that need not be read from the beginning."""
+    """A Provider that can start in the middle of content."""
 
     def open_from(self, desc: Descriptor, start: int, /) -> Reader:
-        """Start reading at a byte, else as `open` does."""
+        """Start reading at byte `start`; otherwise as `open`."""
 
 
 @runtime_checkable
 class InfoProvider(Protocol):
-    """Something that can tell cheaply whether it has some content."""
+    """Something that can look content up without reading it."""
 
     def info(self, digest: Digest, /) -> Info:
-        """Look the content up, without reading it. Raises NotFound when it is not there."""
+        """Look content up. Raises NotFound if it does not exist."""
 
 
 @runtime_checkable
 class SizeProvider(Protocol):
-    """Something that can tell cheaply what of much content it has, and how large it is."""
+    """Something that can look up many blobs at once."""
 
     def sizes(self, digests: Iterable[Digest], /) -> dict[Digest, int]:
-        """Give the bytes of those that are there, with as few questions as can be."""
+        """Give the size in bytes of each that exists, with as few requests as possible."""
 
 
 @runtime_checkable
 class Distributed(Protocol):
-    """A Provider that knows which repositories of registries have some content, or had it."""
+    """A Provider that knows which repositories of registries have or had some content."""
 
     def repositories(self, digest: Digest, /) -> Mapping[str, Sequence[str]]:
-        """Give the repositories by the host of their registry, without looking there."""
+        """Give the repositories by registry host. Sends no request."""
 
 
 @runtime_checkable
@@ -97,14 +97,14 @@ class Ingester(Protocol):
     """Something that content can be written into."""
 
     def missing(self, descs: Iterable[Descriptor], /) -> set[Digest]:
-        """Give the digests of those that are not there whole and have to be ingested."""
+        """Give the digests that do not exist in full, and so have to be ingested."""
 
     def ingest(self, desc: Descriptor, reader: Reader, /) -> None:
         """Store what `reader` gives, up to its end, under the digest of `desc`.
 
-        Nothing is visible before it is whole: an error that `reader` raises leaves nothing
-        behind. `reader` is one that verifies, so nothing has to be hashed here. Storing what is
-        there already is fine. The caller closes `reader`.
+        Nothing is visible before it is whole: if `reader` raises, nothing is left behind. `reader`
+        verifies digest and size, so there is no need to hash here. Storing what exists already is
+        fine. The caller closes `reader`.
         """
 
 
@@ -114,36 +114,36 @@ class Retrying(Protocol):
 
     @property
     def retry(self) -> Retry:
-        """Give the policy; without this ability it is `Retry()`."""
+        """Give the policy. Ingesters without this ability get `Retry()`."""
 
 
 @runtime_checkable
 class Mounter(Protocol):
-    """An Ingester that can take content from a place near it without moving the bytes."""
+    """An Ingester that can take content over from a nearby place without moving its bytes."""
 
     def mount(self, desc: Descriptor, provider: Provider, /) -> bool:
-        """Store the content of `desc` from `provider` if it can be had there without reading it.
+        """Store the content of `desc` from `provider` without reading it, if that is possible.
 
-        Says whether it was; if not, it has to be ingested.
+        Says whether it was stored. If not, it has to be ingested.
         """
 
 
 class Staged(Protocol):
-    """Content on its way in, which nobody sees. One thread at a time."""
+    """Content on its way in, which no reader sees yet. One thread at a time."""
 
     def write(self, block: bytes, /) -> None:
         """Add a block at the end."""
 
     def commit(self, desc: Descriptor, /) -> None:
-        """Store what was written under the digest of `desc`, which the caller has checked."""
+        """Store what was written under the digest of `desc`. The caller has checked the digest."""
 
     def close(self) -> None:
-        """Free what is held; what was not committed is gone. Twice is fine."""
+        """Release everything; what was not committed is gone. Closing twice is fine."""
 
 
 @runtime_checkable
 class Stager(Protocol):
-    """An Ingester that can take content before its digest is known."""
+    """An Ingester that takes content before its digest is known."""
 
     def stage(self) -> Staged:
         """Begin; the caller closes."""

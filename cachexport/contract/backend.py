@@ -1,4 +1,4 @@
-"""The two ends of a transfer. A backend makes them of a specification's attributes."""
+"""Backends, and the two ends of a transfer that they make from a specification: Source, Target."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from cachexport.content.protocols import Ingester, Provider
-    from cachexport.contract.current import Current
     from cachexport.contract.export import CommonExport
+    from cachexport.contract.reading import Current
     from cachexport.contract.spec import Spec
     from cachexport.model.envelope.cache import Cache, WrappedCache
 
@@ -20,24 +20,24 @@ A gateway sets it, so that gateways which read from each other notice it; a back
 
 
 class Source(Protocol):
-    """Something that caches are read from."""
+    """Something to read caches from."""
 
     @property
     def provider(self) -> Provider:
-        """Where the blobs of the caches are. Readable until `close`."""
+        """The blobs of the caches. Readable until `close`."""
 
     def load(self) -> tuple[Cache, ...]:
-        """Read what is named: one cache, or one for each image with an inline cache.
+        """Read what the name stands for: one cache, or one for each image with an inline cache.
 
-        Raises NotFound when there is nothing under the name, as before the first build.
+        Raises NotFound if the name does not exist, as before the first build.
         """
 
     def close(self) -> None:
-        """Free what the source holds; twice is fine."""
+        """Release what the source holds. Closing twice is fine."""
 
 
 class Target(Protocol):
-    """Something that a cache is written to."""
+    """Something to write a cache to."""
 
     @property
     def common(self) -> CommonExport:
@@ -49,34 +49,33 @@ class Target(Protocol):
 
     @property
     def parallelism(self) -> int:
-        """How many blobs at once are written best."""
+        """How many blobs to write at a time."""
 
     @property
     def import_limit(self) -> int | None:
-        """How many bytes of a config or manifest BuildKit imports from there; None for any."""
+        """The largest config or manifest, in bytes, that BuildKit imports; None for any."""
 
     def current(self) -> Current:
-        """Read what the name stands for, to merge with it."""
+        """Read what the name stands for now, to merge with it."""
 
     def holds(self, cache: WrappedCache, /) -> bool:
-        """Say whether the name stands for this very cache and all of its blobs are there.
+        """Say whether the name stands for exactly this cache and all of its blobs exist.
 
-        Only where that can be told with less than a look at each blob, else False.
+        False if finding out would take a request for each blob.
         """
 
     def publish(self, cache: WrappedCache, /, replacing: Current | None = None) -> WrappedCache:
-        """Name the cache, all of which was ingested before. The last step, seen by readers.
+        """Give the name to the cache, all of which was ingested before. Readers see it from now on.
 
-        Gives the cache as it was published: where a form is refused that is another one. Raises
-        Outdated when the name no longer stands for `replacing`, if that is given, or when blobs
-        that were there are there no longer.
+        Gives the cache as it was published, which has another form if the first was refused. Raises
+        Outdated if the name no longer stands for `replacing`, or if blobs that existed are gone.
         """
 
     def close(self) -> None:
-        """Free what the target holds; twice is fine.
+        """Release what the target holds. Closing twice is fine.
 
-        Called when all targets are written and all sources closed, so that what could be in the
-        way of another is done here.
+        Called after all targets are written and all sources closed. Work that could disturb them,
+        such as deleting blobs, belongs here.
         """
 
 
@@ -84,15 +83,15 @@ class Backend(Protocol):
     """What an entry point of the group `cachexport.backends` names."""
 
     def source(self, spec: Spec, /) -> Source:
-        """Read the attributes of a `--cache-from`. Raises InvalidAttr. Looks nothing up yet."""
+        """Read the attributes of a `--cache-from`. Sends no request. Raises InvalidAttr."""
 
     def target(self, spec: Spec, /) -> Target:
-        """Read the attributes of a `--cache-to`. Raises InvalidAttr. Writes nothing yet."""
+        """Read the attributes of a `--cache-to`. Sends no request. Raises InvalidAttr."""
 
 
 @runtime_checkable
 class Described(Protocol):
-    """A Backend that tells its attributes. Without this only its errors do."""
+    """A Backend that lists its attributes for help and completion."""
 
     def attributes(self) -> tuple[type, type]:
         """Give the data classes that a source's and a target's attributes are read into.
@@ -103,15 +102,15 @@ class Described(Protocol):
 
 @runtime_checkable
 class ManyNamed(Protocol):
-    """A Backend of which one specification may have several names."""
+    """A Backend whose specification may have several names."""
 
     def split(self, spec: Spec, /) -> tuple[Spec, ...]:
-        """Give a specification for each name that is to be written: there is an answer for each."""
+        """Give a specification for each name to write. Each is answered on its own."""
 
 
 @runtime_checkable
 class Prefetching(Protocol):
-    """A Target that is far away, and can do something while the sources are read."""
+    """A Target that can ask for what it will need while the sources are read."""
 
     def begin(self) -> None:
-        """Start looking at what is there, in the background. Raises nothing."""
+        """Start asking, in the background. Raises nothing."""

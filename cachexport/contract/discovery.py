@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, cast
 
+from cachexport.contract.attributes import known_attributes
+from cachexport.contract.backend import Described
 from cachexport.errors import MissingExtra, PluginError, UnknownBackend
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
     from cachexport.contract.backend import Backend
+
 
 GROUP = "cachexport.backends"
 
@@ -62,3 +67,96 @@ def package_of(entry: EntryPoint) -> str:
 def _precedence(entry: EntryPoint) -> tuple[str, bool, str]:
     package = package_of(entry)
     return entry.name, package != "cachexport", package
+
+
+_NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownAttribute:
+    """What a SPEC may say to a backend."""
+
+    name: str
+    summary: str
+    source: bool
+    """Whether it counts in a `--cache-from`."""
+    target: bool
+    """Whether it counts in a `--cache-to`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plugin:
+    """A backend."""
+
+    type: str
+    package: str
+    """The distribution that it comes with, as `pip` names it; empty where nobody knows."""
+    version: str
+    attributes: tuple[KnownAttribute, ...] = ()
+    """In the order in which it declares them; none where it does not tell."""
+    missing: tuple[str, ...] = ()
+    """Packages that it needs and that are not installed."""
+    fault: str = ""
+    """Why it cannot be used; empty when it can."""
+
+
+def list_plugins() -> list[Plugin]:
+    """Describe all backends, by type; a broken one has a fault, and keeps no other from working.
+
+    All of them are imported for that.
+    """
+    return [_describe(entry) for entry in all_installed()]
+
+
+def _describe(entry: EntryPoint) -> Plugin:
+    attributes: tuple[KnownAttribute, ...] = ()
+    missing = _missing(entry)
+    fault = f"install {' '.join(missing)}" if missing else _shadowed(entry)
+    try:
+        backend = load(entry)
+        attributes = _attributes(backend) if isinstance(backend, Described) else ()
+    except ImportError as error:
+        fault = fault or f"it needs a package: {error}"
+    except (Exception, SystemExit) as error:  # what a stranger's module may raise has no end
+        fault = fault or f"it is broken: {error!r}"
+    return Plugin(
+        type=entry.name,
+        package=package_of(entry),
+        version=entry.dist.version if entry.dist is not None else "",
+        attributes=attributes,
+        missing=missing,
+        fault=fault,
+    )
+
+
+def _shadowed(entry: EntryPoint) -> str:
+    counting = installed_backends().get(entry.name)
+    if counting is None or package_of(counting) == package_of(entry):
+        return ""
+    return f"type={entry.name} means the backend of {package_of(counting)}"
+
+
+def _attributes(backend: Described) -> tuple[KnownAttribute, ...]:
+    source, target = map(known_attributes, backend.attributes())
+    return tuple(
+        KnownAttribute(
+            name=name, summary=declared.summary, source=name in source, target=name in target
+        )
+        for name, declared in (source | target).items()
+    )
+
+
+def _missing(entry: EntryPoint) -> tuple[str, ...]:
+    """Give what a distribution always needs and is not there. What has a condition is left out."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    lacking = []
+    for requirement in (entry.dist.requires if entry.dist is not None else None) or ():
+        found = _NAME.match(requirement)
+        if found is None or ";" in requirement:
+            continue
+        try:
+            version(found[1])
+        except PackageNotFoundError:
+            lacking.append(found[1])
+    return tuple(lacking)

@@ -13,13 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from cachexport.content.parallel import map_parallel
-from cachexport.errors import (
-    ChainError,
-    FailedPrecondition,
-    Integrity,
-    NotFound,
-    WireFormat,
-)
+from cachexport.errors import ChainError, FailedPrecondition, Integrity, NotFound, WireFormat
 from cachexport.oci.timestamp import Timestamp
 
 if TYPE_CHECKING:

@@ -1,21 +1,58 @@
-"""Finding the place that a specification is in, and the names that its pattern means."""
+"""Opening what a specification names: a source, targets, a whole place, the names of a pattern."""
 
 from __future__ import annotations
 
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from cachexport.contract.backend import ManyNamed
 from cachexport.contract.discovery import find_backend
 from cachexport.contract.place import PlaceBackend
 from cachexport.contract.spec import Spec, parse_spec
 from cachexport.contract.units import count
-from cachexport.errors import InvalidAttr, NotFound, PluginError
+from cachexport.errors import InvalidAttr, InvalidInputError, NotFound, PluginError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import ExitStack
+
+    from cachexport.contract.backend import Source, Target
     from cachexport.contract.place import Place
+
+_End = TypeVar("_End", "Source", "Target")
 
 _WILD = frozenset("*?[")
 _NEWEST = "newest"
+
+
+def open_source(text: str | Spec) -> Source:
+    """Give the source that a `--cache-from` describes; the caller closes it."""
+    spec = parse_spec(text)
+    return find_backend(spec.type).source(spec)
+
+
+def open_targets(text: str | Spec) -> list[tuple[str, Target]]:
+    """Give the targets that a `--cache-to` describes, one for each name, and how each is called.
+
+    The caller closes them.
+    """
+    spec = parse_spec(text)
+    backend = find_backend(spec.type)
+    several = backend.split(spec) if isinstance(backend, ManyNamed) else (spec,)
+    return [(str(one), backend.target(one)) for one in several]
+
+
+def open_sources(stack: ExitStack, sources: Sequence[str | Spec]) -> list[tuple[str, Source]]:
+    """Open the sources of specifications, several where one has a pattern, until the stack ends."""
+    if isinstance(sources, str):
+        raise InvalidInputError("sources are a list of specifications")
+    expanded = [spec for text in sources for spec in expand(text)]
+    return [enter(stack, str(spec), open_source(spec)) for spec in expanded]
+
+
+def enter(stack: ExitStack, name: str, end: _End) -> tuple[str, _End]:
+    """Give an end with its name for messages; it is closed with the stack."""
+    return name, stack.enter_context(closing(end))
 
 
 def open_place(text: str | Spec) -> Place:
@@ -24,7 +61,7 @@ def open_place(text: str | Spec) -> Place:
     Raises PluginError for a backend that cannot show one.
     """
     spec = _without_newest(parse_spec(text))
-    return _keeping(spec).place(spec)
+    return _place_backend(spec).place(spec)
 
 
 def name_of(text: str | Spec) -> str:
@@ -33,7 +70,7 @@ def name_of(text: str | Spec) -> str:
     Raises InvalidAttr for one that names a digest.
     """
     spec = parse_spec(text)
-    name = _keeping(spec).name(spec)
+    name = _place_backend(spec).name(spec)
     if name is None:
         raise InvalidAttr("digest", f"{spec} names a digest; give a name")
     return name
@@ -79,7 +116,7 @@ def _without_newest(spec: Spec) -> Spec:
     return Spec(spec.type, {key: text for key, text in spec.attrs.items() if key != _NEWEST})
 
 
-def _keeping(spec: Spec) -> PlaceBackend:
+def _place_backend(spec: Spec) -> PlaceBackend:
     backend = find_backend(spec.type)
     if not isinstance(backend, PlaceBackend):
         raise PluginError(

@@ -1,12 +1,13 @@
 """A whole place for caches: a directory, a bucket's prefix or a repository, with all its names.
 
-A backend that can show one is `PlaceBackend`. That is optional, so it is no part of `Backend`.
+A backend that can show one is a `PlaceBackend`; one whose places expire what is old by themselves
+is `Expiring`. Both are optional, so they are no part of `Backend`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,30 +23,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A name, as it was when the names were listed."""
+    """A name as it was when the names were listed."""
 
     name: str
     version: str
-    """Tells what it stood for from everything else that it may stand for."""
+    """Identifies what the name stood for: an ETag, a digest. It changes whenever that does."""
     modified: float | None
-    """Seconds since 1970, by the clock of the place, at which it was last written or used.
+    """When it was last written or used: seconds since 1970 by the clock of the place.
 
-    None where the place does not tell.
+    None where the place does not say.
     """
     is_apart: bool = False
-    """Whether it stands beside the caches, one of which may have the same name; see Hosting."""
+    """Whether it is listed apart from the caches, which may have the same name; see Hosting."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needs:
-    """What a name needs, which can be told without reading all of it."""
+    """What a name needs. This can be found without reading all of it."""
 
     is_cache: bool
-    """False for anything else, such as an image."""
+    """False for an image and for anything else."""
     is_image: bool = False
-    """Whether it is an image, or an index of some, and no cache."""
+    """Whether it is an image or an index of images, and no cache."""
     sizes: Mapping[Digest, int]
-    """Every blob, its manifests and configs too, with its bytes."""
+    """The size in bytes of every blob, manifests and configs included."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +54,7 @@ class Contents(Needs):
     """What stands under a name."""
 
     caches: tuple[Cache, ...]
-    """Empty for what is no cache."""
+    """Empty if it is no cache."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,10 +68,10 @@ class StoredBlob:
 
 
 class Written(Protocol):
-    """Makes the specification that writes a name."""
+    """Makes the specification with which a name is written."""
 
     def __call__(self, name: str, /, *, force: bool = False) -> Spec:
-        """Give it; with `force` it replaces whatever is there, were it no cache."""
+        """Give it. With `force` it replaces what is there, even if that is no cache."""
 
 
 class Place(Protocol):
@@ -78,98 +79,100 @@ class Place(Protocol):
 
     @property
     def title(self) -> str:
-        """How messages name it, such as `s3://bucket/prefix/`."""
+        """What messages call it, for example `s3://bucket/prefix/`."""
 
     def entries(self) -> list[Entry]:
-        """List all names, sorted, but those that a Hosting keeps apart.
+        """List all names, sorted, except those that a Hosting lists as `assigned`.
 
-        Raises NotFound when there is no such place.
+        Raises NotFound if the place does not exist.
         """
 
     @property
     def source(self) -> Callable[[str], Spec]:
-        """Give the specification that reads a name."""
+        """Make the specification with which a name is read."""
 
     @property
     def target(self) -> Written:
-        """Give the specification that writes a name, with the attributes that were given."""
+        """Make the specification with which a name is written; it keeps the given attributes."""
 
     def needs(self, entry: Entry, /) -> Needs:
-        """Say what an entry needs now. Raises as `contents` does."""
+        """Find what an entry needs now. Raises what `contents` raises."""
 
     def contents(self, entry: Entry, /) -> Contents:
         """Read what an entry stands for now.
 
-        Raises NotFound when it is gone, Integrity or WireFormat when it cannot be understood.
+        Raises NotFound if it is gone, Integrity or WireFormat if it cannot be understood.
         """
 
     def salvage(self, entry: Entry, /) -> WrappedCache | None:
-        """Read as much of a cache as can be understood, where `contents` may raise.
+        """Read as much of a damaged cache as can be understood; `contents` would raise.
 
-        None when that is nothing, or the name is gone or no cache.
+        None if nothing can, if the name is gone, or if it is no cache.
         """
 
     def withdraw(self, entries: Sequence[Entry], /) -> dict[str, CachexportError]:
-        """Take names away; their blobs stay. Those that are gone already are fine.
+        """Remove names; their blobs stay. A name that is gone already is no error.
 
-        All of them are kept apart, or none. Gives those that stay, by name, with why: Outdated for
-        one that stands for something else by now, FailedPrecondition where others would go with it
-        or the place allows none of this.
+        Either all of the entries are `is_apart`, or none is. Gives an error for each name that
+        stays: Outdated if it stands for something else by now, FailedPrecondition if others would
+        go with it or if the place does not allow it.
         """
 
     def close(self) -> None:
-        """Free what is held; twice is fine."""
+        """Release connections and files. Closing twice is fine."""
 
 
 @runtime_checkable
 class Sweepable(Protocol):
-    """A Place of which the blobs can be listed and deleted. Registries do that themselves."""
+    """A Place whose blobs can be listed and deleted. Registries do that themselves."""
 
     @property
     def storage(self) -> str:
-        """Tell where the blobs are: places with the same one share them."""
+        """Identifies where the blobs are. Places that give the same share their blobs."""
 
     @property
     def shortest_grace(self) -> float:
-        """Seconds for which a blob may be counted on by an export that has not named it yet."""
+        """Seconds for which an export may rely on a blob before it names what needs it."""
 
     def now(self) -> float:
         """Give the seconds since 1970 by the clock of the place."""
 
     def strays(self, beside: Sequence[Place], /) -> Iterable[Mapping[Digest, int]]:
-        """Give what is needed by that which has no name, or is named by others. See `Needs`.
+        """Give the blobs needed by manifests that no name of `beside` leads to; see `Needs.sizes`.
 
-        `beside` are the places, this one too, whose names are known and therefore left out.
+        These are manifests without a name, and those that names of other places need. `beside` are
+        the places whose names the caller knows, this one included.
         """
 
     def alone(self) -> AbstractContextManager[None]:
-        """Keep our own exports away while the block runs, where that is possible.
+        """Keep our own exports out while the block runs, if the place has locks.
 
-        Raises Conflict when one is running.
+        Raises Conflict while an export is running.
         """
 
     def blobs(self) -> Iterator[StoredBlob]:
         """List all blobs."""
 
     def present(self, digests: Iterable[Digest], /) -> set[Digest]:
-        """Give those of these blobs that are there."""
+        """Give the blobs among these that exist."""
 
     def sweep(
         self, is_doomed: Callable[[StoredBlob], bool], /
     ) -> Iterator[tuple[StoredBlob, bool]]:
-        """Delete the blobs of which the test says so; give every blob, and whether it was deleted.
+        """Delete the doomed blobs. Gives every blob, and whether it was deleted.
 
-        Each is looked at anew right before. Goes on only while the iterator is read.
+        Each blob is looked at once more right before it is deleted. The sweep advances only as the
+        iterator is read.
         """
 
     def touch(self, entry: Entry, digests: Iterable[Digest], /) -> set[Digest]:
-        """Make a name and these blobs as young as if they had just been written.
+        """Renew the age of a name and of these blobs, as if they had just been written.
 
-        Gives those that are not there.
+        Gives the blobs that do not exist.
         """
 
     def delete(self, digests: Sequence[Digest], /) -> None:
-        """Delete these blobs; one that is not there is fine."""
+        """Delete these blobs. A blob that does not exist is no error."""
 
 
 class Content(Protocol):
@@ -186,23 +189,23 @@ class Content(Protocol):
 class Hosting(Protocol):
     """A Place that takes blobs before anything names them, and names manifests of any kind.
 
-    That is what a registry does, so such a place can be served as one.
+    A registry does the same, so a gateway can serve this place as one.
     """
 
     @property
     def content(self) -> Content:
-        """All blobs, manifests among them."""
+        """All blobs, manifests included."""
 
     @property
     def apart(self) -> str:
-        """Tell where the names are that `assign` gives, if they stand beside those of caches.
+        """Identifies where `assign` keeps its names, if it keeps them apart from those of caches.
 
-        Then `assigned` lists them, not `entries`. Places with the same one share them. Empty where
-        caches and all else are under one another's names.
+        Then `assigned` lists them and `entries` does not. Places that give the same share these
+        names. Empty if caches and everything else share one set of names.
         """
 
     def ingesting(self) -> AbstractContextManager[Ingester]:
-        """Give where blobs go. As long as the block runs nobody takes them for left behind."""
+        """Give the ingester for blobs. No prune takes them for garbage while the block runs."""
 
     def assigned(self) -> list[Entry]:
         """List the names that are kept apart, sorted."""
@@ -211,19 +214,19 @@ class Hosting(Protocol):
         """Describe the manifest that was assigned to a name. Raises NotFound."""
 
     def assign(self, name: str, desc: Descriptor, /) -> None:
-        """Give a name to a manifest of which all is there, in place of what had it."""
+        """Give a name to a manifest that is complete, whatever the name stood for before."""
 
     def unassign(self, name: str, /) -> None:
-        """Take back what `assign` did where that is kept apart; twice is fine."""
+        """Remove a name that `assign` keeps apart. A name that does not exist is no error."""
 
 
 @runtime_checkable
 class Unprunable(Protocol):
-    """A Place whose blobs nobody deletes, since nobody can tell which are safe to: no prune."""
+    """A Place that cannot be pruned, because nothing tells which blobs are safe to delete."""
 
     @property
     def why_unprunable(self) -> str:
-        """Say why, and what to do instead; a message goes on with it."""
+        """Says why, and what to do instead. It ends the sentence of an error."""
 
 
 @runtime_checkable
@@ -238,3 +241,42 @@ class PlaceBackend(Protocol):
 
         None for one that names a digest instead.
         """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """When names and blobs of a place expire."""
+
+    document: dict[str, Any]
+    """The rules in the format of the place's own tools."""
+    name_days: int
+    """Days after its last write at which a name expires."""
+    blob_days: int
+    """Days after its last write or touch at which a blob expires."""
+
+
+class Expiry(Protocol):
+    """The rules of one place."""
+
+    def rules(self, days: int, /) -> Rules:
+        """Make the rules by which names expire after so many days. Sends no request.
+
+        Raises FailedPrecondition if no rule of the place can tell names from blobs.
+        """
+
+    def apply(self, rules: Rules, /) -> Rules:
+        """Put these rules into force; other rules of the place stay. Gives the rules in force.
+
+        Raises Auth or BackendError.
+        """
+
+    def close(self) -> None:
+        """Free what is held; twice is fine."""
+
+
+@runtime_checkable
+class Expiring(Protocol):
+    """A Backend whose places can expire names and blobs by themselves."""
+
+    def expiry(self, spec: Spec, /) -> Expiry:
+        """Read the attributes of a `--cache-to` or `--cache-from`. Raises InvalidAttr."""

@@ -1,23 +1,27 @@
-"""Reading what a manifest names: a cache, or images with inline caches."""
+"""Reading manifests through a provider: their caches, and all that they need."""
 
 from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cachexport.content.verify import read_blob
-from cachexport.errors import Integrity, NotFound, WireFormat
+from cachexport.errors import FailedPrecondition, Integrity, NotFound, WireFormat
 from cachexport.model import config as cacheconfig
 from cachexport.model.envelope.cache import Cache, Wrapped, WrappedCache
 from cachexport.model.envelope.manifest import Manifest, decode_manifest
+from cachexport.oci import mediatype
+from cachexport.oci.compression import Compression
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from cachexport.content.protocols import Provider
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
+
 
 _log = logging.getLogger(__name__)
 
@@ -94,3 +98,84 @@ def _images(provider: Provider, manifest: Manifest) -> Iterator[Manifest]:
         fresh = {d.digest: d for d in current.manifests if d.digest not in seen}
         seen.update(fresh)
         pending += [_read_manifest(provider, desc) for desc in reversed(fresh.values())]
+
+
+_READABLE = mediatype.MANIFESTS | mediatype.INDEXES
+
+
+def reached_sizes(provider: Provider, roots: Iterable[Descriptor]) -> dict[Digest, int]:
+    """Give every blob that the roots lead to, themselves included, with its bytes.
+
+    Raises what makes that uncertain: NotFound or Integrity for a manifest that is not there or
+    not what it should be, WireFormat for one that cannot be read, FailedPrecondition for one of
+    an unknown kind, which may lead on.
+    """
+    pending = [_known(root) for root in roots]
+    reached: dict[Digest, int] = {}
+    followed: set[Digest] = set()
+    while pending:
+        desc = pending.pop()
+        if desc.digest not in followed and desc.media_type in _READABLE:
+            followed.add(desc.digest)
+            pending += _children(provider, desc)
+        reached[desc.digest] = desc.size
+    return reached
+
+
+def is_cache_manifest(provider: Provider, desc: Descriptor) -> bool:
+    """Say whether a descriptor names the manifest of a cache. Raises as `reached_sizes` does."""
+    manifest = _manifest(provider, desc)
+    return manifest is not None and manifest.cache_config is not None
+
+
+def is_image_manifest(provider: Provider, desc: Descriptor) -> bool:
+    """Say whether a descriptor names an image or an index of some. Raises as `reached_sizes`."""
+    manifest = _manifest(provider, desc)
+    return manifest is not None and manifest.is_image
+
+
+def _manifest(provider: Provider, desc: Descriptor) -> Manifest | None:
+    if desc.media_type not in _READABLE:
+        return None
+    return decode_manifest(read_blob(provider, desc, limit=METADATA_LIMIT))
+
+
+def _known(desc: Descriptor) -> Descriptor:
+    """Give a descriptor of which we know whether it leads on; raises for any other."""
+    is_cache = desc.media_type == mediatype.CACHE_CONFIG_V0 or Compression.of(desc.media_type)
+    if desc.media_type not in _READABLE and not is_cache:
+        raise FailedPrecondition(f"{desc.digest} has an unknown type, {desc.media_type!r}")
+    return desc
+
+
+def _children(provider: Provider, desc: Descriptor) -> list[Descriptor]:
+    manifest = decode_manifest(read_blob(provider, desc, limit=METADATA_LIMIT))
+    single = [child for child in (manifest.config, manifest.subject) if child is not None]
+    return [*single, *manifest.layers, *map(_known, manifest.manifests)]
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """What a name stands for at one moment."""
+
+    caches: tuple[Cache, ...] = ()
+    version: str = ""
+    """Tells it from everything else that the name may stand for; empty when that is nothing."""
+
+
+def read_current(provider: Provider, desc: Descriptor) -> Current:
+    """Read the caches of the manifest that a name stands for; its digest is the version.
+
+    A name whose manifest is gone is as good as nothing. Raises Integrity or WireFormat for one
+    that is damaged: it may hold what only a person can save.
+    """
+    from cachexport.contract.reading import read_caches
+
+    try:
+        return Current(read_caches(provider, desc), desc.digest)
+    except NotFound as error:
+        _log.warning("replacing a name that leads nowhere: %s", error)
+        return Current(version=desc.digest)
+    except (Integrity, WireFormat) as error:
+        error.add_note("nothing can be merged into that; without merge=true it is replaced")
+        raise

@@ -1,4 +1,4 @@
-"""Readers of attributes that are a number of something, or several of something."""
+"""Amounts as people write and read them: counts, durations, sizes, several names."""
 
 from __future__ import annotations
 
@@ -48,3 +48,18 @@ def names(text: str) -> tuple[str, ...]:
     if not found:
         raise ValueError("wants a name")
     return found
+
+
+_UNITS = ("kB", "MB", "GB", "TB", "PB")
+
+
+def readable(size: int) -> str:
+    """Give a number of bytes with three digits or so: `512 B`, `4.19 MB`."""
+    if size < 1000:
+        return f"{size} B"
+    value = float(size)
+    for unit in _UNITS:
+        value /= 1000
+        if value < 999.995 or unit == _UNITS[-1]:
+            break
+    return f"{value:.2f} {unit}"

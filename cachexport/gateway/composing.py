@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from cachexport.contract.opening import open_place
 from cachexport.contract.spec import Spec, parse_spec
 from cachexport.errors import MissingExtra
-from cachexport.model.envelope.size import IMPORT_LIMIT
+from cachexport.model.envelope.manifest import (
+    IMPORT_LIMIT,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

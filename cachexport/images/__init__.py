@@ -1,6 +1,8 @@
-"""Images: their configs, and archives of them.
+"""Images: their configs, their manifests, and archives of them.
 
-Public are the names below.
+Public are the names below, and those of the packages `cachexport.images.store` and
+`cachexport.images.builder`. Each is imported when it is first used; they are listed once, in
+`__init__.pyi` beside this file.
 
 - `empty_config`, `complete_config`: the config of an image, as BuildKit writes it; by hand with
   `parse_history`, `normalise_history` and `patch_config`.
@@ -12,34 +14,6 @@ Public are the names below.
 - `select_image`, `read_config`: the image for a platform, and its config.
 """
 
-from cachexport.images.archive.images import ArchivedImage, DockerArchive, open_docker_archive
-from cachexport.images.archive.oci import save_oci_archive, write_oci_archive
-from cachexport.images.archive.write import save_docker_archive, write_docker_archive
-from cachexport.images.config.config import complete_config, empty_config, patch_config
-from cachexport.images.config.history import HistoryEntry, normalise_history, parse_history
-from cachexport.images.config.settings import Settings, change_settings
-from cachexport.images.manifest import encode_image_manifest, normalise_layers
-from cachexport.images.select import Image, read_config, select_image
+from cachexport.public import attach
 
-__all__ = [
-    "ArchivedImage",
-    "DockerArchive",
-    "HistoryEntry",
-    "Image",
-    "Settings",
-    "change_settings",
-    "complete_config",
-    "empty_config",
-    "encode_image_manifest",
-    "normalise_history",
-    "normalise_layers",
-    "open_docker_archive",
-    "parse_history",
-    "patch_config",
-    "read_config",
-    "save_docker_archive",
-    "save_oci_archive",
-    "select_image",
-    "write_docker_archive",
-    "write_oci_archive",
-]
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

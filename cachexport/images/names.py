@@ -19,7 +19,7 @@ DANGLING = "moby-dangling@"
 """What the name of an image begins with that has no other; its digest follows."""
 
 
-def tagged(name: str) -> Reference:
+def parse_name(name: str) -> Reference:
     """Read the name that an image is to have. Raises InvalidReference, also for a digest."""
     reference = Reference.parse(name)
     if reference.digest is not None:
@@ -27,20 +27,20 @@ def tagged(name: str) -> Reference:
     return reference
 
 
-def named(desc: Descriptor, names: Iterable[str] | str) -> tuple[Descriptor, ...]:
+def name_entries(desc: Descriptor, names: Iterable[str] | str) -> tuple[Descriptor, ...]:
     """Give an entry for each name, once, as containerd writes it; without names `desc` itself.
 
     `app` is `docker.io/library/app:latest`. Raises InvalidReference, also for a name with a
     digest: Docker loads none.
     """
-    references = dict.fromkeys(map(tagged, [names] if isinstance(names, str) else names))
+    references = dict.fromkeys(map(parse_name, [names] if isinstance(names, str) else names))
     return tuple(_entry(desc, reference) for reference in references) or (desc,)
 
 
 def names_of(entries: Iterable[Descriptor]) -> tuple[str, ...]:
     """Give the whole names that entries have, each once. Raises InvalidReference."""
     texts = (entry.annotations.get(IMAGE_NAME) for entry in entries)
-    return tuple(dict.fromkeys(str(tagged(text)) for text in texts if text))
+    return tuple(dict.fromkeys(str(parse_name(text)) for text in texts if text))
 
 
 def repo_tags(entries: Iterable[Descriptor]) -> Sequence[str]:

@@ -7,28 +7,33 @@ import io
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from cachexport.content.progress import step
 from cachexport.content.protocols import Distributed, InfoProvider
 from cachexport.content.verify import read_blob
 from cachexport.contract.reading import METADATA_LIMIT
 from cachexport.errors import NotFound, WireFormat
-from cachexport.images.select import images_of, read_image, select_image
+from cachexport.images.image import images_of, read_image, select_image
 from cachexport.model.envelope.manifest import decode_manifest
 from cachexport.oci import mediatype
 from cachexport.oci.index import IMAGE_NAME, REF_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
+    from cachexport.content.copy import Moving
+    from cachexport.content.progress import Progress
     from cachexport.content.protocols import Provider, Reader
     from cachexport.oci.descriptor import Descriptor, Platform
     from cachexport.oci.digest import Digest
+
 
 _NAMES = (IMAGE_NAME, REF_NAME)
 _READABLE = mediatype.MANIFESTS | mediatype.INDEXES
 
 
 @dataclass(frozen=True, slots=True)
-class Preferring:
+class FallbackProvider:
     """A Provider that reads from `far` what `near` lacks."""
 
     near: Provider
@@ -72,7 +77,7 @@ class Parts:
 
 
 @dataclass(frozen=True, slots=True)
-class _Remembering:
+class _ManifestCache:
     """A Provider that asks once for each manifest."""
 
     provider: Provider
@@ -92,7 +97,7 @@ def take_apart(provider: Provider, root: Descriptor, platform: Platform | None =
     Without a platform an index is taken as a whole, attestations and all. Raises as
     `select_image` and `read_image` do, FailedPrecondition for a build cache above all.
     """
-    provider = _Remembering(provider)
+    provider = _ManifestCache(provider)
     if platform is not None:
         root = select_image(provider, root, platform).descriptor
     _check_is_of_images(provider, root)
@@ -153,3 +158,16 @@ def _nameless(root: Descriptor) -> Descriptor:
 def _plain(desc: Descriptor) -> Descriptor:
     """Leave out what only an index says of it."""
     return dataclasses.replace(desc, annotations={}, platform=None, data=b"", urls=())
+
+
+_CONFIGS = (mediatype.OCI_CONFIG, mediatype.DOCKER_CONFIG)
+
+
+def report_parts(doing: str, progress: Progress) -> Moving:
+    """Give what reports for each part a step such as `copying layer sha256:…`."""
+
+    def block(desc: Descriptor) -> AbstractContextManager[Callable[[int], None]]:
+        kind = "config" if desc.media_type in _CONFIGS else "layer"
+        return step(progress, f"{doing} {kind} {desc.digest}", desc.size)
+
+    return block

@@ -10,7 +10,9 @@ from cachexport.errors import InvalidInputError
 from cachexport.insight.inspect import Record, Result, inspect_cache
 from cachexport.model.config.model import NO_PARENT
 from cachexport.model.envelope.cache import WrappedCache
-from cachexport.model.envelope.size import IMPORT_LIMIT
+from cachexport.model.envelope.manifest import (
+    IMPORT_LIMIT,
+)
 from cachexport.oci import mediatype
 from cachexport.upkeep.verify import stored_sizes
 

@@ -10,7 +10,10 @@ from cachexport.model.chains import CacheChains
 from cachexport.model.chains.tie import untied
 from cachexport.model.config.model import NO_PARENT
 from cachexport.model.envelope.cache import WrappedCache
-from cachexport.model.envelope.size import IMPORT_LIMIT, size_note
+from cachexport.model.envelope.manifest import (
+    IMPORT_LIMIT,
+    size_note,
+)
 from cachexport.oci.compression import Compression
 from cachexport.oci.descriptor import DESCRIPTION
 from cachexport.oci.timestamp import Timestamp
@@ -20,7 +23,9 @@ if TYPE_CHECKING:
 
     from cachexport.model.config import CacheConfig, CacheInput, CacheRecord
     from cachexport.model.envelope.cache import Cache
-    from cachexport.model.envelope.form import Form
+    from cachexport.model.envelope.manifest import (
+        Form,
+    )
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
 

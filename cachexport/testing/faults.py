@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from cachexport.backends.objects.client import ObjectClient, Page, Stored
     from cachexport.content.protocols import Ingester, Provider, Reader
     from cachexport.contract.backend import Target
-    from cachexport.contract.current import Current
     from cachexport.contract.export import CommonExport
+    from cachexport.contract.reading import (
+        Current,
+    )
     from cachexport.model.envelope.cache import WrappedCache
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest

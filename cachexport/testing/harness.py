@@ -6,10 +6,17 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cachexport.api.ends import open_source, open_targets
-from cachexport.api.looking import list_names
-from cachexport.api.moving import export_cache
-from cachexport.contract.opening import open_place
+from cachexport.api.caches import (
+    export_cache,
+)
+from cachexport.api.names import (
+    list_names,
+)
+from cachexport.contract.opening import (
+    open_place,
+    open_source,
+    open_targets,
+)
 from cachexport.contract.place import Sweepable
 from cachexport.testing.samples import small_chains
 

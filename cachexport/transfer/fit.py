@@ -1,26 +1,71 @@
-"""Making a cache fit where it is to be read from."""
+"""Making a cache fit where it is to be read from, and what becomes of one that is too large."""
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from cachexport.errors import FailedPrecondition
 from cachexport.model.chains import CacheChains
 from cachexport.model.chains.compact import Compaction, shrink, tidy
 from cachexport.model.chains.tie import is_tied, tie_ends, untied
-from cachexport.model.envelope.manifest import encode_manifest
+from cachexport.model.envelope.manifest import IMPORT_LIMIT, encode_manifest, size_note
 from cachexport.oci.descriptor import Descriptor
 from cachexport.oci.mediatype import CACHE_CONFIG_V0
 from cachexport.transfer.prepare import marshalled
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from cachexport.contract.export import CommonExport
     from cachexport.model.config import CacheConfig
     from cachexport.model.envelope.cache import WrappedCache
-    from cachexport.model.envelope.form import Form
+    from cachexport.model.envelope.manifest import Form
     from cachexport.oci.timestamp import Timestamp
+
+
+_log = logging.getLogger(__name__)
+_HINT = "; mode=min keeps fewer results, and a tag for each part of the build keeps each small"
+
+
+def fit_size(cache: WrappedCache, common: CommonExport, limit: int | None) -> WrappedCache:
+    """Give what is to be written where BuildKit imports `limit` bytes at most, None for any.
+
+    One that is too large is made smaller with `on-oversize=compact`, unless its bytes are those
+    that were read, which are kept; a warning says what was dropped, or that it is too large.
+    Raises FailedPrecondition with `on-oversize=fail`.
+    """
+    notes = [] if limit is None else list(_notes(cache, limit))
+    if limit is None or not notes:
+        return cache
+    if not any(size > limit for size, _ in notes):
+        for _, note in notes:
+            _log.info(note)
+        return cache
+    told = next(note for size, note in notes if size > limit)
+    if common.on_oversize == "fail":
+        raise FailedPrecondition(told + _HINT)
+    if common.on_oversize == "compact" and not cache.as_read:
+        smaller, loss = fit(cache, Limits(size=limit))
+        if smaller.config.layers:
+            raw = (cache.wrapped.config, cache.wrapped.manifest)
+            config, manifest = (f"{len(part):,}" for part in raw)
+            who = "BuildKit imports" if limit == IMPORT_LIMIT else "wanted are"
+            most = f"{who} {limit:,} bytes of config or manifest at most"
+            _log.warning("%s, this has %s and %s: %s", most, config, manifest, loss)
+            return smaller
+    _log.warning(told + _HINT)
+    return cache
+
+
+def _notes(cache: WrappedCache, limit: int) -> Iterator[tuple[int, str]]:
+    wrapped = cache.wrapped
+    for kind, raw in (("config", wrapped.config), ("manifest", wrapped.manifest)):
+        note = size_note(kind, len(raw), limit)
+        if note is not None:
+            yield len(raw), note
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

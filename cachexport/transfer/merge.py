@@ -10,17 +10,17 @@ from cachexport.content.retry import Retry
 from cachexport.errors import Outdated
 from cachexport.model.chains import CacheChains
 from cachexport.model.envelope.cache import WrappedCache
-from cachexport.model.envelope.form import requested_form
+from cachexport.model.envelope.manifest import requested_form
 from cachexport.transfer.prepare import marshalled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cachexport.content.protocols import Ingester
-    from cachexport.contract.current import Current
     from cachexport.contract.export import CommonExport
+    from cachexport.contract.reading import Current
     from cachexport.model.config import CacheConfig
-    from cachexport.model.envelope.form import Form
+    from cachexport.model.envelope.manifest import Form
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
 

@@ -11,8 +11,7 @@ from cachexport.errors import Integrity, NotFound
 from cachexport.model.chains import CacheChains
 from cachexport.model.chains.tie import tie_ends
 from cachexport.model.envelope.cache import Wrapped, WrappedCache
-from cachexport.model.envelope.form import Form, requested_form
-from cachexport.model.envelope.manifest import encode_manifest
+from cachexport.model.envelope.manifest import Form, encode_manifest, requested_form
 from cachexport.oci.descriptor import Descriptor
 from cachexport.oci.mediatype import CACHE_CONFIG_V0
 

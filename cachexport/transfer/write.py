@@ -10,18 +10,18 @@ from cachexport.content.copy import ingest_bytes, move_blob
 from cachexport.content.parallel import DEFAULT_THREADS, map_parallel
 from cachexport.content.progress import Event, silent, step
 from cachexport.errors import Integrity, NotFound
-from cachexport.model.envelope.form import Form
+from cachexport.model.envelope.manifest import Form
 from cachexport.oci.compression import Compression
+from cachexport.transfer.fit import fit_size
 from cachexport.transfer.merge import Merged, merge_into, until_current
-from cachexport.transfer.oversize import fit_size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Collection
 
     from cachexport.content.progress import Progress
     from cachexport.contract.backend import Target
-    from cachexport.contract.current import Current
     from cachexport.contract.export import CommonExport
+    from cachexport.contract.reading import Current
     from cachexport.model.envelope.cache import Wrapped, WrappedCache
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
@@ -168,15 +168,12 @@ class _Writing:
 
         def write_layer(desc: Descriptor) -> None:
             with step(self.progress, _writing(desc), desc.size) as moved:
-                self._copy(cache, desc, moved)
+                try:
+                    move_blob(cache.provider, self.target.ingester, desc, moved)
+                except NotFound as error:
+                    raise Integrity(f"missing blob {desc.digest}: {error}") from error
 
         map_parallel(write_layer, layers, self.threads)
-
-    def _copy(self, cache: WrappedCache, desc: Descriptor, moved: Callable[[int], None]) -> None:
-        try:
-            move_blob(cache.provider, self.target.ingester, desc, moved)
-        except NotFound as error:
-            raise Integrity(f"missing blob {desc.digest}: {error}") from error
 
     def _write_envelope(self, cache: WrappedCache, missing: Collection[Digest]) -> None:
         wrapped, ingester = cache.wrapped, self.target.ingester

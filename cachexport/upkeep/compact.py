@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
     from cachexport.content.progress import Progress
     from cachexport.contract.backend import Target
-    from cachexport.contract.current import Current
+    from cachexport.contract.reading import (
+        Current,
+    )
     from cachexport.model.config import CacheConfig
     from cachexport.model.envelope.cache import Cache, Wrapped
 

@@ -8,9 +8,11 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from cachexport.content.progress import silent, step
-from cachexport.contract.current import Current
 from cachexport.contract.discovery import find_backend
 from cachexport.contract.place import Sweepable
+from cachexport.contract.reading import (
+    Current,
+)
 from cachexport.errors import ChainError, ContentError, NotFound, WireFormat
 from cachexport.model.chains.tie import untied
 from cachexport.transfer.merge import until_current

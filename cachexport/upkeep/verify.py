@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -11,9 +11,11 @@ from cachexport.content.layers.convert import diff_id
 from cachexport.content.parallel import DEFAULT_THREADS, map_parallel
 from cachexport.content.progress import Event, silent, step
 from cachexport.content.protocols import InfoProvider, SizeProvider
+from cachexport.contract.opening import open_source
 from cachexport.errors import (
     ContentError,
     Integrity,
+    InvalidAttr,
     Loop,
     NotFound,
     WireFormat,
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from cachexport.content.protocols import Provider
     from cachexport.contract.backend import Source
     from cachexport.contract.place import Entry, Place
+    from cachexport.contract.spec import Spec
     from cachexport.model.envelope.cache import Cache
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
@@ -254,3 +257,35 @@ def _key(desc: Descriptor) -> tuple[str, int, str | None]:
 
 def _reading(desc: Descriptor) -> str:
     return f"reading layer {desc.digest}"
+
+
+def verify_entries(
+    place: Place, entries: Iterable[Entry], deep: bool, progress: Progress
+) -> list[Verification]:
+    """Verify what the names of a place stand for; each verification tells its name.
+
+    What is no cache is left out. No blob is read twice.
+    """
+    known: Contents = {}
+    verified = []
+    for entry in entries:
+        try:
+            items = verify_spec(place.source(entry.name), deep, progress, known)
+        except NotFound:
+            items = damage_of(place, entry)
+        except InvalidAttr as error:
+            items = [damaged(error)]
+        verified += [replace(item, name=entry.name) for item in items]
+    return verified
+
+
+def verify_spec(spec: Spec, deep: bool, progress: Progress, known: Contents) -> list[Verification]:
+    """Verify the caches of one source. Raises NotFound when there is none.
+
+    `known` has what was found of blobs that were read before, and takes what is found now.
+    """
+    with closing(open_source(spec)) as source, step(progress, f"verifying cache {spec}"):
+        found = verify_source(source, deep=deep, progress=progress, known=known)
+    if not found:
+        raise NotFound(f"{spec}: the image has no inline cache")
+    return found

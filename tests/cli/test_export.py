@@ -145,7 +145,9 @@ def test_metadata_file_is_checked_first(run: InProcess, tmp_path: Path, place: s
 def test_threads(
     run: InProcess, monkeypatch: pytest.MonkeyPatch, args: list[str], threads: int | None
 ) -> None:
-    from cachexport.api.answers import Answer
+    from cachexport.api.caches import (
+        Answer,
+    )
 
     seen: list[object] = []
 
@@ -160,7 +162,7 @@ def test_threads(
         seen.append((sources, targets, threads))
         answered(Answer("b", {"cache.manifest": "x"}))
 
-    monkeypatch.setattr("cachexport.api.moving.copy_cache", copy)
+    monkeypatch.setattr("cachexport.api.caches.copy_cache", copy)
     ran = run("export", "--cache-from", "a", "--cache-to", "b", *args)
     assert seen == [(("a",), ("b",), threads)]
     assert ran.out == '{"cache.manifest":"x"}\n'

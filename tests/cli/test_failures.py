@@ -63,7 +63,7 @@ def test_several_failures_are_several_lines_and_the_worst_code(
         inner = ExceptionGroup("inner", [errors["b"], errors["c"]])
         raise ExceptionGroup("several exports failed", [errors["a"], inner])
 
-    monkeypatch.setattr("cachexport.api.moving.copy_cache", copy)
+    monkeypatch.setattr("cachexport.api.caches.copy_cache", copy)
     ran = run("export", "--cache-from", "a", "--cache-to", "b", "--progress", "quiet")
     assert ran.code == 75
     assert ran.err.splitlines() == [
@@ -125,7 +125,7 @@ def test_an_interrupt_is_130(run: InProcess, monkeypatch: pytest.MonkeyPatch) ->
         signal.raise_signal(signal.SIGINT)
         raise AssertionError("the interrupt did not arrive")
 
-    monkeypatch.setattr("cachexport.api.moving.copy_cache", copy)
+    monkeypatch.setattr("cachexport.api.caches.copy_cache", copy)
     before = signal.getsignal(signal.SIGINT)
     ran = run("export", "--cache-from", "a", "--cache-to", "b")
     assert (ran.code, ran.out) == (130, "")

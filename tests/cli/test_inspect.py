@@ -265,7 +265,9 @@ def test_letters_that_stdout_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_wide_stdout_is_not_cut_but_a_terminal_is() -> None:
-    from cachexport.api.moving import load_cache
+    from cachexport.api.caches import (
+        load_cache,
+    )
     from cachexport.cli.views.table import table_lines
     from cachexport.insight.inspect import inspect_cache
 

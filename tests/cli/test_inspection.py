@@ -22,8 +22,11 @@ from cachexport.model.config import (
     ChainedResult,
 )
 from cachexport.model.envelope.cache import Cache, Wrapped, WrappedCache
-from cachexport.model.envelope.form import Form
-from cachexport.model.envelope.size import IMPORT_LIMIT, NEARLY_FULL
+from cachexport.model.envelope.manifest import (
+    IMPORT_LIMIT,
+    NEARLY_FULL,
+    Form,
+)
 from cachexport.oci.descriptor import DESCRIPTION, Descriptor
 from cachexport.oci.digest import Digest
 from cachexport.oci.mediatype import OCI_LAYER_GZIP, OCI_LAYER_ZSTD

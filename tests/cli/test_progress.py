@@ -17,7 +17,9 @@ from cachexport.cli.progress.plain import PlainRenderer
 from cachexport.cli.progress.rawjson import RawJsonRenderer
 from cachexport.cli.progress.renderer import Renderer
 from cachexport.content.progress import Event
-from cachexport.contract.sizes import readable
+from cachexport.contract.units import (
+    readable,
+)
 
 
 def plain() -> tuple[PlainRenderer, Clock, io.StringIO]:

@@ -12,7 +12,9 @@ from cli.commands import local, process
 from support import builder, caches
 
 from cachexport import Digest, list_names, load_cache
-from cachexport.contract.sizes import readable
+from cachexport.contract.units import (
+    readable,
+)
 from cachexport.testing.services.ports import free_port
 
 if TYPE_CHECKING:

@@ -16,7 +16,9 @@ from cachexport.model.config import (
     ChainedResult,
     LayerAnnotations,
     decode,
-    encode,
+)
+from cachexport.model.config import (
+    model as encode,
 )
 
 NUMBERS = st.integers(-3, 2**63 - 1)

@@ -80,7 +80,7 @@ class Processes(RuleBasedStateMachine):
         self.mortality = mortal()
         self.mortality.__enter__()
         self.patch = pytest.MonkeyPatch()
-        self.patch.setattr("cachexport.images.store.writer.TIMEOUT", 0.0)
+        self.patch.setattr("cachexport.images.store.ingestion.TIMEOUT", 0.0)
         self.processes = [Process(self.folder, self.clock) for _ in range(3)]
         self.observer = Store.open(self.folder, clock=self.clock)
         self.seen: dict[str, set[Digest]] = {}

@@ -14,11 +14,12 @@ from support.images import MadeImage, make_image, make_index, tar_layer
 from support.services.exports import MAX, hasten, noise, push
 
 from cachexport import BuildResult, ImageExporter, Remote, append_image
-from cachexport.api.images import OpenedImage, image_puller, open_image, pull_image, push_image
+from cachexport.api.images import image_puller, open_image, pull_image, push_image
 from cachexport.content.verify import read_blob
 from cachexport.errors import AlreadyExists, FailedPrecondition, NotFound
 from cachexport.images import read_config, select_image
-from cachexport.images.append import Addition
+from cachexport.images.additions import Addition
+from cachexport.images.image import OpenedImage
 from cachexport.images.output import parse_output
 from cachexport.images.store import Store
 from cachexport.oci.descriptor import Platform

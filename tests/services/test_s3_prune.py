@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from cachexport.contract.current import Current
+    from cachexport.contract.reading import (
+        Current,
+    )
     from cachexport.model.envelope.cache import WrappedCache
 
     Places = Callable[[str], Callable[[str], str]]

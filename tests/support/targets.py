@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cachexport import MemoryContent
-from cachexport.contract.current import Current, read_current
 from cachexport.contract.export import CommonExport
+from cachexport.contract.reading import (
+    Current,
+    read_current,
+)
 from cachexport.errors import Outdated
 
 if TYPE_CHECKING:

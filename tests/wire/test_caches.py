@@ -23,8 +23,10 @@ from cachexport import (
 )
 from cachexport.errors import CachexportError
 from cachexport.model.chains.tie import TIE, untied
-from cachexport.model.envelope.form import Form
-from cachexport.model.envelope.manifest import encode_manifest
+from cachexport.model.envelope.manifest import (
+    Form,
+    encode_manifest,
+)
 from cachexport.oci import mediatype
 from cachexport.oci.compression import Compression
 from cachexport.testing.meaning import difference

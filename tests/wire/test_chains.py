@@ -8,7 +8,9 @@ from support import vectors
 from cachexport import encode_inline
 from cachexport.contract.export import CommonExport
 from cachexport.model import config as cacheconfig
-from cachexport.model.envelope.form import Form
+from cachexport.model.envelope.manifest import (
+    Form,
+)
 from cachexport.testing.meaning import difference
 from cachexport.transfer.prepare import marshalled, prepare_chains
 

@@ -10,7 +10,7 @@ from cachexport.backends.local.layout import Layout
 from cachexport.backends.local.names import Names
 from cachexport.content.copy import ingest_bytes
 from cachexport.content.parallel import DEFAULT_THREADS
-from cachexport.images.names import named
+from cachexport.images.names import name_entries
 
 if TYPE_CHECKING:
     from cachexport.backends.local.attrs import LocalImagePush
@@ -48,7 +48,7 @@ class LocalImageTarget:
         ingest_bytes(self._ingester, root, raw)
         self._ingester.sync()
         names = self._attrs.name.split(",") if self._attrs.name else ()
-        entries = named(root, names)
+        entries = name_entries(root, names)
         Names(self._layout).change(lambda index: index.with_images(entries))
 
     def close(self) -> None:

@@ -8,8 +8,13 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cachexport.content.files.blobfile import BlobReader, open_regular, read_regular
-from cachexport.content.files.digests import listed, listed_digests
+from cachexport.content.files.blobs import (
+    BlobReader,
+    listed,
+    listed_digests,
+    open_regular,
+    read_regular,
+)
 from cachexport.content.files.errors import translated
 from cachexport.content.protocols import Info
 from cachexport.errors import FailedPrecondition, InvalidDigest, NotFound

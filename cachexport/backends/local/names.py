@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from cachexport.backends.local.staging import staged
 from cachexport.content.clock import clock
 from cachexport.content.files import lock
-from cachexport.content.files.blobfile import read_regular
+from cachexport.content.files.blobs import (
+    read_regular,
+)
 from cachexport.content.files.errors import translated
 from cachexport.content.files.staged import StagedFile, sync_directory
 from cachexport.errors import Conflict, NotFound, Outdated, WireFormat

@@ -18,8 +18,12 @@ from cachexport.content.files.errors import translated
 from cachexport.contract.attributes import known_attributes, read_attributes
 from cachexport.contract.export import CommonExport
 from cachexport.contract.place import Contents, Entry, Needs, StoredBlob
-from cachexport.contract.reach import is_cache_manifest, is_image_manifest, reached_sizes
-from cachexport.contract.reading import read_caches
+from cachexport.contract.reading import (
+    is_cache_manifest,
+    is_image_manifest,
+    reached_sizes,
+    read_caches,
+)
 from cachexport.contract.spec import Spec
 from cachexport.errors import (
     BackendError,

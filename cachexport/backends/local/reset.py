@@ -7,7 +7,9 @@ import os
 from typing import TYPE_CHECKING
 
 from cachexport.content.files.errors import translated
-from cachexport.contract.reach import reached_sizes
+from cachexport.contract.reading import (
+    reached_sizes,
+)
 from cachexport.errors import CachexportError, FailedPrecondition
 
 if TYPE_CHECKING:

@@ -13,9 +13,14 @@ from cachexport.backends.local.layout import Layout, check_target
 from cachexport.backends.local.names import Names
 from cachexport.backends.local.reset import delete_unreferenced
 from cachexport.content.parallel import DEFAULT_THREADS
-from cachexport.contract.current import Current, read_current
+from cachexport.contract.reading import (
+    Current,
+    read_current,
+)
 from cachexport.errors import CachexportError, FailedPrecondition, NotFound
-from cachexport.model.envelope.size import IMPORT_LIMIT
+from cachexport.model.envelope.manifest import (
+    IMPORT_LIMIT,
+)
 from cachexport.oci.index import version
 
 if TYPE_CHECKING:

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING
 
 from cachexport.backends.objects.layout import pages
 from cachexport.contract.place import Entry, Needs
-from cachexport.contract.reach import is_image_manifest, reached_sizes
+from cachexport.contract.reading import (
+    is_image_manifest,
+    reached_sizes,
+)
 from cachexport.errors import Integrity, NotFound, WireFormat
 from cachexport.oci import gojson
 from cachexport.oci.descriptor import Descriptor

@@ -20,8 +20,7 @@ from cachexport.errors import (
 from cachexport.model import config as cacheconfig
 from cachexport.model.config.model import LayerAnnotations
 from cachexport.model.envelope.cache import Wrapped, WrappedCache
-from cachexport.model.envelope.form import Form
-from cachexport.model.envelope.manifest import Manifest, decode_manifest, encode_manifest
+from cachexport.model.envelope.manifest import Form, Manifest, decode_manifest, encode_manifest
 from cachexport.oci import mediatype
 from cachexport.oci.descriptor import CREATED_AT, UNCOMPRESSED, Descriptor
 from cachexport.oci.digest import Digest

@@ -13,7 +13,9 @@ from cachexport.backends.objects.names import (
 )
 from cachexport.backends.objects.sweep import Touched
 from cachexport.content.diff_ids import with_diff_ids
-from cachexport.contract.current import Current
+from cachexport.contract.reading import (
+    Current,
+)
 from cachexport.errors import AlreadyExists, NotFound, Outdated, WireFormat
 
 if TYPE_CHECKING:

@@ -6,7 +6,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from cachexport.backends.registry.errors import network
-from cachexport.content.resume import ResumingReader
+from cachexport.content.retry import (
+    ResumingReader,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from cachexport.content.clock import clock
 from cachexport.content.parallel import soon
 from cachexport.errors import BackendError, NotFound, Outdated, RegistryError
-from cachexport.model.envelope.form import Form
+from cachexport.model.envelope.manifest import (
+    Form,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable

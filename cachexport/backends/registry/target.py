@@ -11,11 +11,16 @@ from cachexport.backends.registry.tag import Tag
 from cachexport.backends.registry.trust import lacks_blobs, refuses_missing_blobs
 from cachexport.content.parallel import map_parallel, soon
 from cachexport.content.verify import read_blob
-from cachexport.contract.current import Current, read_current
-from cachexport.contract.reading import METADATA_LIMIT
+from cachexport.contract.reading import (
+    METADATA_LIMIT,
+    Current,
+    read_current,
+)
 from cachexport.errors import AlreadyExists, NotFound, Outdated, RegistryError, WireFormat
-from cachexport.model.envelope.manifest import decode_manifest
-from cachexport.model.envelope.size import IMPORT_LIMIT
+from cachexport.model.envelope.manifest import (
+    IMPORT_LIMIT,
+    decode_manifest,
+)
 from cachexport.oci import mediatype
 
 if TYPE_CHECKING:

@@ -12,7 +12,9 @@ from cachexport.oci.digest import Digest
 
 if TYPE_CHECKING:
     from cachexport.backends.registry.repository import Repository
-    from cachexport.model.envelope.form import Form
+    from cachexport.model.envelope.manifest import (
+        Form,
+    )
 
 _ABSENT = b"cachexport: nobody has these bytes as a blob"
 _BLOB_UNKNOWN = ("MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN")

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 from cachexport.backends.objects.client import ABSENT, Page, Stored
 from cachexport.content.clock import clock
 from cachexport.content.parallel import map_parallel
-from cachexport.content.resume import ResumingReader
-from cachexport.content.retry import Retry
+from cachexport.content.retry import (
+    ResumingReader,
+    Retry,
+)
 from cachexport.contract.reading import METADATA_LIMIT
 from cachexport.errors import (
     BackendError,

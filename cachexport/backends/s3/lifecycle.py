@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from cachexport.backends.objects.images import FOLDER
 from cachexport.backends.s3.errors import translated
-from cachexport.contract.expiry import Rules
+from cachexport.contract.place import (
+    Rules,
+)
 from cachexport.errors import FailedPrecondition, S3Error
 
 if TYPE_CHECKING:

@@ -95,11 +95,11 @@ def command(
     The digest of the new image is answered, unless the image itself goes to stdout. The layers of
     the base are not read unless they have to go where they are not.
     """
-    from cachexport.api.stored import append_image, open_any
+    from cachexport.api.images import append_image, open_any
     from cachexport.cli.epoch import source_date_epoch
     from cachexport.cli.image.save import check_stdout
     from cachexport.images import Settings
-    from cachexport.images.append import Addition
+    from cachexport.images.additions import Addition
     from cachexport.images.output import parse_output, to_stdout
     from cachexport.oci.mediatype import INDEXES
 

@@ -43,9 +43,9 @@ def command(image: str, form: str, directory: Path | None) -> None:
     are tried in that order. Layers are not read. An index has several images, one for each
     platform.
     """
-    from cachexport.api.stored import open_any
+    from cachexport.api.images import open_any
     from cachexport.cli.views.inspection import document_lines, table_lines
-    from cachexport.images.inspect import inspect_images
+    from cachexport.images.image import inspect_images
 
     with opened_store(directory) as store:
         opened, name = open_any(store, image)

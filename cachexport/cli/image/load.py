@@ -46,7 +46,7 @@ def command(file: Path, directory: Path | None, mode: str) -> None:
     Their names are answered. Nothing has a name before all of the archive was read and found
     right. An image without a name is called moby-dangling@ and its digest.
     """
-    from cachexport.api.stored import load_archive
+    from cachexport.images.stored import load_archive
 
     with (
         reporting(mode, ()) as progress,

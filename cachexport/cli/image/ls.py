@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 @store_option
 def command(form: str, directory: Path | None) -> None:
     """List the images of the store."""
-    from cachexport.api.stored import list_stored
     from cachexport.cli.views.images import document_lines, table_lines
+    from cachexport.images.stored import list_stored
 
     with opened_store(directory) as store:
         found = list_stored(store)

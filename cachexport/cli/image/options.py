@@ -49,7 +49,7 @@ platform_option = click.option(
 def opened_store(directory: Path | None) -> Iterator[Store]:
     """Have the store that `--store` or the environment names; it is made if need be."""
     from cachexport.images.store import Store
-    from cachexport.images.store.home import home_store
+    from cachexport.images.store.store import home_store
 
     with Store.open(directory or home_store(os.environ), clock=time.time) as store:
         yield store

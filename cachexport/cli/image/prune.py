@@ -41,7 +41,7 @@ def command(all_names: bool, dry_run: bool, directory: Path | None) -> None:
 
     What a running build uses stays: a lease holds it.
     """
-    from cachexport.api.stored import prune_store
+    from cachexport.images.stored import prune_store
 
     with opened_store(directory) as store:
         answer(_lines(prune_store(store, all_names=all_names, dry_run=dry_run), dry_run=dry_run))
@@ -49,7 +49,9 @@ def command(all_names: bool, dry_run: bool, directory: Path | None) -> None:
 
 def _lines(pruned: Collected, *, dry_run: bool) -> Iterator[str]:
     from cachexport.cli.views.names import counted
-    from cachexport.contract.sizes import readable
+    from cachexport.contract.units import (
+        readable,
+    )
 
     yield from map(in_line, pruned.images)
     freed = f"{counted(len(pruned.content), 'blob')}, {readable(pruned.size)}"

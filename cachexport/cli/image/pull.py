@@ -56,12 +56,12 @@ def command(
     while it comes. REF may be a specification, such as those of build caches.
     """
     from cachexport.api.images import pull_image
-    from cachexport.images.names import tagged
+    from cachexport.images.names import parse_name
 
     if platform and all_platforms:
         raise click.UsageError("--platform and --all-platforms exclude each other")
     wanted = None if all_platforms else platform or this_machine()
-    named = str(tagged(name)) if name else None
+    named = str(parse_name(name)) if name else None
     with reporting(mode, [reference]) as progress, opened_store(directory) as store:
         image = pull_image(reference, store, name=named, platform=wanted, progress=progress)
     answer([in_line(f"{image.name} {image.target.digest}")])

@@ -52,8 +52,8 @@ def command(
     of build caches.
     """
     from cachexport.api.images import push_image
-    from cachexport.api.stored import find_stored, open_stored
     from cachexport.contract.spec import Spec, parse_spec
+    from cachexport.images.stored import find_stored, open_stored
 
     with reporting(mode, ()) as progress, opened_store(directory) as store:
         found = find_stored(store, name)

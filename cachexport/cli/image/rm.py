@@ -33,7 +33,7 @@ def command(names: tuple[str, ...], directory: Path | None) -> None:
     Those that went are answered. What they stood for stays until `prune`. When one of them is not
     there, which ends with 66, none goes.
     """
-    from cachexport.api.stored import find_stored
+    from cachexport.images.stored import find_stored
 
     with opened_store(directory) as store:
         found = {image.name: image for image in (find_stored(store, name) for name in names)}

@@ -56,9 +56,9 @@ def command(
     Several NAMEs are names of one image, all of which the archive tells. The first digits of an
     image's digest are a NAME too. The same image gives the same bytes.
     """
-    from cachexport.api.outputs import output_image
-    from cachexport.api.stored import open_same
+    from cachexport.api.images import output_image
     from cachexport.images.output import parse_output
+    from cachexport.images.stored import open_same
 
     with (
         streaming() as stdout,

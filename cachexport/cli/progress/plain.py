@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, TextIO
 
 from cachexport.cli.console import printable
 from cachexport.cli.progress.renderer import SECOND, Renderer
-from cachexport.contract.sizes import readable
+from cachexport.contract.units import (
+    readable,
+)
 
 if TYPE_CHECKING:
     from cachexport.cli.progress.renderer import Clock

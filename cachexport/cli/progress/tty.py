@@ -12,7 +12,9 @@ from rich.text import Text
 
 from cachexport.cli.console import printable
 from cachexport.cli.progress.renderer import SECOND, Renderer
-from cachexport.contract.sizes import readable
+from cachexport.contract.units import (
+    readable,
+)
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -11,7 +11,9 @@ import click
 from cachexport.cli.console import in_line
 from cachexport.cli.views.columns import aligned
 from cachexport.cli.views.names import counted, instant, short
-from cachexport.contract.sizes import readable
+from cachexport.contract.units import (
+    readable,
+)
 from cachexport.insight.diff import Reason
 
 if TYPE_CHECKING:

@@ -6,7 +6,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from cachexport.cli.views.names import form_of
-from cachexport.model.envelope.size import IMPORT_LIMIT
+from cachexport.model.envelope.manifest import (
+    IMPORT_LIMIT,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

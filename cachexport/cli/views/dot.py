@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cachexport.cli.views.names import counted, instant, short
-from cachexport.contract.sizes import readable
+from cachexport.contract.units import (
+    readable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

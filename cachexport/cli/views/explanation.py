@@ -9,7 +9,9 @@ import click
 
 from cachexport.cli.console import in_line, printable
 from cachexport.cli.views.names import counted, instant, short
-from cachexport.contract.sizes import readable
+from cachexport.contract.units import (
+    readable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

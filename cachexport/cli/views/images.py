@@ -9,12 +9,14 @@ from cachexport.cli.console import in_line
 from cachexport.cli.views.columns import aligned
 from cachexport.cli.views.listing import age
 from cachexport.cli.views.names import short
-from cachexport.contract.sizes import readable
+from cachexport.contract.units import (
+    readable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from cachexport.api.stored import StoredImage
+    from cachexport.images.stored import StoredImage
 
 _HEADINGS = ("NAME", "DIGEST", "AGE", "SIZE", "PLATFORMS")
 _RIGHT = {"AGE", "SIZE"}

@@ -10,12 +10,14 @@ import click
 from cachexport.cli.console import in_line
 from cachexport.cli.views.columns import aligned
 from cachexport.cli.views.names import counted, short
-from cachexport.contract.sizes import readable
+from cachexport.contract.units import (
+    readable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from cachexport.images.inspect import ImageInspection, ImageLayer
+    from cachexport.images.image import ImageInspection, ImageLayer
     from cachexport.oci.descriptor import Descriptor
 
 _LAYERS = ("LAYER", "DIFF ID", "SIZE", "MADE BY")

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from cachexport.cli.amounts import readable_span
 from cachexport.cli.console import in_line
 from cachexport.cli.views.columns import aligned
-from cachexport.contract.sizes import readable
+from cachexport.contract.units import (
+    readable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -11,7 +11,10 @@ from cachexport.cli.views.columns import aligned
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from cachexport.contract.installed import KnownAttribute, Plugin
+    from cachexport.contract.discovery import (
+        KnownAttribute,
+        Plugin,
+    )
 
 _HEADINGS = ("TYPE", "PACKAGE", "VERSION", "READY", "FAULT")
 _ATTRIBUTE_HEADINGS = ("ATTRIBUTE", "FOR", "MEANING")

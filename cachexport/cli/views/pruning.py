@@ -11,7 +11,9 @@ from cachexport.cli.console import in_line, printable
 from cachexport.cli.views.columns import aligned
 from cachexport.cli.views.listing import age
 from cachexport.cli.views.names import counted
-from cachexport.contract.sizes import readable
+from cachexport.contract.units import (
+    readable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -9,8 +9,12 @@ import click
 from cachexport.cli.console import in_line, printable
 from cachexport.cli.views.columns import aligned
 from cachexport.cli.views.names import counted, form_of, instant, short, title
-from cachexport.contract.sizes import readable
-from cachexport.model.envelope.size import IMPORT_LIMIT
+from cachexport.contract.units import (
+    readable,
+)
+from cachexport.model.envelope.manifest import (
+    IMPORT_LIMIT,
+)
 from cachexport.oci.timestamp import Timestamp
 
 if TYPE_CHECKING:

@@ -11,7 +11,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cachexport.cli.views.names import counted, instant, short, title
-from cachexport.contract.sizes import readable
+from cachexport.contract.units import (
+    readable,
+)
 from cachexport.insight.forest import Forest
 
 if TYPE_CHECKING:

@@ -20,7 +20,9 @@ from cachexport.gateway.shelf.forms import Forms
 from cachexport.gateway.shelf.names import Below, Single
 from cachexport.gateway.shelf.shelf import Shelf
 from cachexport.gateway.shelf.source import Source, hosting
-from cachexport.model.envelope.form import Form
+from cachexport.model.envelope.manifest import (
+    Form,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

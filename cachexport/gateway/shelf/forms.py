@@ -7,7 +7,9 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from cachexport.errors import InvalidInputError
-from cachexport.model.envelope.form import Form
+from cachexport.model.envelope.manifest import (
+    Form,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

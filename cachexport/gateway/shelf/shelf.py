@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
     from cachexport.gateway.shelf.names import Naming
     from cachexport.gateway.shelf.source import HostingPlace, Source
-    from cachexport.model.envelope.form import Form
+    from cachexport.model.envelope.manifest import (
+        Form,
+    )
 
 MANIFEST_LIMIT = 4 << 20
 """Bytes of a manifest that is taken or served, as in other registries."""

@@ -15,8 +15,10 @@ from cachexport.content.layers.codecs import MAGIC_SIZE, detect
 from cachexport.content.verify import BLOCK
 from cachexport.errors import InvalidDigest, NotFound, WireFormat
 from cachexport.images.config.config import read_diff_ids
-from cachexport.model.envelope.form import Form
-from cachexport.model.envelope.manifest import encode_manifest
+from cachexport.model.envelope.manifest import (
+    Form,
+    encode_manifest,
+)
 from cachexport.oci import gojson, mediatype
 from cachexport.oci.compression import Compression
 from cachexport.oci.descriptor import UNCOMPRESSED, Descriptor
@@ -28,9 +30,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from cachexport.images.archive.tarfiles import Stretch, TarFile
-    from cachexport.images.select import Image
+    from cachexport.images.image import Image
 
 DOCKER_MANIFEST_FILE = "manifest.json"
+MANIFEST_MODE = 0o444
+"""The permissions of manifest.json. BuildKit's own archives have 0644."""
 Blobs = dict[Digest, "Stretch | bytes"]
 
 _FIELDS = frozenset({"Config", "RepoTags", "Layers"})

@@ -14,7 +14,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cachexport.content.files.blobfile import BlobReader
+from cachexport.content.files.blobs import (
+    BlobReader,
+)
 from cachexport.content.files.errors import translated
 from cachexport.content.verify import BLOCK
 from cachexport.errors import FailedPrecondition, NotFound, WireFormat
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-Check = Callable[[tarfile.TarInfo], None]
+MemberCheck = Callable[[tarfile.TarInfo], None]
 
 UNPACKED_LIMIT = 64 << 30
 """Bytes to which a gzipped archive may unpack."""
@@ -54,7 +56,7 @@ class TarFile:
     it at the latest when nothing refers to it any more.
     """
 
-    def __init__(self, path: Path, fd: int, check: Check | None = None) -> None:
+    def __init__(self, path: Path, fd: int, check: MemberCheck | None = None) -> None:
         self.path = path
         self.files: Mapping[str, Stretch] = _files(fd, path, check or _take_any)
         self._fd = fd
@@ -88,7 +90,7 @@ class TarFile:
         self._closer()
 
 
-def open_tar(path: Path, check: Check | None = None) -> TarFile:
+def open_tar(path: Path, check: MemberCheck | None = None) -> TarFile:
     """Open an archive, plain or gzipped; the caller closes.
 
     `check` sees every member in turn and raises ValueError for one that must not be there; without
@@ -150,7 +152,7 @@ def _take_any(_: tarfile.TarInfo) -> None:
     pass
 
 
-def _files(fd: int, path: Path, check: Check) -> dict[str, Stretch]:
+def _files(fd: int, path: Path, check: MemberCheck) -> dict[str, Stretch]:
     files: dict[str, Stretch] = {}
     links: dict[str, str] = {}
     with translated("read", path), os.fdopen(os.dup(fd), "rb") as file:

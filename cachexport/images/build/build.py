@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from cachexport.content.progress import silent, step
 from cachexport.errors import Conflict, InvalidInputError
-from cachexport.images.build.digests import step_digest
-from cachexport.images.build.graph import StepGraph
-from cachexport.images.build.image import Made, make_image
-from cachexport.images.build.stack import Stack
+from cachexport.images.build.graph import StepGraph, step_digest
+from cachexport.images.build.image import BuiltImage, Stack, make_image
 from cachexport.images.builder import Copying
 from cachexport.images.config.history import HistoryEntry
 from cachexport.images.config.settings import Settings, change_settings, working_dir
@@ -26,12 +24,12 @@ if TYPE_CHECKING:
 
     from cachexport.content.progress import Progress
     from cachexport.images.build.graph import Position
-    from cachexport.images.build.image import Base
+    from cachexport.images.build.image import BuildBase
     from cachexport.images.build.workshop import Workshop
     from cachexport.model.chains import CacheChains
     from cachexport.oci.digest import Digest
 
-    Output = Callable[[str, Made], Descriptor]
+    WriteImage = Callable[[str, BuiltImage], Descriptor]
 
 _COMMENT = "cachexport"
 
@@ -56,10 +54,10 @@ class Build:
 
     def __init__(
         self,
-        base: Base,
+        base: BuildBase,
         known: CacheChains,
         workshop: Workshop,
-        output: Output,
+        output: WriteImage,
         *,
         clock: Callable[[], float],
         is_inline: bool = False,
@@ -170,7 +168,7 @@ class Build:
         self._config = change_settings(self._config, wanted)
         self._tell(f"CONFIG {wanted}", is_empty=True)
 
-    def image(self) -> Made:
+    def image(self) -> BuiltImage:
         """Give the image as it is now: its descriptor, and where all of it can be read.
 
         Readable until the build is closed.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,10 +12,24 @@ from cachexport.images.config.config import diff_id_of
 from cachexport.model.chains import CacheChains, CacheLink
 from cachexport.model.chains.blobs import has_blob
 from cachexport.oci.compression import Compression
+from cachexport.oci.digest import Digest
 
 if TYPE_CHECKING:
     from cachexport.model.chains import CacheRecord, CacheResult, Remote
-    from cachexport.oci.digest import Digest
+
+
+_SCHEME = "cachexport.step.v1"
+"""Another one for a step of which the same description makes something else."""
+
+
+def step_digest(kind: str, /, **what: object) -> Digest:
+    """Give the digest of a step of this kind: of all that decides what it makes of its inputs.
+
+    `what` is anything that JSON can say; the order of its keys does not count.
+    """
+    text = json.dumps([_SCHEME, kind, what], sort_keys=True, separators=(",", ":"))
+    return Digest.of(text.encode())
+
 
 _log = logging.getLogger(__name__)
 

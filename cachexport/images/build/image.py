@@ -1,14 +1,15 @@
-"""The image that a build begins with, and the one that it makes."""
+"""The image that a build begins with, its layers so far, and the image that it makes."""
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from cachexport.content.memory import MemoryContent
 from cachexport.images import encode_image_manifest, read_config
-from cachexport.images.config.extend import extend_config
-from cachexport.images.layers import told_layers
+from cachexport.images.config.config import diff_id_of, extend_config
+from cachexport.images.image import image_layers
 from cachexport.model.chains import BlobSource, Remote
 from cachexport.model.envelope.inline import encode_inline
 from cachexport.oci import mediatype
@@ -16,16 +17,70 @@ from cachexport.oci.descriptor import Descriptor
 from cachexport.transfer.prepare import LayerProvider
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from cachexport.content.protocols import Provider
     from cachexport.images import HistoryEntry, Image
-    from cachexport.images.build.stack import Stack
     from cachexport.model.chains import CacheChains
+    from cachexport.oci.digest import Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Layers on each other; `top` is None for none. It never changes."""
+
+    top: Remote | None = None
+
+    def __iter__(self) -> Iterator[Remote]:
+        """Give the layers, bottom first."""
+        layers = () if self.top is None else tuple(self.top.down())
+        return reversed(layers)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    @property
+    def descriptors(self) -> tuple[Descriptor, ...]:
+        """The layers' descriptors, bottom first."""
+        return tuple(layer.descriptor for layer in self)
+
+    @property
+    def diff_ids(self) -> tuple[Digest, ...]:
+        """The layers' diff IDs, bottom first."""
+        return tuple(diff_id_of(desc) for desc in self.descriptors)
+
+    def put(self, layer: Remote) -> Self:
+        """Give the stack with one more layer on top, whatever is below that one elsewhere."""
+        desc, provider = layer.descriptor, layer.provider
+        return type(self)(self.top.stack(desc, provider) if self.top else Remote([desc], provider))
+
+    def grown_to(self, result: Remote) -> Self:
+        """Give the stack that a cached result has.
+
+        Where it is this one with more on top, what is here stays: it may lie nearer, or in
+        another compression.
+        """
+        wanted = Stack(result)
+        if wanted.diff_ids[: len(self)] != self.diff_ids:
+            return type(self)(result)
+        grown = self
+        for layer in itertools.islice(wanted, len(self), None):
+            grown = grown.put(layer)
+        return grown
+
+    @property
+    def provider(self) -> LayerProvider:
+        """Reads each layer from where it is."""
+        return LayerProvider(
+            {
+                layer.descriptor.digest: BlobSource(layer.descriptor, layer.provider)
+                for layer in self
+            }
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Base:
+class BuildBase:
     """What a build begins with: an image's config, and its layers, None without any."""
 
     config: bytes
@@ -33,31 +88,31 @@ class Base:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
+class BuiltImage:
     """An image; `provider` has its manifest, its config and all layers."""
 
     descriptor: Descriptor
     provider: Provider
 
 
-def read_base(provider: Provider, image: Image) -> Base:
+def read_base(provider: Provider, image: Image) -> BuildBase:
     """Give what a build needs to begin with an image. Its layers stay where they are.
 
     Raises WireFormat for a config that is none, or is of other layers; and as `read_blob` does.
     """
     config = read_config(provider, image)
-    layers = told_layers(image, config)
-    return Base(config=config, top=Remote(layers, provider) if layers else None)
+    layers = image_layers(image, config)
+    return BuildBase(config=config, top=Remote(layers, provider) if layers else None)
 
 
 def make_image(
-    base: Base,
+    base: BuildBase,
     config: bytes,
     stack: Stack,
     history: Sequence[HistoryEntry],
     *,
     chains: CacheChains | None = None,
-) -> Made:
+) -> BuiltImage:
     """Give the image with these layers, and what was done since the base in its history.
 
     `chains` are embedded as the inline cache.
@@ -74,7 +129,7 @@ def make_image(
     made = MemoryContent([config, manifest])
     own = (descriptor, Descriptor.of(config, mediatype.OCI_CONFIG))
     sources = {**stack.provider.sources, **{desc.digest: BlobSource(desc, made) for desc in own}}
-    return Made(descriptor=descriptor, provider=LayerProvider(sources))
+    return BuiltImage(descriptor=descriptor, provider=LayerProvider(sources))
 
 
 def _inline(chains: CacheChains, layers: Sequence[Descriptor]) -> bytes | None:

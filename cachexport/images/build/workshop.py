@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from cachexport.content.copy import move_missing
 from cachexport.content.progress import silent
 from cachexport.images.builder import Policy, copy_into, copy_layer
-from cachexport.images.moving import moving
+from cachexport.images.parts import report_parts
 from cachexport.images.store.leases import DAY
 from cachexport.oci.compression import Compression
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from cachexport.content.progress import Progress
-    from cachexport.images.build.stack import Stack
+    from cachexport.images.build.image import Stack
     from cachexport.images.builder import Copying, Rights, Snapshots, Writable
     from cachexport.images.store import Store
-    from cachexport.images.store.content import Contents
+    from cachexport.images.store.content import StoreContent
     from cachexport.images.store.leases import Lease
     from cachexport.oci.descriptor import Descriptor
 
@@ -44,7 +44,7 @@ class Workshop:
     compression_level: int | None = None
 
     @property
-    def content(self) -> Contents:
+    def content(self) -> StoreContent:
         """Where the layers go."""
         return self.store.content.under(self.lease)
 
@@ -92,7 +92,7 @@ class Workshop:
 
     @contextmanager
     def _writable(self, below: Stack) -> Iterator[Writable]:
-        fetching = moving("fetching", self.progress)
+        fetching = report_parts("fetching", self.progress)
         move_missing(below.provider, self.content, below.descriptors, fetching)
         with self.snapshots.writable(below.descriptors, self.lease.id) as writable:
             yield writable

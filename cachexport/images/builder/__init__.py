@@ -11,13 +11,17 @@ store and gives writable directories on them::
 """
 
 from cachexport.images.builder.changes import Policy
-from cachexport.images.builder.copying import Copying, copy_into, copy_layer
-from cachexport.images.builder.layers import diff_layer, unpack_layer
-from cachexport.images.builder.limits import Limits
-from cachexport.images.builder.pulling import Puller, PullPolicy
+from cachexport.images.builder.layers import (
+    Copying,
+    copy_into,
+    copy_layer,
+    diff_layer,
+    unpack_layer,
+)
 from cachexport.images.builder.snapshots import Snapshots, Way, chain_ids
-from cachexport.images.builder.unpack import Rights
+from cachexport.images.builder.unpack import Limits, Rights
 from cachexport.images.builder.writable import Writable
+from cachexport.images.distribution import Puller, PullPolicy
 
 __all__ = [
     "Copying",

@@ -1,25 +1,32 @@
-"""The entries of a layer's tar archive, read strictly.
+"""The tar archive of a layer, read strictly and written to the byte.
 
 The standard library reads the formats: ustar, pax, GNU's long names and sparse files. What it
 takes for the end of an archive when a header is damaged is an error here, and headers that would
-fill the memory are refused.
+fill the memory are refused. The same changes give the same archive.
 """
 
 from __future__ import annotations
 
+import os
+import stat
 import tarfile
 from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from typing import IO, TYPE_CHECKING, Any, Self, cast
 
 from cachexport.content.verify import BLOCK
-from cachexport.errors import CachexportError, WireFormat
-from cachexport.images.builder.names import of_file
+from cachexport.errors import CachexportError, Conflict, InvalidInputError, WireFormat
+from cachexport.images.builder.names import WHITEOUT, of_entry, of_file, show
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import pathlib
+    from collections.abc import Iterable, Iterator
 
     from cachexport.content.protocols import Reader
+    from cachexport.images.builder.changes import Change
+    from cachexport.images.builder.names import Path
+    from cachexport.images.builder.tree import TreeNode
+
 
 _HEADER_LIMIT = 4 << 20
 """Bytes of one extended header. Linux allows 64 KiB per extended attribute, and paths of 4 KiB."""
@@ -32,7 +39,7 @@ XATTR = "SCHILY.xattr."
 """What an extended attribute's name follows in an extended header: a custom of star's."""
 
 
-class Member(tarfile.TarInfo):
+class LayerEntry(tarfile.TarInfo):
     """One entry of a layer."""
 
     @property
@@ -75,14 +82,14 @@ class Member(tarfile.TarInfo):
 
 
 @contextmanager
-def opened(reader: Reader, name: str) -> Iterator[tarfile.TarFile]:
+def open_archive(reader: Reader, name: str) -> Iterator[tarfile.TarFile]:
     """Read a tar archive as a stream; what is wrong with it is WireFormat, calling it `name`."""
     try:
         with tarfile.open(
             fileobj=cast("IO[bytes]", reader),
             mode="r|",
             bufsize=BLOCK,
-            tarinfo=Member,
+            tarinfo=LayerEntry,
             encoding="utf-8",
             errors="surrogateescape",
         ) as archive:
@@ -94,15 +101,15 @@ def opened(reader: Reader, name: str) -> Iterator[tarfile.TarFile]:
         raise WireFormat(f"{name} is not a tar archive that can be read: {error}") from error
 
 
-def members(archive: tarfile.TarFile) -> Iterator[Member]:
+def entries(archive: tarfile.TarFile) -> Iterator[LayerEntry]:
     """Give the entries one after another, named as files are, without keeping those that were."""
     while (member := archive.next()) is not None:
         archive.members = []  # type: ignore[attr-defined]
         member.name, member.linkname = of_file(member.name), of_file(member.linkname)
-        yield cast("Member", member)
+        yield cast("LayerEntry", member)
 
 
-def content(archive: tarfile.TarFile, member: Member) -> Iterator[tuple[int, bytes]]:
+def file_blocks(archive: tarfile.TarFile, member: LayerEntry) -> Iterator[tuple[int, bytes]]:
     """Give a file's blocks, each with where it begins; what is between them are holes.
 
     Has to be called before the next entry is asked for. Raises WireFormat.
@@ -119,7 +126,7 @@ def content(archive: tarfile.TarFile, member: Member) -> Iterator[tuple[int, byt
             at += len(block)
 
 
-def _stretches(archive: tarfile.TarFile, member: Member) -> list[tuple[int, int]]:
+def _stretches(archive: tarfile.TarFile, member: LayerEntry) -> list[tuple[int, int]]:
     """Give where the stretches of data begin and how long they are, in the order of the archive."""
     sparse = cast("list[tuple[int, int]] | None", member.sparse)
     if sparse is None:
@@ -131,3 +138,90 @@ def _stretches(archive: tarfile.TarFile, member: Member) -> list[tuple[int, int]
             raise WireFormat("the map of the holes is wrong", repr(member.name))
         end = start + size
     return sparse
+
+
+_TYPES = {
+    stat.S_IFREG: tarfile.REGTYPE,
+    stat.S_IFDIR: tarfile.DIRTYPE,
+    stat.S_IFLNK: tarfile.SYMTYPE,
+    stat.S_IFIFO: tarfile.FIFOTYPE,
+    stat.S_IFCHR: tarfile.CHRTYPE,
+    stat.S_IFBLK: tarfile.BLKTYPE,
+}
+_SECOND = 10**9
+_END = bytes(2 * tarfile.BLOCKSIZE)
+
+
+def pack(changes: Iterable[Change], upper: pathlib.Path, below: Path = ()) -> Iterator[bytes]:
+    """Give the blocks of the archive of `changes`, with the content that is in `upper`.
+
+    In the archive all lies in the directory `below`, which has no entry unless it changed itself.
+    Of files that are hard links to each other the first one in the archive has the content.
+    Raises OSError, and Conflict for a file that changes while it is read.
+    """
+    written: set[Path] = set()
+    for change in changes:
+        if change.node is None:
+            yield _header(_whiteout((*below, *change.path)))
+            continue
+        first = next(((*below, *path) for path in change.node.links if path in written), None)
+        yield _header(_entry((*below, *change.path), change.node, first))
+        written.add(change.path)
+        if first is None and change.node.kind == stat.S_IFREG:
+            yield from _content(upper.joinpath(*change.path), change.node.size)
+    yield _END
+
+
+def _header(entry: tarfile.TarInfo) -> bytes:
+    entry.name, entry.linkname = of_entry(entry.name), of_entry(entry.linkname)
+    return entry.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
+
+
+def _whiteout(path: Path) -> tarfile.TarInfo:
+    entry = tarfile.TarInfo("/".join((*path[:-1], WHITEOUT + path[-1])))
+    entry.mode = 0
+    return entry
+
+
+def _entry(path: Path, node: TreeNode, first: Path | None) -> tarfile.TarInfo:
+    entry = tarfile.TarInfo("/".join(path) or "./")
+    entry.mode, entry.uid, entry.gid = node.mode, node.uid, node.gid
+    entry.mtime = node.mtime_ns // _SECOND
+    extended = _fraction(node.mtime_ns)
+    if first is not None:
+        entry.type, entry.linkname = tarfile.LNKTYPE, "/".join(first)
+    else:
+        entry.type, entry.linkname, entry.size = _TYPES[node.kind], node.target, node.size
+        entry.devmajor, entry.devminor = os.major(node.device), os.minor(node.device)
+        extended |= _xattrs(path, node)
+    entry.pax_headers = extended
+    return entry
+
+
+def _xattrs(path: Path, node: TreeNode) -> dict[str, str]:
+    for name, _ in node.xattrs:
+        if "=" in name:
+            raise InvalidInputError(f"no layer can have the attribute {name!r} of {show(path)}")
+    return {XATTR + name: value.decode("utf-8", "surrogateescape") for name, value in node.xattrs}
+
+
+def _fraction(mtime_ns: int) -> dict[str, str]:
+    """Give the header for a time that a plain one cannot say: with a fraction, or before 1970."""
+    if mtime_ns >= 0 and not mtime_ns % _SECOND:
+        return {}
+    seconds, nanos = divmod(abs(mtime_ns), _SECOND)
+    text = f"{'-' if mtime_ns < 0 else ''}{seconds}.{nanos:09d}"
+    return {"mtime": text.rstrip("0").removesuffix(".")}
+
+
+def _content(place: pathlib.Path, size: int) -> Iterator[bytes]:
+    left = size
+    with open(place, "rb") as file:
+        while block := file.read(min(BLOCK, left + 1)):
+            left -= len(block)
+            if left < 0:
+                break
+            yield block
+    if left:
+        raise Conflict(f"{place} changed while it was read; try again when nothing writes to it")
+    yield bytes(-size % tarfile.BLOCKSIZE)

@@ -1,4 +1,4 @@
-"""What changed from one directory to another."""
+"""What changed from one directory to another, without reading what cannot have changed."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING
 from cachexport.content.verify import BLOCK
 from cachexport.errors import InvalidInputError
 from cachexport.images.builder.names import WHITEOUT, show
-from cachexport.images.builder.tree import order, scan
+from cachexport.images.builder.tree import Stamp, linked, nodes, order, scan, walk
 
 if TYPE_CHECKING:
     import pathlib
     from collections.abc import Callable, Mapping
 
     from cachexport.images.builder.names import Path
-    from cachexport.images.builder.tree import Node, Tree
+    from cachexport.images.builder.overlay import Overlay
+    from cachexport.images.builder.tree import Record, Tree, TreeNode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +34,7 @@ class Policy:
     owner: tuple[int, int] | None = None
     """The uid and gid of everything."""
 
-    def applied(self, node: Node) -> Node:
+    def applied(self, node: TreeNode) -> TreeNode:
         """Give the node as the layer shall say it is."""
         uid, gid = self.owner or (node.uid, node.gid)
         mtime_ns = node.mtime_ns if self.mtime is None else self.mtime * 10**9
@@ -47,7 +48,7 @@ class Change:
     """A path that is new or different, as `node`, or that was removed, where there is none."""
 
     path: Path
-    node: Node | None
+    node: TreeNode | None
 
 
 def changes(lower: pathlib.Path | None, upper: pathlib.Path, policy: Policy) -> list[Change]:
@@ -61,7 +62,9 @@ def changes(lower: pathlib.Path | None, upper: pathlib.Path, policy: Policy) -> 
         check_names(new)
         return [Change(path, policy.applied(node)) for path, node in new.items() if path]
     old = scan(lower)
-    return compared(Comparison(lower, upper, old, new, removed(_kinds(old), _kinds(new))), policy)
+    return compare(
+        Comparison(lower, upper, old, new, find_removed(_kinds(old), _kinds(new))), policy
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,7 @@ class Comparison:
     """Whether the content of a file may differ when nothing else does."""
 
 
-def compared(two: Comparison, policy: Policy) -> list[Change]:
+def compare(two: Comparison, policy: Policy) -> list[Change]:
     """Give what makes the new directory of the old one. Raises as `changes` does."""
     check_names(two.new)
     found = [Change(path, None) for path in two.removed]
@@ -90,7 +93,7 @@ def compared(two: Comparison, policy: Policy) -> list[Change]:
     return sorted(found, key=lambda change: order(change.path))
 
 
-def removed(old: Mapping[Path, int], new: Mapping[Path, int]) -> list[Path]:
+def find_removed(old: Mapping[Path, int], new: Mapping[Path, int]) -> list[Path]:
     """Give what is not there any more, of two trees that say the kinds of their paths.
 
     What was in something that is gone goes with it.
@@ -115,7 +118,7 @@ def check_names(new: Tree) -> None:
             raise InvalidInputError(f"no layer can have the device 0:0, as {show(path)} is")
 
 
-def _same_content(two: Comparison, path: Path, node: Node) -> bool:
+def _same_content(two: Comparison, path: Path, node: TreeNode) -> bool:
     if node.kind != stat.S_IFREG:
         return True
     with open(two.lower.joinpath(*path), "rb") as old, open(two.upper.joinpath(*path), "rb") as new:
@@ -125,3 +128,141 @@ def _same_content(two: Comparison, path: Path, node: Node) -> bool:
             if block != old.read(BLOCK):
                 return False
     return True
+
+
+_REDIRECT = "trusted.overlay.redirect"
+
+
+def copy_changes(
+    lower: pathlib.Path, upper: pathlib.Path, record: Record, policy: Policy
+) -> list[Change]:
+    """Give what makes `upper` of `lower`, whose copy it was when `record` was taken.
+
+    Raises as `changes` does.
+    """
+    found = walk(upper)
+    stamps = {path: Stamp.of(status) for path, status in found.items()}
+    links, old_links = linked(stamps), linked(record)
+    touched = {
+        path: status
+        for path, status in found.items()
+        if stamps[path] != record.get(path) or links.get(path) != old_links.get(path)
+    }
+    old = _statuses(lower, [path for path in touched if path in record])
+    gone = find_removed(_modes(record), _modes(stamps))
+    two = Comparison(lower, upper, nodes(lower, old, old_links), nodes(upper, touched, links), gone)
+    return compare(two, policy)
+
+
+def overlay_changes(lower: pathlib.Path, overlay: Overlay, policy: Policy) -> list[Change]:
+    """Give what makes an overlay of `lower`, which it is over. Raises as `changes` does."""
+    walk = _OverlayWalk(lower, overlay)
+    walk.run()
+    if walk.is_redirected or os.listdir(overlay.index):
+        return compare(_whole(lower, overlay, walk.found), policy)
+    found = dict(sorted(walk.found.items()))
+    links = linked({path: Stamp.of(status) for path, status in found.items()})
+    old = _statuses(lower, [path for path in found if path[:-1] in walk.old_folders])
+    two = Comparison(
+        lower, overlay.root, nodes(lower, old, {}), nodes(overlay.root, found, links), walk.gone
+    )
+    return compare(two, policy)
+
+
+def copy_links_up(overlay: Overlay) -> None:
+    """Make all hard links of what an overlay has of its own its own too. Raises OSError.
+
+    When it is below others, only its own directory tells that they are links to each other.
+    """
+    if not os.listdir(overlay.index):
+        return
+    links = linked({path: Stamp.of(status) for path, status in walk(overlay.root).items()})
+    for path, group in links.items():
+        if any(overlay.own_has(each) for each in group) and not overlay.own_has(path):
+            place = overlay.root.joinpath(*path)
+            status = os.lstat(place)
+            # Whatever is done to it copies it up; this does nothing else.
+            times = (status.st_atime_ns, status.st_mtime_ns)
+            os.utime(place, ns=times, follow_symlinks=False)
+
+
+def _whole(
+    lower: pathlib.Path, overlay: Overlay, found: Mapping[Path, os.stat_result]
+) -> Comparison:
+    """Compare all but the content: a hard link may have changed with what it is linked to."""
+    old, new = scan(lower), scan(overlay.root)
+
+    def is_touched(path: Path) -> bool:
+        return any(each in found for each in (path, *new[path].links))
+
+    kinds = [{path: node.kind for path, node in tree.items()} for tree in (old, new)]
+    return Comparison(lower, overlay.root, old, new, find_removed(*kinds), is_touched)
+
+
+class _OverlayWalk:
+    """Finds what an overlay has of its own, and what it has no more."""
+
+    def __init__(self, lower: pathlib.Path, overlay: Overlay) -> None:
+        self._lower = lower
+        self._overlay = overlay
+        self.found: dict[Path, os.stat_result] = {}
+        self.gone: list[Path] = []
+        self.old_folders: set[Path] = set()
+        """Directories in both."""
+        self.is_redirected = False
+
+    def run(self) -> None:
+        self.found[()] = os.lstat(self._overlay.root)
+        self._pending: list[tuple[Path, bool]] = [((), False)]
+        while self._pending:
+            self._look_in(*self._pending.pop())
+
+    def _look_in(self, above: Path, moved: bool) -> None:
+        """Look at a directory; one that was moved here is new as a whole."""
+        there = set(os.listdir(self._overlay.root.joinpath(*above)))
+        own = there if moved else there.intersection(self._own(above))
+        for name in own:
+            path = (*above, name)
+            status = os.lstat(self._overlay.root.joinpath(*path))
+            if stat.S_ISSOCK(status.st_mode):
+                there = there - {name}
+                continue
+            self.found[path] = status
+            if stat.S_ISDIR(status.st_mode):
+                self._pending.append((path, moved or self._is_moved(path)))
+        self.gone += [(*above, name) for name in self._old(above) if name not in there]
+
+    def _own(self, above: Path) -> list[str]:
+        return os.listdir(self._overlay.own.joinpath(*above))
+
+    def _is_moved(self, path: Path) -> bool:
+        place = self._overlay.own.joinpath(*path)
+        is_moved = _REDIRECT in os.listxattr(place, follow_symlinks=False)
+        self.is_redirected |= is_moved
+        return is_moved
+
+    def _old(self, above: Path) -> list[str]:
+        """Give what was in a directory before, nothing when it was none."""
+        if above and above[:-1] not in self.old_folders:
+            return []
+        status = _status(self._lower.joinpath(*above))
+        if status is None or not stat.S_ISDIR(status.st_mode):
+            return []
+        self.old_folders.add(above)
+        return os.listdir(self._lower.joinpath(*above))
+
+
+def _statuses(place: pathlib.Path, paths: list[Path]) -> dict[Path, os.stat_result]:
+    found = ((path, _status(place.joinpath(*path))) for path in paths)
+    return {path: status for path, status in found if status is not None}
+
+
+def _status(place: pathlib.Path) -> os.stat_result | None:
+    try:
+        return os.lstat(place)
+    except FileNotFoundError:
+        return None
+
+
+def _modes(stamps: Mapping[Path, Stamp]) -> dict[Path, int]:
+    return {path: stamp.mode for path, stamp in stamps.items()}

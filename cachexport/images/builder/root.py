@@ -55,9 +55,9 @@ class Spot:
 class Root:
     """The directory at `place`; the caller closes.
 
-    Directories keep the times that they had, but for those that `finish` gives another: `settle`
-    puts both right, since whatever is done in a directory changes its time. Modes come then too:
-    one that forbids writing would keep the entries out that follow.
+    Whatever is done in a directory changes its time, and a mode that forbids writing would keep
+    later entries out. So `defer` notes the times and modes that directories shall have, and
+    `apply_deferred` sets them; other directories get the times back that they had.
     """
 
     def __init__(self, place: pathlib.Path) -> None:
@@ -126,13 +126,13 @@ class Root:
         gone = [self.remove(Spot(fd, name, (*path, name)), spared) for name in os.listdir(fd)]
         return all(gone)
 
-    def finish(self, path: Path, mode: int, mtime_ns: int) -> None:
-        """Say what mode and time a directory shall have in the end."""
+    def defer(self, path: Path, mode: int, mtime_ns: int) -> None:
+        """Note the mode and time that a directory gets in the end."""
         self._modes[path] = mode
         self._times[path] = mtime_ns
 
-    def settle(self) -> None:
-        """Give all directories their times and modes. Those that are no more are left out."""
+    def apply_deferred(self) -> None:
+        """Set the times and modes of all directories that were changed and are still there."""
         for path, mtime_ns in sorted(self._times.items(), reverse=True):
             with suppress(FileNotFoundError, NotADirectoryError), self.directory(path) as fd:
                 os.utime(fd, ns=(mtime_ns, mtime_ns))
@@ -142,7 +142,7 @@ class Root:
         self._modes.clear()
 
     def _keep(self, path: Path, fd: int) -> None:
-        """Let something be done in a directory that is what it was afterwards."""
+        """Note the time and mode of a directory before something in it changes."""
         if path in self._times:
             return
         status = os.fstat(fd)

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Self
 from cachexport.content.files.errors import translated
 from cachexport.content.files.mounts import sync_file_system
 from cachexport.errors import CachexportError, FailedPrecondition, NotFound
-from cachexport.images.builder.clone import copy_attributes, copy_tree, recorded
+from cachexport.images.builder.changes import copy_links_up
 from cachexport.images.builder.layers import unpack_layer
 from cachexport.images.builder.overlay import Overlay, fits, may_mount
-from cachexport.images.builder.touched import relinked
+from cachexport.images.builder.tree import copy_attributes, copy_tree, record_tree
 from cachexport.images.builder.unpack import Rights
 from cachexport.images.builder.writable import (
     CopyWritable,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import pathlib
     from collections.abc import Iterable, Iterator, Sequence
 
-    from cachexport.images.builder.limits import Limits
+    from cachexport.images.builder.unpack import Limits
     from cachexport.images.store import OwnDirectory, Store, Unpacked
     from cachexport.oci.descriptor import Descriptor
 
@@ -193,7 +193,7 @@ class Snapshots:
         with _removed_on_failure(own), translated("write", own.path):
             overlay = self._mounted(below, own)
             self._apply(layer, overlay.root)
-            relinked(overlay)
+            copy_links_up(overlay)
             overlay.unmount()
             return _published(own, chain, layers, lease)
 
@@ -204,7 +204,7 @@ class Snapshots:
         root, source = own.path / "d", found.path / "d"
         root.mkdir()
         copy_tree(source, root)
-        return CopyWritable(self.store, own, lease, lower=source, record=recorded(root))
+        return CopyWritable(self.store, own, lease, lower=source, record=record_tree(root))
 
     def _overlay_over(self, found: Unpacked, own: OwnDirectory, lease: str) -> Writable:
         overlay = self._mounted(found, own)

@@ -1,4 +1,4 @@
-"""Applying the entries of a layer to a directory."""
+"""Applying the entries of a layer to a directory, and how much it may unpack to."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 from cachexport.content.files.errors import translated
 from cachexport.errors import FailedPrecondition, WireFormat
-from cachexport.images.builder.archive import content, members, opened
+from cachexport.images.builder.archive import entries, file_blocks, open_archive
 from cachexport.images.builder.names import OPAQUE, is_note, parse_path, removed_by, show
 from cachexport.images.builder.root import Root, Spot
 from cachexport.images.builder.tree import is_of_the_machine, xattrs
@@ -21,9 +21,57 @@ if TYPE_CHECKING:
     import pathlib
 
     from cachexport.content.protocols import Reader
-    from cachexport.images.builder.archive import Member
-    from cachexport.images.builder.limits import Meter
+    from cachexport.images.builder.archive import LayerEntry
     from cachexport.images.builder.names import Path
+
+
+_FREE = 64 << 20
+"""Bytes that any layer may have, however small it is compressed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What is refused when there is more of it; None: any amount is fine."""
+
+    entries: int | None = 2_000_000
+    bytes: int | None = 1 << 40
+    """Of all files together, holes included."""
+    ratio: float | None = 10_000.0
+    """Of uncompressed to compressed bytes. gzip cannot do more than 1,032; zeros in zstd can."""
+
+
+class Meter:
+    """Counts what came out of one layer. Each method raises FailedPrecondition at its limit."""
+
+    def __init__(self, limits: Limits, name: str) -> None:
+        self._limits = limits
+        self._name = name
+        self._entries = self._bytes = self._packed = self._plain = 0
+
+    def packed(self, count: int) -> None:
+        """Hear of bytes that were read compressed."""
+        self._packed += count
+
+    def plain(self, count: int) -> None:
+        """Hear of bytes that came out of them."""
+        self._plain += count
+        ratio = self._limits.ratio
+        if ratio is not None and self._plain > max(_FREE, ratio * self._packed):
+            raise self._refusal(f"it unpacks to more than {ratio:g} times its size")
+
+    def entry(self, size: int) -> None:
+        """Hear of an entry whose file has `size` bytes."""
+        self._entries += 1
+        self._bytes += size
+        entries, most = self._limits.entries, self._limits.bytes
+        if entries is not None and self._entries > entries:
+            raise self._refusal(f"it has more than {entries} entries")
+        if most is not None and self._bytes > most:
+            raise self._refusal(f"its files have more than {most} bytes")
+
+    def _refusal(self, what: str) -> FailedPrecondition:
+        return FailedPrecondition(f"{self._name} is not unpacked: {what}; allow more if it may")
+
 
 _log = logging.getLogger(__name__)
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -53,7 +101,7 @@ class Rights:
 
 
 class Unpacker:
-    """Applies one layer to `root`: `apply` for each entry, then `root.settle`.
+    """Applies one layer to `root`: `apply` for each entry, then `root.apply_deferred`.
 
     A path stands where it leads in the root, as it is then. Errors of the system go up as they
     are.
@@ -65,7 +113,7 @@ class Unpacker:
         self._made: set[Path] = set()
         """What this layer put there, and the directories above: its markers spare them."""
 
-    def apply(self, archive: tarfile.TarFile, member: Member) -> None:
+    def apply(self, archive: tarfile.TarFile, member: LayerEntry) -> None:
         """Apply one entry. Raises WireFormat for one that cannot be, FailedPrecondition."""
         path = parse_path(member.name)
         if not path:
@@ -83,14 +131,14 @@ class Unpacker:
             else:
                 self._put(archive, member, spot)
 
-    def _apply_root(self, member: Member) -> None:
+    def _apply_root(self, member: LayerEntry) -> None:
         if not member.isdir():
             raise WireFormat("the root is not a directory", repr(member.name))
         with self._root.directory(()) as fd:
             self._set_attributes(f"/proc/self/fd/{fd}/.", member)
-        self._root.finish((), member.mode & _MODE, member.mtime_ns)
+        self._root.defer((), member.mode & _MODE, member.mtime_ns)
 
-    def _put(self, archive: tarfile.TarFile, member: Member, spot: Spot) -> None:
+    def _put(self, archive: tarfile.TarFile, member: LayerEntry, spot: Spot) -> None:
         link = self._link_source(member) if member.islnk() else None
         if link == spot.path:
             raise WireFormat("the hard link leads to itself", repr(member.name))
@@ -102,7 +150,7 @@ class Unpacker:
             self._finish(member, spot)
 
     def _make(
-        self, archive: tarfile.TarFile, member: Member, spot: Spot, link: Path | None
+        self, archive: tarfile.TarFile, member: LayerEntry, spot: Spot, link: Path | None
     ) -> None:
         if link is not None:
             self._hard_link(member, spot, link)
@@ -117,7 +165,7 @@ class Unpacker:
         else:
             raise WireFormat(f"unknown kind of entry {member.type!r}", repr(member.name))
 
-    def _link_source(self, member: Member) -> Path:
+    def _link_source(self, member: LayerEntry) -> Path:
         """Give what a hard link is to, no link on the way to it."""
         try:
             path = parse_path(member.linkname)
@@ -128,7 +176,7 @@ class Unpacker:
         with self._root.at(path) as source:
             return source.path
 
-    def _hard_link(self, member: Member, spot: Spot, link: Path) -> None:
+    def _hard_link(self, member: LayerEntry, spot: Spot, link: Path) -> None:
         with self._root.at(link) as source:
             if source.status is None or _is_directory(source):
                 raise WireFormat(
@@ -142,7 +190,7 @@ class Unpacker:
                 follow_symlinks=False,
             )
 
-    def _make_node(self, member: Member, spot: Spot) -> None:
+    def _make_node(self, member: LayerEntry, spot: Spot) -> None:
         if not member.isfifo() and not self._rights.devices:
             raise FailedPrecondition(f"{show(spot.path)} is a device, and none may be made")
         device = 0 if member.isfifo() else os.makedev(member.devmajor, member.devminor)
@@ -150,15 +198,15 @@ class Unpacker:
             raise WireFormat("a device 0:0 is overlayfs's mark of what is gone", show(spot.path))
         os.mknod(spot.name, _NODES[member.type] | 0o600, device, dir_fd=spot.fd)
 
-    def _finish(self, member: Member, spot: Spot) -> None:
+    def _finish(self, member: LayerEntry, spot: Spot) -> None:
         self._set_attributes(spot.handle, member)
         if member.isdir():
-            self._root.finish(spot.path, member.mode & _MODE, member.mtime_ns)
+            self._root.defer(spot.path, member.mode & _MODE, member.mtime_ns)
         else:
             times = (member.mtime_ns, member.mtime_ns)
             os.utime(spot.name, ns=times, dir_fd=spot.fd, follow_symlinks=False)
 
-    def _set_attributes(self, handle: str, member: Member) -> None:
+    def _set_attributes(self, handle: str, member: LayerEntry) -> None:
         """Set owner, extended attributes and mode: each may clear or forbid what is before it."""
         if self._rights.owners:
             os.chown(handle, member.uid, member.gid, follow_symlinks=False)
@@ -167,7 +215,7 @@ class Unpacker:
             # What is there was just made here, or is a directory: no link is followed.
             os.chmod(handle, member.mode & _MODE | (stat.S_IRWXU if member.isdir() else 0))
 
-    def _set_xattrs(self, handle: str, member: Member) -> None:
+    def _set_xattrs(self, handle: str, member: LayerEntry) -> None:
         wanted = {name: v for name, v in member.xattrs.items() if not is_of_the_machine(name)}
         for name in set(xattrs(handle)) - wanted.keys():
             os.removexattr(handle, name, follow_symlinks=False)
@@ -181,14 +229,14 @@ def unpack(layer: Reader, place: pathlib.Path, rights: Rights, meter: Meter, nam
     Raises WireFormat for an archive that cannot be read or would leave the directory,
     FailedPrecondition, BackendError, and what reading raises. What was applied until then stays.
     """
-    with translated("write", place), Root(place) as root, opened(layer, name) as archive:
+    with translated("write", place), Root(place) as root, open_archive(layer, name) as archive:
         unpacker = Unpacker(root, rights)
-        for member in members(archive):
+        for member in entries(archive):
             if member.size < 0:
                 raise WireFormat("negative size", repr(member.name))
             meter.entry(member.size)
             unpacker.apply(archive, member)
-        root.settle()
+        root.apply_deferred()
 
 
 def _is_directory(spot: Spot) -> bool:
@@ -196,10 +244,10 @@ def _is_directory(spot: Spot) -> bool:
     return status is not None and stat.S_ISDIR(status.st_mode)
 
 
-def _write(archive: tarfile.TarFile, member: Member, spot: Spot) -> None:
+def _write(archive: tarfile.TarFile, member: LayerEntry, spot: Spot) -> None:
     fd = os.open(spot.name, _NEW_FILE, 0o600, dir_fd=spot.fd)
     try:
-        for start, block in content(archive, member):
+        for start, block in file_blocks(archive, member):
             view, at = memoryview(block), start
             while view:
                 count = os.pwrite(fd, view, at)

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from cachexport.content.files.errors import translated
 from cachexport.content.files.mounts import mounts_at
 from cachexport.errors import FailedPrecondition
-from cachexport.images.builder.changes import Policy, changes
+from cachexport.images.builder.changes import Policy, changes, copy_changes, overlay_changes
 from cachexport.images.builder.layers import store_changes
-from cachexport.images.builder.touched import copy_changes, overlay_changes
 from cachexport.oci.compression import Compression
 
 if TYPE_CHECKING:
@@ -18,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cachexport.images.builder.changes import Change
-    from cachexport.images.builder.clone import Record
     from cachexport.images.builder.overlay import Overlay
+    from cachexport.images.builder.tree import Record
     from cachexport.images.store import OwnDirectory, Store
     from cachexport.oci.descriptor import Descriptor
 

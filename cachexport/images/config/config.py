@@ -1,4 +1,4 @@
-"""Configs of images: an empty one, and what BuildKit makes of one when it exports an image."""
+"""Configs of images: an empty one, the one that an exported image gets, one with more layers."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cachexport.images.config.history import HistoryEntry
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
+
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _WINDOWS_PATH = r"c:\Windows\System32;c:\Windows"
@@ -112,3 +113,32 @@ def _history(history: Sequence[HistoryEntry] | None) -> str:
 def _created(history: Sequence[HistoryEntry]) -> str:
     times = [entry.created for entry in history if entry.created is not None]
     return f'"{times[-1]}"' if times else "null"
+
+
+def extend_config(
+    config: bytes,
+    below: Sequence[Descriptor],
+    layers: Sequence[Descriptor],
+    entries: Sequence[HistoryEntry],
+    inline_cache: bytes | None = None,
+) -> bytes:
+    """Give the config of an image with `layers` that was made of one with the layers `below`.
+
+    `config` is that one's, its settings changed or not, and `entries` say what was done since.
+    The image was made when the last of them was, if that tells; an inline cache in `config` is of
+    another image, and goes then. Raises WireFormat, and InvalidInputError for a layer that does
+    not tell its diff ID.
+    """
+    before = normalise_history(parse_history(config), below) or ()
+    if entries:
+        members = rawjson.loads(config)
+        members.pop(KEY, None)
+        if entries[-1].created is not None:
+            members.pop("created", None)
+        config = rawjson.dumps(members)
+    return patch_config(
+        config,
+        diff_ids=[diff_id_of(layer) for layer in layers],
+        history=normalise_history((*before, *entries), layers),
+        inline_cache=inline_cache,
+    )

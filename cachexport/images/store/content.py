@@ -5,22 +5,26 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from cachexport.content.files.blobfile import BlobReader, open_regular
+from cachexport.content.files.blobs import (
+    BlobReader,
+    open_regular,
+)
 from cachexport.content.protocols import Info
 from cachexport.content.verify import BLOCK
 from cachexport.errors import NotFound
-from cachexport.images.store.held import check_lives, hold, is_there
-from cachexport.images.store.ingestion import nameless
-from cachexport.images.store.labels import (
+from cachexport.images.store.index import (
     LIMIT,
     READABLE,
     SOURCE,
     check_labels,
+    check_lease,
     get_labels,
     has_labels,
+    hold,
+    is_there,
     put_labels,
 )
-from cachexport.images.store.writer import STATUSES, Writer, status
+from cachexport.images.store.ingestion import STATUSES, Writer, anonymous_ingestion, status
 from cachexport.oci.digest import Digest
 
 if TYPE_CHECKING:
@@ -28,13 +32,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from cachexport.content.protocols import Reader
-    from cachexport.images.store.ingestion import Context
+    from cachexport.images.store.database import Context
+    from cachexport.images.store.ingestion import Status
     from cachexport.images.store.leases import Lease
-    from cachexport.images.store.writer import Status
     from cachexport.oci.descriptor import Descriptor
 
 
-class Contents:
+class StoreContent:
     """A Provider, InfoProvider, SizeProvider, Distributed and Ingester over the blobs of a store.
 
     What is put in is held by nothing, so that the next collection removes it, but for the
@@ -49,10 +53,10 @@ class Contents:
         """See Placed."""
         return str(self._context.paths.directory)
 
-    def under(self, lease: Lease | str) -> Contents:
+    def under(self, lease: Lease | str) -> StoreContent:
         """Give the same contents; what is put in there, or found not missing, `lease` holds."""
         lease_id = lease if isinstance(lease, str) else lease.id
-        return Contents(dataclasses.replace(self._context, lease=lease_id))
+        return StoreContent(dataclasses.replace(self._context, lease=lease_id))
 
     def open(self, desc: Descriptor, /) -> BlobReader:
         """See Provider. What was opened can be read to its end, whatever is collected."""
@@ -88,7 +92,7 @@ class Contents:
 
     def ingest(self, desc: Descriptor, reader: Reader, /) -> None:
         """See Ingester. A manifest, by its media type, gets labels for what it refers to."""
-        with nameless(self._context) as file:
+        with anonymous_ingestion(self._context) as file:
             for block in iter(lambda: reader.read(BLOCK), b""):
                 file.write(block)
             file.publish(desc.digest, {}, has_references=desc.media_type in READABLE)
@@ -166,7 +170,7 @@ class Contents:
     def _held_sizes(self, wanted: Mapping[Digest, int]) -> dict[Digest, int]:
         context = self._context
         with context.database.writing() as index:
-            check_lives(index, context.lease, context.clock())
+            check_lease(index, context.lease, context.clock())
             found = ((digest, self._size(index, digest)) for digest in wanted)
             sizes = {digest: size for digest, size in found if size is not None}
             for digest in sizes:

@@ -12,17 +12,19 @@ import itertools
 import sqlite3
 import threading
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cachexport.content.files import lock
 from cachexport.content.files.errors import translated
-from cachexport.errors import FailedPrecondition
-from cachexport.images.store.errors import translated_sqlite
+from cachexport.errors import BackendError, CachexportError, Conflict, FailedPrecondition, Integrity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from cachexport.images.store.paths import Paths
+
 
 _FIRST = (
     """CREATE TABLE content (
@@ -160,3 +162,67 @@ class Database:
             for statement in itertools.chain(*_STEPS[version:]):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {len(_STEPS)}")
+
+
+@dataclass(frozen=True, slots=True)
+class SqliteMeaning:
+    """The error that a result code becomes, what it says, and whether trying again may help."""
+
+    text: str
+    kind: type[CachexportError] = BackendError
+    temporary: bool = False
+
+
+_BUSY = "other processes write to it all the time; try again"
+_DAMAGED = "it is damaged; remove the store's directory and fill it anew"
+
+MEANINGS: dict[int, SqliteMeaning] = {
+    sqlite3.SQLITE_BUSY: SqliteMeaning(_BUSY, Conflict),
+    sqlite3.SQLITE_LOCKED: SqliteMeaning(_BUSY, Conflict),
+    sqlite3.SQLITE_PROTOCOL: SqliteMeaning(_BUSY, Conflict),
+    sqlite3.SQLITE_FULL: SqliteMeaning("disk full"),
+    sqlite3.SQLITE_TOOBIG: SqliteMeaning("a value is too large for it"),
+    sqlite3.SQLITE_NOMEM: SqliteMeaning("out of memory", temporary=True),
+    sqlite3.SQLITE_IOERR: SqliteMeaning("input/output error; the disk may be full or failing"),
+    sqlite3.SQLITE_PERM: SqliteMeaning("permission denied"),
+    sqlite3.SQLITE_AUTH: SqliteMeaning("permission denied"),
+    sqlite3.SQLITE_READONLY: SqliteMeaning("it is read-only"),
+    sqlite3.SQLITE_CANTOPEN: SqliteMeaning("it cannot be opened"),
+    sqlite3.SQLITE_NOLFS: SqliteMeaning("the file system cannot do this"),
+    sqlite3.SQLITE_CORRUPT: SqliteMeaning(_DAMAGED, Integrity),
+    sqlite3.SQLITE_NOTADB: SqliteMeaning("it is no database of SQLite", FailedPrecondition),
+    sqlite3.SQLITE_SCHEMA: SqliteMeaning("another program changed its tables", FailedPrecondition),
+}
+"""Every result code that has a meaning; any other is a BackendError in SQLite's words."""
+
+_PRIMARY = 0xFF
+"""An extended result code has its primary one in the lowest byte."""
+
+
+def from_sqlite(error: sqlite3.Error, path: Path | str) -> CachexportError:
+    """Make our error of `error`, which using the database at `path` met."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & _PRIMARY
+    meaning = MEANINGS.get(code) or SqliteMeaning(str(error))
+    message = f"cannot use {path}: {meaning.text}"
+    if meaning.kind is BackendError:
+        return BackendError(message, op="index", temporary=meaning.temporary)
+    return meaning.kind(message)
+
+
+@contextmanager
+def translated_sqlite(path: Path | str) -> Iterator[None]:
+    """Let no error of SQLite out of the block: it is raised as ours, the original its cause."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise from_sqlite(error, path) from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """Where content is put, when, and which lease holds it then; none for an empty id."""
+
+    paths: Paths
+    database: Database
+    clock: Callable[[], float]
+    lease: str = ""

@@ -18,7 +18,7 @@ from cachexport.content.files.errors import translated
 from cachexport.content.files.mounts import unmount_below
 from cachexport.content.files.removal import remove_tree
 from cachexport.errors import Conflict
-from cachexport.images.store.held import check_lives
+from cachexport.images.store.index import check_lease
 from cachexport.oci.digest import Digest
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cachexport.content.files.lock import FileLock
-    from cachexport.images.store.ingestion import Context
+    from cachexport.images.store.database import Context
 
 _LOCK = "lock"
 _COLUMNS = "SELECT number, parent, chain, whole FROM directories "
@@ -78,7 +78,7 @@ class OwnDirectory:
         """
         whole = self.parent is None
         with self._context.database.writing() as index:
-            check_lives(index, lease, self._context.clock())
+            check_lease(index, lease, self._context.clock())
             found = _find(index, self._context, chain, whole=whole)
             if found is None:
                 statement = "UPDATE directories SET chain = ?, whole = ? WHERE number = ?"
@@ -124,7 +124,7 @@ class Directories:
         """
         context = self._context
         with context.database.writing() as index, translated("write", self.place):
-            check_lives(index, lease, context.clock())
+            check_lease(index, lease, context.clock())
             os.makedirs(self.place, 0o700, exist_ok=True)
             number, path = self._make(index, parent)
             taken = lock.acquire(path / _LOCK, timeout=0)
@@ -136,7 +136,7 @@ class Directories:
         Raises FailedPrecondition for a lease that lives no more.
         """
         with self._context.database.writing() as index:
-            check_lives(index, lease, self._context.clock())
+            check_lease(index, lease, self._context.clock())
             found = _find(index, self._context, chain, whole=whole)
             if found is not None:
                 _hold(index, lease, found.number)

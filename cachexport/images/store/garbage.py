@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from cachexport.content.files.errors import translated
 from cachexport.errors import Unavailable
 from cachexport.images.store.directories import forget_directories, remove_directories
-from cachexport.images.store.held import garbage, is_there
+from cachexport.images.store.index import find_garbage, is_there
 from cachexport.images.store.ingestion import Ingestion
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cachexport.content.protocols import Info
-    from cachexport.images.store.ingestion import Context
+    from cachexport.images.store.database import Context
     from cachexport.oci.digest import Digest
 
 _AT_ONCE = 64
@@ -91,7 +91,7 @@ def _forget(index: sqlite3.Connection, context: Context, images: Collection[str]
     index.executemany("DELETE FROM images WHERE name = ?", [(name,) for name in there])
     leases = tuple(lease for (lease,) in index.execute(_EXPIRED, (now,)))
     index.executemany("DELETE FROM leases WHERE id = ?", [(lease,) for lease in leases])
-    found = tuple(garbage(index, now))
+    found = tuple(find_garbage(index, now))
     index.executemany("DELETE FROM content WHERE digest = ?", [(info.digest,) for info in found])
     forget_directories(index, context)
     return Collected(content=found, leases=leases, ingests=(), images=there)

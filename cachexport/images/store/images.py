@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cachexport.errors import AlreadyExists, NotFound, Outdated
-from cachexport.images.store.held import lacking
-from cachexport.images.store.labels import (
+from cachexport.images.store.index import (
     check_labels,
     check_text,
+    find_missing,
     get_labels,
     has_labels,
     put_labels,
@@ -32,7 +32,7 @@ _MATCHING = _COLUMNS + "WHERE name GLOB ? ORDER BY name"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Image:
+class NamedImage:
     """A name as it was when it was read. Times are seconds since 1970."""
 
     name: str
@@ -53,7 +53,7 @@ class Images:
 
     def create(
         self, name: str, target: Descriptor, labels: Mapping[str, str] | None = None
-    ) -> Image:
+    ) -> NamedImage:
         """Name what is in the store.
 
         Raises AlreadyExists when the name is taken, NotFound when `target` or something that it
@@ -67,7 +67,9 @@ class Images:
                 raise AlreadyExists(f"there is an image {name!r}; update it or delete it first")
             return self._insert(index, name, target, labels)
 
-    def put(self, name: str, target: Descriptor, labels: Mapping[str, str] | None = None) -> Image:
+    def put(
+        self, name: str, target: Descriptor, labels: Mapping[str, str] | None = None
+    ) -> NamedImage:
         """Name what is in the store, whatever the name stood for: `create` or `update`."""
         labels = dict(labels or {})
         check_text(name, "an image")
@@ -82,8 +84,8 @@ class Images:
         target: Descriptor,
         labels: Mapping[str, str] | None = None,
         *,
-        expected: Image | None = None,
-    ) -> Image:
+        expected: NamedImage | None = None,
+    ) -> NamedImage:
         """Let a name stand for something else, and set these labels; the others stay.
 
         With `expected` it must not have changed since it was read as that. Raises Outdated when
@@ -95,14 +97,14 @@ class Images:
             _check_version(index, name, expected)
             return self._update(index, name, target, labels)
 
-    def get(self, name: str, /) -> Image:
+    def get(self, name: str, /) -> NamedImage:
         """Give what a name stands for. Raises NotFound."""
         with self._database.reading() as index:
             return _get(index, name)
 
     def list(
         self, matching: str = "*", labels: Mapping[str, str | None] | None = None
-    ) -> list[Image]:
+    ) -> list[NamedImage]:
         """Give the names that match a pattern and have these labels (None: with any value).
 
         In the pattern `*` stands for any text and `?` for one character; sorted by name.
@@ -112,7 +114,7 @@ class Images:
             images = [_image(index, row) for row in rows]
         return [image for image in images if has_labels(image.labels, labels or {})]
 
-    def delete(self, name: str, /, *, expected: Image | None = None) -> None:
+    def delete(self, name: str, /, *, expected: NamedImage | None = None) -> None:
         """Remove a name; what only it held is garbage now. Raises NotFound, Outdated."""
         with self._database.writing() as index:
             _check_version(index, name, expected)
@@ -120,7 +122,7 @@ class Images:
 
     def _insert(
         self, index: sqlite3.Connection, name: str, target: Descriptor, labels: Mapping[str, str]
-    ) -> Image:
+    ) -> NamedImage:
         _check_whole(index, target)
         now = self._clock()
         row = (name, target.digest, target.encode(), now, now, secrets.token_hex(8))
@@ -130,7 +132,7 @@ class Images:
 
     def _update(
         self, index: sqlite3.Connection, name: str, target: Descriptor, labels: Mapping[str, str]
-    ) -> Image:
+    ) -> NamedImage:
         _check_whole(index, target)
         statement = (
             "UPDATE images SET digest = ?, target = ?, updated = ?, version = ? WHERE name = ?"
@@ -146,16 +148,16 @@ def _row(index: sqlite3.Connection, name: str) -> Row | None:
     return row
 
 
-def _get(index: sqlite3.Connection, name: str) -> Image:
+def _get(index: sqlite3.Connection, name: str) -> NamedImage:
     row = _row(index, name)
     if row is None:
         raise NotFound(f"there is no image {name!r}")
     return _image(index, row)
 
 
-def _image(index: sqlite3.Connection, row: Row) -> Image:
+def _image(index: sqlite3.Connection, row: Row) -> NamedImage:
     name, target, created, updated, version = row
-    return Image(
+    return NamedImage(
         name=name,
         target=Descriptor.decode(json.loads(target)),
         labels=get_labels(index, "image", name),
@@ -165,7 +167,7 @@ def _image(index: sqlite3.Connection, row: Row) -> Image:
     )
 
 
-def _check_version(index: sqlite3.Connection, name: str, expected: Image | None) -> None:
+def _check_version(index: sqlite3.Connection, name: str, expected: NamedImage | None) -> None:
     found = _get(index, name)
     if expected is not None and found.version != expected.version:
         raise Outdated(
@@ -175,7 +177,7 @@ def _check_version(index: sqlite3.Connection, name: str, expected: Image | None)
 
 
 def _check_whole(index: sqlite3.Connection, target: Descriptor) -> None:
-    absent = lacking(index, target.digest)
+    absent = find_missing(index, target.digest)
     if absent:
         more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
         raise NotFound(f"{target.digest} cannot be named: blob {absent[0]}{more} is not there")

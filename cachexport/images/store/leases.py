@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cachexport.errors import AlreadyExists, NotFound
-from cachexport.images.store.held import check_lives, hold, is_there
-from cachexport.images.store.labels import (
+from cachexport.images.store.index import (
     check_labels,
+    check_lease,
     check_text,
     get_labels,
     has_labels,
+    hold,
+    is_there,
     put_labels,
 )
 from cachexport.oci.digest import Digest
@@ -108,7 +110,7 @@ class Leases:
         now = self._clock()
         with self._database.writing() as index:
             _found(index, lease_id)
-            check_lives(index, lease_id, now)
+            check_lease(index, lease_id, now)
             expires = _expiry(now, seconds)
             index.execute("UPDATE leases SET expires = ? WHERE id = ?", (expires, lease_id))
             return _lease(index, _found(index, lease_id))

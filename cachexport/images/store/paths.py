@@ -8,7 +8,10 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cachexport.content.files.digests import listed, listed_digests
+from cachexport.content.files.blobs import (
+    listed,
+    listed_digests,
+)
 from cachexport.content.files.errors import translated
 from cachexport.errors import FailedPrecondition, NotFound
 

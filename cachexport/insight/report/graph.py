@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from cachexport.contract.sizes import readable
+from cachexport.contract.units import (
+    readable,
+)
 from cachexport.insight.report.lanes import lay_out
 from cachexport.insight.report.words import age, counted, instant, short
 

@@ -14,7 +14,9 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from cachexport.contract.sizes import readable
+from cachexport.contract.units import (
+    readable,
+)
 from cachexport.insight.report import words
 from cachexport.insight.report.ages import count_ages
 from cachexport.insight.report.graph import graph_data

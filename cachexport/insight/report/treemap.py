@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cachexport.contract.sizes import readable
+from cachexport.contract.units import (
+    readable,
+)
 from cachexport.insight.report.words import counted, short
 
 if TYPE_CHECKING:

@@ -8,28 +8,106 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from cachexport.model.chains.covered import covered_records
 from cachexport.model.config.model import NO_PARENT, CacheConfig, CacheRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from cachexport.oci.timestamp import Timestamp
 
 
+def covered_records(config: CacheConfig) -> set[int]:
+    """Give the records that are redundant: another record answers every question that they answer.
+
+    Joining records leaves them behind: the other record has all of their links and children, and
+    the same result or a newer one.
+    """
+    alike: dict[object, list[int]] = {}
+    children: dict[int, list[tuple[int, int, str]]] = {}
+    for number, record in enumerate(config.records):
+        alike.setdefault((record.digest, len(record.inputs)), []).append(number)
+        for index, links in enumerate(record.inputs):
+            for link in links:
+                children.setdefault(link.link, []).append((number, index, link.selector))
+    links_of = _LinkSets(config)
+    covered: set[int] = set()
+    for numbers in alike.values():
+        for number in numbers if len(numbers) > 1 else ():
+            others = links_of.others(number, covered)
+            needs = children.get(number, [])
+            if any(_stands_in(config, links_of, other, number, needs) for other in others):
+                covered.add(number)
+    return covered
+
+
+class _LinkSets:
+    """The links of records as sets, and the records that share a link."""
+
+    def __init__(self, config: CacheConfig) -> None:
+        self._records = config.records
+        self._known: dict[int, list[frozenset[tuple[int, str]]]] = {}
+        self._sharing: dict[object, list[int]] = {}
+        for number, record in enumerate(config.records):
+            for link in record.inputs[0] if record.inputs else ():
+                key = (record.digest, len(record.inputs), link.link, link.selector)
+                self._sharing.setdefault(key, []).append(number)
+
+    def of(self, number: int) -> list[frozenset[tuple[int, str]]]:
+        if number not in self._known:
+            inputs = self._records[number].inputs
+            sets = [frozenset((link.link, link.selector) for link in links) for links in inputs]
+            self._known[number] = sets
+        return self._known[number]
+
+    def others(self, number: int, left_out: Collection[int]) -> Iterator[int]:
+        """Give the records with this one's digest that have its first link."""
+        record = self._records[number]
+        if not record.inputs:
+            return
+        first = record.inputs[0][0]
+        key = (record.digest, len(record.inputs), first.link, first.selector)
+        for other in self._sharing[key]:
+            if other != number and other not in left_out:
+                yield other
+
+
+def _stands_in(
+    config: CacheConfig,
+    links_of: _LinkSets,
+    other: int,
+    number: int,
+    children: Sequence[tuple[int, int, str]],
+) -> bool:
+    pairs = zip(links_of.of(number), links_of.of(other), strict=True)
+    return (
+        all(mine <= theirs for mine, theirs in pairs)
+        and all((other, selector) in links_of.of(child)[i] for child, i, selector in children)
+        and _is_as_new(config.records[other], config.records[number])
+    )
+
+
+def _is_as_new(other: CacheRecord, record: CacheRecord) -> bool:
+    if not record.results:
+        return True
+    if not other.results:
+        return False
+    theirs, mine = other.results[0], record.results[0]
+    return theirs == mine or theirs.created_at > mine.created_at
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compaction:
-    """A smaller config, and how many records were dropped though no other stands in for them."""
+    """A smaller config, and how many records it lost beside the redundant ones."""
 
     config: CacheConfig
     dead: int = 0
-    """Neither they nor anything that depends on them has a result."""
+    """Records that had no result, and nothing that depends on them had one."""
     old: int = 0
-    """They were in the oldest branches."""
+    """Records of the oldest branches."""
 
 
 def tidy(config: CacheConfig) -> Compaction:
-    """Drop the records that no build can miss: those that others stand in for, and dead ones."""
+    """Drop the records that no build can miss: redundant ones and dead ones."""
     covered = covered_records(config)
     lean = _without(config, covered)
     alive = _alive(lean, range(len(lean.records)))
@@ -39,9 +117,9 @@ def tidy(config: CacheConfig) -> Compaction:
 def shrink(config: CacheConfig, fits: Callable[[CacheConfig], bool]) -> Compaction:
     """Drop what no build can miss, then as few of the oldest records as make the rest fit.
 
-    A record is as old as the newest result of it and of all that depends on it; of equally old
-    ones the deepest goes first. So with a record there is always all that it depends on, and what
-    is left answers as it did before. If nothing fits, nothing is left.
+    The age of a record is that of the newest result among itself and all that depends on it. Of
+    records of one age the deepest goes first. So a record never outlives what it depends on, and
+    the rest answers as before. If no part fits, the config is empty.
     """
     tidied = tidy(config)
     lean = tidied.config
@@ -83,7 +161,7 @@ def _oldest_first(config: CacheConfig) -> list[int]:
 
 
 def _alive(config: CacheConfig, numbers: Collection[int]) -> list[int]:
-    """Give those of the records from which a result can be reached, one of them too."""
+    """Give the records that have a result, or that something with a result depends on."""
     records = config.records
     alive: set[int] = set()
     pending = [number for number in numbers if records[number].results]

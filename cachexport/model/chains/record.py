@@ -1,26 +1,100 @@
-"""One record of the graph, and what a caller says of it: links and results."""
+"""Records, the links between them, and the layers that came out."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
+from cachexport.errors import InvalidInputError
 from cachexport.oci.timestamp import Timestamp
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
-    from cachexport.model.chains.remote import Remote
+    from cachexport.content.protocols import Provider
+    from cachexport.oci.descriptor import Descriptor
+
+
+_KEY_SIZE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class BlobSource:
+    """A blob's descriptor and the provider to read it from."""
+
+    descriptor: Descriptor
+    provider: Provider | None
+
+
+class Remote:
+    """A layer on top of its parents; stacks share what they have in common, whatever their depth.
+
+    `Remote(descriptors, provider)` takes the layers bottom first; `stack` puts one more on top.
+    `provider` may be None in a graph that is only inspected. A remote is immutable.
+    """
+
+    __slots__ = ("descriptor", "key", "parent", "provider")
+
+    parent: Remote | None
+    descriptor: Descriptor
+    provider: Provider | None
+    key: bytes
+    """Two remotes with equal keys have the same blobs in the same order."""
+
+    def __init__(self, descriptors: Iterable[Descriptor], provider: Provider | None = None) -> None:
+        layers = tuple(descriptors)
+        if not layers:
+            raise InvalidInputError("a result needs at least one layer")
+        parent: Remote | None = None
+        for descriptor in layers[:-1]:
+            parent = _stacked(parent, descriptor, provider)
+        self._set(parent, layers[-1], provider)
+
+    def stack(self, descriptor: Descriptor, provider: Provider | None = None) -> Remote:
+        """Give the remote with one more layer on top, by default from the same provider."""
+        return _stacked(self, descriptor, self.provider if provider is None else provider)
+
+    def down(self) -> Iterator[Remote]:
+        """Go from the top layer to the bottom one."""
+        layer: Remote | None = self
+        while layer is not None:
+            yield layer
+            layer = layer.parent
+
+    @property
+    def descriptors(self) -> tuple[Descriptor, ...]:
+        """The layers' descriptors, bottom first."""
+        return tuple(layer.descriptor for layer in self.down())[::-1]
+
+    def __repr__(self) -> str:
+        return f"Remote({[str(descriptor.digest) for descriptor in self.descriptors]})"
+
+    def _set(
+        self, parent: Remote | None, descriptor: Descriptor, provider: Provider | None
+    ) -> None:
+        self.parent = parent
+        self.descriptor = descriptor
+        self.provider = provider
+        below = parent.key if parent is not None else b""
+        self.key = blake2b(below + descriptor.digest.encode(), digest_size=_KEY_SIZE).digest()
+
+
+def _stacked(parent: Remote | None, descriptor: Descriptor, provider: Provider | None) -> Remote:
+    remote = Remote.__new__(Remote)
+    remote._set(parent, descriptor, provider)
+    return remote
+
 
 Edge = tuple[str, int, str]
-"""What a child hangs under: the selector, the number of its input, its digest."""
+"""The key of a child below its parent: selector, number of the input, digest of the child."""
 ResultKey = tuple[Timestamp, int, bytes]
-"""What tells a result from others: its instant, the zone in which that is written, its layers."""
+"""The identity of a result: its instant, the zone in which that is written, its layers."""
 
 
 class CacheResult:
-    """What a record gave: the layers, and when they were made."""
+    """The layers that a record gave, and when they were made."""
 
     __slots__ = ("created_at", "remote")
 
@@ -37,7 +111,7 @@ class CacheResult:
 
 @dataclass(frozen=True, slots=True)
 class CacheLink:
-    """That an input can be `src`; `selector` says which part of what it gave is read."""
+    """A link to `src` as one alternative of an input; `selector` is the part of it that is read."""
 
     src: CacheRecord | None
     selector: str = ""
@@ -45,14 +119,14 @@ class CacheLink:
 
 @dataclass(slots=True, eq=False)
 class CacheRecord:
-    """One thing done in a build, with everything that hangs under it.
+    """One step of a build, and the steps that depend on it.
 
     Callers get one from `CacheChains.add` and use it in links; only the chains change it.
     """
 
     digest: str
     owner: object = field(repr=False)
-    """The chains that it belongs to."""
+    """The CacheChains that it belongs to."""
     sequence: int = field(repr=False)
     """Counts the records of a graph in the order in which they were added."""
     level: int = field(default=0, repr=False)
@@ -73,7 +147,7 @@ class CacheRecord:
         self.results.setdefault(key, result)
 
     def newest_result(self) -> CacheResult | None:
-        """Give the result that counts: the newest, of two with equal instants the first added."""
+        """Give the newest result; of two with equal instants the one added first."""
         return max(self.results.values(), key=lambda result: result.created_at, default=None)
 
     def newest_whole(self, is_whole: Callable[[Remote], bool]) -> CacheResult | None:

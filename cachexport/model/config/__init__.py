@@ -1,7 +1,6 @@
 """BuildKit's cache config v0 on the wire: what is in it, and its bytes in both directions."""
 
 from cachexport.model.config.decode import decode, decode_records
-from cachexport.model.config.encode import encode, encode_records
 from cachexport.model.config.model import (
     CacheConfig,
     CacheInput,
@@ -10,6 +9,8 @@ from cachexport.model.config.model import (
     CacheResult,
     ChainedResult,
     LayerAnnotations,
+    encode,
+    encode_records,
 )
 
 __all__ = [

@@ -1,18 +1,91 @@
-"""Manifests of caches and images: their bytes, and what they are."""
+"""Manifests of caches and images: the forms that wrap a cache config, their bytes, their limits."""
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from cachexport.errors import WireFormat
-from cachexport.model.envelope.form import Form
 from cachexport.oci import gojson, mediatype
 from cachexport.oci.descriptor import Descriptor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+class Form(StrEnum):
+    """A form of manifest that BuildKit wraps a cache config in."""
+
+    IMAGE_MANIFEST = "image-manifest"
+    OCI_INDEX = "oci-index"
+    DOCKER_LIST = "docker-list"
+
+    @property
+    def media_type(self) -> str:
+        """The media type of a manifest of this form."""
+        return _MEDIA_TYPES[self]
+
+    def layer_type(self, media_type: str) -> str:
+        """Spell a layer's media type as this form wants it."""
+        if self is Form.DOCKER_LIST:
+            return mediatype.to_docker(media_type)
+        return mediatype.to_oci(media_type)
+
+
+_MEDIA_TYPES = {
+    Form.IMAGE_MANIFEST: mediatype.OCI_MANIFEST,
+    Form.OCI_INDEX: mediatype.OCI_INDEX,
+    Form.DOCKER_LIST: mediatype.DOCKER_MANIFEST_LIST,
+}
+
+
+def requested_form(
+    image_manifest: bool | None, oci_mediatypes: bool | None, source: Form | None = None
+) -> Form:
+    """Give the form that these attributes ask for; absent ones mean as the source has it.
+
+    Without a source it is BuildKit's default, the image manifest; `oci_mediatypes=False` alone
+    implies `image_manifest=False`, as in BuildKit.
+    """
+    if oci_mediatypes is False:
+        return Form.DOCKER_LIST
+    if image_manifest is not None:
+        docker = source is Form.DOCKER_LIST and oci_mediatypes is None and not image_manifest
+        index = Form.DOCKER_LIST if docker else Form.OCI_INDEX
+        return Form.IMAGE_MANIFEST if image_manifest else index
+    if oci_mediatypes and source is Form.DOCKER_LIST:
+        return Form.OCI_INDEX
+    return source or Form.IMAGE_MANIFEST
+
+
+IMPORT_LIMIT = 1 << 20
+"""The largest config or manifest, in bytes, that BuildKit imports."""
+NEARLY_FULL = 768 << 10
+"""From this size on, in bytes, there is a note: the cache will soon be too large."""
+
+
+def size_note(kind: str, size: int, limit: int = IMPORT_LIMIT) -> str | None:
+    """Say what to know about the bytes of a `kind`; None when they are few enough not to care.
+
+    `limit` is how many somebody wants at most, where that is less than BuildKit imports.
+    """
+    if limit < size <= IMPORT_LIMIT:
+        return f"the {kind} has {size:,} bytes, and shall have {limit:,} at most"
+    if size > IMPORT_LIMIT:
+        return (
+            f"the {kind} has {size:,} bytes: BuildKit refuses to import one over "
+            f"{IMPORT_LIMIT:,} bytes and builds as if there were no cache"
+        )
+    if size >= NEARLY_FULL:
+        share = size / IMPORT_LIMIT
+        return (
+            f"the {kind} has {share:.0%} of the {IMPORT_LIMIT:,} bytes that "
+            "BuildKit imports at most"
+        )
+    return None
+
 
 _FIELDS = frozenset({"mediaType", "config", "layers", "manifests", "subject"})
 _READABLE = mediatype.MANIFESTS | mediatype.INDEXES
@@ -38,7 +111,7 @@ class Manifest:
 
     @property
     def form(self) -> Form:
-        """The form that a cache in this manifest has. Docker's image manifest counts as OCI's."""
+        """The form of this manifest. Docker's image manifest counts as OCI's."""
         return _FORMS.get(self.media_type, Form.IMAGE_MANIFEST)
 
     @property

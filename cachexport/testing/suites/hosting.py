@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from cachexport.api.keeping import prune_caches
-from cachexport.api.looking import list_names
+from cachexport.api.names import (
+    list_names,
+)
+from cachexport.api.places import (
+    prune_caches,
+)
 from cachexport.content.copy import ingest_bytes
 from cachexport.content.protocols import RangedProvider, Stager
 from cachexport.content.verify import read_blob

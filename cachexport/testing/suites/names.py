@@ -7,9 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cachexport.api.keeping import remove_names
-from cachexport.api.looking import list_names
-from cachexport.api.moving import copy_cache, load_cache, tag_cache
+from cachexport.api.caches import (
+    copy_cache,
+    load_cache,
+)
+from cachexport.api.names import (
+    list_names,
+    remove_names,
+    tag_cache,
+)
 from cachexport.errors import NotFound, Outdated
 from cachexport.testing.real import real_cache
 from cachexport.testing.samples import BEGIN

@@ -6,8 +6,13 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from cachexport.api.looking import verify_cache, verify_names
-from cachexport.api.moving import load_cache
+from cachexport.api.caches import (
+    load_cache,
+    verify_cache,
+)
+from cachexport.api.names import (
+    verify_names,
+)
 from cachexport.testing.samples import layer
 from cachexport.testing.suites.suite import Suite
 

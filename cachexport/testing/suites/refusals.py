@@ -8,10 +8,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cachexport.api.ends import open_source, open_targets
-from cachexport.api.moving import export_cache, load_cache
+from cachexport.api.caches import (
+    export_cache,
+    load_cache,
+)
 from cachexport.content.clock import Clock, using
 from cachexport.content.retry import ATTEMPTS
+from cachexport.contract.opening import (
+    open_source,
+    open_targets,
+)
 from cachexport.contract.spec import parse_spec
 from cachexport.errors import (
     AlreadyExists,

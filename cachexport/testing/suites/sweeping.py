@@ -8,8 +8,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cachexport.api.keeping import prune_caches, remove_names, touch_cache
-from cachexport.api.looking import verify_cache
+from cachexport.api.caches import (
+    verify_cache,
+)
+from cachexport.api.names import (
+    remove_names,
+    touch_cache,
+)
+from cachexport.api.places import (
+    prune_caches,
+)
 from cachexport.contract.place import Sweepable
 from cachexport.errors import FailedPrecondition, InvalidInputError, NotFound, PluginError
 from cachexport.oci.digest import Digest

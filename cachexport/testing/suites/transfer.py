@@ -6,14 +6,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cachexport.api.looking import cache_usage, diff_caches, verify_cache
-from cachexport.api.moving import (
+from cachexport.api.caches import (
+    cache_usage,
     copy_cache,
-    copy_names,
+    diff_caches,
     export_cache,
     import_cache,
     load_cache,
     merge_cache,
+    verify_cache,
+)
+from cachexport.api.names import (
+    copy_names,
 )
 from cachexport.insight.inspect import inspect_cache
 from cachexport.model.chains import CacheChains

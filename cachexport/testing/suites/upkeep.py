@@ -6,9 +6,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cachexport.api.keeping import compact_cache, repair_names
-from cachexport.api.looking import explain_record, verify_names
-from cachexport.api.moving import copy_cache, load_cache
+from cachexport.api.caches import (
+    compact_cache,
+    copy_cache,
+    explain_record,
+    load_cache,
+)
+from cachexport.api.names import (
+    repair_names,
+    verify_names,
+)
 from cachexport.testing.real import real_cache
 from cachexport.testing.samples import layer
 from cachexport.testing.suites.suite import Suite

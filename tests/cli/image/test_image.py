@@ -18,7 +18,7 @@ from unit.images.packing import files_of
 
 from cachexport.images import open_docker_archive, save_oci_archive
 from cachexport.images.store import Store
-from cachexport.images.store.home import home_store
+from cachexport.images.store.store import home_store
 from cachexport.oci.descriptor import Platform
 
 if TYPE_CHECKING:

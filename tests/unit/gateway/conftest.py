@@ -15,7 +15,9 @@ from cachexport.gateway.http.access import Access
 from cachexport.gateway.http.server import Server, address, bind
 from cachexport.gateway.publishing import Publishing
 from cachexport.gateway.shelf.forms import read_forms
-from cachexport.model.envelope.size import IMPORT_LIMIT
+from cachexport.model.envelope.manifest import (
+    IMPORT_LIMIT,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -11,7 +11,9 @@ from support import caches
 from cachexport import Digest, copy_cache, load_cache, merge_cache
 from cachexport.errors import Conflict
 from cachexport.gateway.http.access import Access
-from cachexport.model.envelope.form import Form
+from cachexport.model.envelope.manifest import (
+    Form,
+)
 from cachexport.oci.mediatype import DOCKER_MANIFEST, OCI_MANIFEST
 
 if TYPE_CHECKING:

@@ -14,11 +14,10 @@ from cachexport import CacheChains, CacheResult, Descriptor, MemoryContent, Remo
 from cachexport.content.verify import read_blob
 from cachexport.errors import InvalidInputError, InvalidReference, NotFound
 from cachexport.images import empty_config, parse_history, read_config, select_image
+from cachexport.images import exporter as module
 from cachexport.images.config.config import read_diff_ids
-from cachexport.images.exporter import exporter as module
-from cachexport.images.exporter.exporter import ImageExporter
-from cachexport.images.exporter.result import BuildResult
-from cachexport.images.store import Contents
+from cachexport.images.exporter import BuildResult, ImageExporter
+from cachexport.images.store import StoreContent
 from cachexport.images.store.images import Images
 from cachexport.oci.descriptor import Platform
 
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cachexport import Event
-    from cachexport.images.exporter.exporter import ExportedImage
+    from cachexport.images.exporter import ExportedImage
     from cachexport.images.store import Store
 
 ARM = Platform(architecture="arm64", os="linux", variant="v8")
@@ -250,8 +249,8 @@ def failing(patch: pytest.MonkeyPatch, owner: Any, name: str, at: int = 1) -> No
 @pytest.mark.parametrize(
     ("owner", "name", "at"),
     [
-        (Contents, "missing", 1),
-        *((Contents, "ingest", number) for number in (1, 2, 3, 4)),
+        (StoreContent, "missing", 1),
+        *((StoreContent, "ingest", number) for number in (1, 2, 3, 4)),
         (module, "with_diff_ids", 1),
         (module, "complete_config", 1),
         (module, "encode_image_manifest", 1),

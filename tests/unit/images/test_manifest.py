@@ -8,7 +8,7 @@ from support import caches
 
 from cachexport.content.verify import read_blob
 from cachexport.images import encode_image_manifest, normalise_layers, open_docker_archive
-from cachexport.images.select import read_image
+from cachexport.images.image import read_image
 from cachexport.oci import mediatype
 from cachexport.oci.descriptor import CREATED_AT, DESCRIPTION, UNCOMPRESSED, Descriptor
 

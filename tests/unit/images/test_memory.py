@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from cachexport.content.memory import MemoryContent
 from cachexport.images import write_docker_archive
-from cachexport.model.envelope.form import Form
-from cachexport.model.envelope.manifest import encode_manifest
+from cachexport.model.envelope.manifest import (
+    Form,
+    encode_manifest,
+)
 from cachexport.oci import mediatype
 from cachexport.oci.descriptor import Descriptor
 from cachexport.oci.digest import Digest

@@ -13,9 +13,8 @@ from unit.images.store.rig import opened, put
 from cachexport import Descriptor, MemoryContent
 from cachexport.content.verify import read_blob
 from cachexport.errors import FailedPrecondition, Integrity, NotFound, WireFormat
-from cachexport.images.parts import Preferring, take_apart
-from cachexport.images.pull import copy_image, pull_named
-from cachexport.images.push import push_image
+from cachexport.images.distribution import copy_image, pull_named, push_image
+from cachexport.images.parts import FallbackProvider, take_apart
 from cachexport.oci import mediatype
 from cachexport.oci.descriptor import Platform
 
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
     from cachexport import Digest
     from cachexport.content.protocols import Ingester, Reader
-    from cachexport.images.store import Contents, Store
+    from cachexport.images.store import Store, StoreContent
 
 AMD = Platform(architecture="amd64", os="linux")
 ARM = Platform(architecture="arm64", os="linux")
@@ -40,7 +39,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-def content(store: Store) -> Contents:
+def content(store: Store) -> StoreContent:
     return store.content.under(store.leases.create())
 
 
@@ -123,7 +122,7 @@ def test_the_image_for_a_platform_is_taken_apart_alone() -> None:
     }
 
 
-def test_layers_that_nobody_may_distribute_stay_where_they_are(content: Contents) -> None:
+def test_layers_that_nobody_may_distribute_stay_where_they_are(content: StoreContent) -> None:
     foreign = replace(
         Descriptor.of(b"base", mediatype.OCI_FOREIGN_LAYER), urls=("https://example.com/base",)
     )
@@ -144,7 +143,7 @@ def test_an_image_is_named_and_held_by_its_name(store: Store) -> None:
     assert store.collect_garbage().content == ()
 
 
-def test_what_is_there_is_not_read(content: Contents) -> None:
+def test_what_is_there_is_not_read(content: StoreContent) -> None:
     source = Somewhere(IMAGE.content)
     copy_image(source, IMAGE.descriptor, content)
     assert len(source.read) == 1 + 1 + 2
@@ -153,7 +152,7 @@ def test_what_is_there_is_not_read(content: Contents) -> None:
     assert source.read == []
 
 
-def test_where_content_came_from_is_kept_with_it(content: Contents) -> None:
+def test_where_content_came_from_is_kept_with_it(content: StoreContent) -> None:
     class Registry(MemoryContent):
         def repositories(self, digest: Digest) -> dict[str, tuple[str, ...]]:
             return {"registry.example": (self.name,)}
@@ -174,18 +173,18 @@ def test_where_content_came_from_is_kept_with_it(content: Contents) -> None:
     assert content.repositories(IMAGE.config.digest) == known
 
 
-def test_what_was_made_here_is_in_no_repository(content: Contents) -> None:
+def test_what_was_made_here_is_in_no_repository(content: StoreContent) -> None:
     class Registry(MemoryContent):
         def repositories(self, digest: Digest) -> dict[str, tuple[str, ...]]:
             return {"registry.example": ("team/app",)}
 
     made = put(content, b"made here")
-    both = Preferring(content, Registry(IMAGE.blobs))
+    both = FallbackProvider(content, Registry(IMAGE.blobs))
     assert both.repositories(made.digest) == {}
     assert both.repositories(IMAGE.config.digest) == {"registry.example": ("team/app",)}
     copy_image(both, IMAGE.descriptor, content)
     assert both.repositories(IMAGE.config.digest) == {"registry.example": ("team/app",)}
-    assert Preferring(content, IMAGE.content).repositories(OTHER.config.digest) == {}
+    assert FallbackProvider(content, IMAGE.content).repositories(OTHER.config.digest) == {}
 
 
 def test_an_index_is_pushed_children_first() -> None:
@@ -207,7 +206,7 @@ def test_what_is_not_whole_is_not_published(lacking: int) -> None:
     assert "published" not in target.done
 
 
-def test_what_lies_is_refused(store: Store, content: Contents) -> None:
+def test_what_lies_is_refused(store: Store, content: StoreContent) -> None:
     wrong = MemoryContent(IMAGE.blobs)
     wrong._blobs[IMAGE.layers[0].digest] = b"x" * IMAGE.layers[0].size
     with pytest.raises(Integrity, match="is corrupt"):
@@ -215,7 +214,7 @@ def test_what_lies_is_refused(store: Store, content: Contents) -> None:
     assert store.images.list() == []
 
 
-def test_what_is_no_image_is_refused(content: Contents) -> None:
+def test_what_is_no_image_is_refused(content: StoreContent) -> None:
     empty = b'{"schemaVersion":2,"manifests":[]}'
     root = Descriptor.of(empty, mediatype.OCI_INDEX)
     mistyped = replace(IMAGE.descriptor, media_type=mediatype.OCI_INDEX)
@@ -227,7 +226,7 @@ def test_what_is_no_image_is_refused(content: Contents) -> None:
         copy_image(MemoryContent([empty]), Descriptor.of(empty, "text/plain"), content)
 
 
-def test_indexes_may_be_nested_however_deep(content: Contents) -> None:
+def test_indexes_may_be_nested_however_deep(content: StoreContent) -> None:
     blobs, desc = list(IMAGE.blobs), IMAGE.descriptor
     for _ in range(1500):
         head = f'{{"schemaVersion":2,"mediaType":"{mediatype.OCI_INDEX}"'

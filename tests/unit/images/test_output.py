@@ -12,8 +12,7 @@ from support.images import make_image, make_index, tar_layer
 from unit.images.store.rig import opened
 
 from cachexport import MemoryContent
-from cachexport.api.images import OpenedImage, open_image
-from cachexport.api.outputs import output_image
+from cachexport.api.images import open_image, output_image
 from cachexport.content.layers.convert import diff_id
 from cachexport.content.verify import read_blob
 from cachexport.errors import (
@@ -26,6 +25,7 @@ from cachexport.errors import (
     WireFormat,
 )
 from cachexport.images import encode_image_manifest, open_docker_archive, select_image
+from cachexport.images.image import OpenedImage
 from cachexport.images.output import DockerOutput, StoreOutput, parse_output
 from cachexport.oci import mediatype
 from cachexport.oci.compression import Compression

@@ -16,8 +16,10 @@ from cachexport.errors import (
     WireFormat,
 )
 from cachexport.images import write_docker_archive
-from cachexport.model.envelope.form import Form
-from cachexport.model.envelope.manifest import encode_manifest
+from cachexport.model.envelope.manifest import (
+    Form,
+    encode_manifest,
+)
 from cachexport.oci import mediatype
 from cachexport.oci.descriptor import Descriptor, Platform
 

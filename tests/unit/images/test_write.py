@@ -17,8 +17,10 @@ from cachexport.errors import (
 )
 from cachexport.images import open_docker_archive, write_docker_archive
 from cachexport.images.archive.tarheader import file_header
-from cachexport.model.envelope.form import Form
-from cachexport.model.envelope.manifest import encode_manifest
+from cachexport.model.envelope.manifest import (
+    Form,
+    encode_manifest,
+)
 from cachexport.oci import mediatype
 from cachexport.oci.descriptor import Descriptor
 from cachexport.oci.digest import Digest

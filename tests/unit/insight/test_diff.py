@@ -17,7 +17,9 @@ from cachexport import (
     MemoryContent,
     Remote,
 )
-from cachexport.api.moving import load_cache
+from cachexport.api.caches import (
+    load_cache,
+)
 from cachexport.contract.export import CommonExport
 from cachexport.insight.diff import Blobs, Difference, FirstChange, Reason, diff_caches
 from cachexport.oci import mediatype

@@ -17,8 +17,12 @@ from cachexport import (
     MemoryContent,
     Remote,
 )
-from cachexport.api.looking import explain_record as explain_source
-from cachexport.api.moving import load_cache
+from cachexport.api.caches import (
+    explain_record as explain_source,
+)
+from cachexport.api.caches import (
+    load_cache,
+)
 from cachexport.contract.export import CommonExport
 from cachexport.contract.reading import read_caches
 from cachexport.errors import InvalidInputError

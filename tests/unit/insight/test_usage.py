@@ -163,7 +163,7 @@ def test_several_caches_of_one_source_are_numbered(monkeypatch: pytest.MonkeyPat
         def close(self) -> None:
             pass
 
-    monkeypatch.setattr("cachexport.api.ends.open_source", lambda _: Image())
+    monkeypatch.setattr("cachexport.contract.opening.open_source", lambda _: Image())
     names = [name.name for name in cache_usage(["type=local,src=x"]).names]
     assert names == ["type=local,src=x (1 of 2)", "type=local,src=x (2 of 2)"]
 

@@ -16,7 +16,9 @@ from cachexport import (
 )
 from cachexport.contract.export import CommonExport
 from cachexport.model.chains.tie import is_tied, untied
-from cachexport.model.envelope.form import Form
+from cachexport.model.envelope.manifest import (
+    Form,
+)
 from cachexport.oci import mediatype
 from cachexport.transfer.fit import Limits, fit
 from cachexport.transfer.prepare import marshalled, merge_caches, prepare_chains

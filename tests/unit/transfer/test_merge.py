@@ -26,7 +26,9 @@ from cachexport.content.clock import Clock, using
 from cachexport.contract.export import CommonExport
 from cachexport.errors import Integrity, NotFound, Outdated, WireFormat
 from cachexport.model.chains.tie import is_tied
-from cachexport.model.envelope.form import Form
+from cachexport.model.envelope.manifest import (
+    Form,
+)
 from cachexport.oci import mediatype
 from cachexport.transfer.prepare import prepare_chains
 from cachexport.transfer.write import write

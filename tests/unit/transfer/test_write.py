@@ -23,7 +23,9 @@ from cachexport.content.progress import Event, step
 from cachexport.contract.export import CommonExport
 from cachexport.contract.reading import read_caches
 from cachexport.errors import Integrity, NotFound, TransferError
-from cachexport.model.envelope.form import Form
+from cachexport.model.envelope.manifest import (
+    Form,
+)
 from cachexport.oci import mediatype
 from cachexport.oci.compression import Compression
 from cachexport.transfer.importer import load_caches

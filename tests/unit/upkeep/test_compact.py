@@ -10,10 +10,16 @@ from support.clock import wait_for_nothing
 from support.targets import Recorder
 
 from cachexport import CacheChains, CacheResult, Descriptor, Digest, MemoryContent, Remote
-from cachexport.api.keeping import compact_cache
-from cachexport.api.moving import export_cache, import_cache, load_cache
-from cachexport.contract.current import Current
+from cachexport.api.caches import (
+    compact_cache,
+    export_cache,
+    import_cache,
+    load_cache,
+)
 from cachexport.contract.export import CommonExport
+from cachexport.contract.reading import (
+    Current,
+)
 from cachexport.errors import AlreadyExists, FailedPrecondition, InvalidAttr, NotFound
 from cachexport.oci import mediatype
 from cachexport.transfer.fit import Limits

@@ -18,8 +18,10 @@ from cachexport.model.chains import CacheChains
 from cachexport.model.config import CacheInput, CacheLayer
 from cachexport.model.config.salvage import salvage
 from cachexport.model.envelope.cache import WrappedCache
-from cachexport.model.envelope.form import Form
-from cachexport.model.envelope.manifest import encode_manifest
+from cachexport.model.envelope.manifest import (
+    Form,
+    encode_manifest,
+)
 from cachexport.oci.descriptor import UNCOMPRESSED
 from cachexport.oci.mediatype import CACHE_CONFIG_V0
 from cachexport.upkeep import repair

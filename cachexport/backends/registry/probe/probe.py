@@ -13,7 +13,9 @@ from cachexport.backends.registry.probe.uploading import Uploading
 from cachexport.backends.registry.probe.writing import Writing
 from cachexport.contract.checks import Check, skipped, warning
 from cachexport.errors import CachexportError
-from cachexport.model.envelope.form import Form
+from cachexport.model.envelope.manifest import (
+    Form,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -17,7 +17,9 @@ from cachexport.errors import (
 )
 from cachexport.model.chains.tie import untied
 from cachexport.model.envelope.cache import WrappedCache
-from cachexport.model.envelope.size import size_note
+from cachexport.model.envelope.manifest import (
+    size_note,
+)
 
 if TYPE_CHECKING:
     from cachexport.backends.registry.probe.desk import Desk

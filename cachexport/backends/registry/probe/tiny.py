@@ -18,7 +18,9 @@ from cachexport.oci.digest import Digest
 from cachexport.oci.mediatype import CACHE_CONFIG_V0, OCI_LAYER_GZIP
 
 if TYPE_CHECKING:
-    from cachexport.model.envelope.form import Form
+    from cachexport.model.envelope.manifest import (
+        Form,
+    )
 
 _TIME = "2020-01-01T00:00:00Z"
 

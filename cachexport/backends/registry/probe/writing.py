@@ -11,8 +11,11 @@ from cachexport.backends.registry.probe.tiny import make_tiny_cache
 from cachexport.backends.registry.trust import lacks_blobs
 from cachexport.contract.checks import failed, note, ok, skipped, warning
 from cachexport.errors import Auth, BackendError, NotFound, RegistryError
-from cachexport.model.envelope.form import Form, requested_form
-from cachexport.model.envelope.size import IMPORT_LIMIT
+from cachexport.model.envelope.manifest import (
+    IMPORT_LIMIT,
+    Form,
+    requested_form,
+)
 from cachexport.oci.digest import Digest
 
 if TYPE_CHECKING:

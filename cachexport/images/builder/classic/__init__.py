@@ -10,8 +10,7 @@
             image = builder.create_image(base.config, base, layer)
 """
 
-from cachexport.images.builder.classic.builder import ClassicBuilder
-from cachexport.images.builder.classic.images import PARENT, ClassicImage
+from cachexport.images.builder.classic.builder import PARENT, ClassicBuilder, ClassicImage
 from cachexport.images.builder.classic.layers import EMPTY, LABEL, ReleasableLayer, WritableLayer
 from cachexport.images.names import DANGLING
 

@@ -1,24 +1,18 @@
-"""The calls of the classic builder."""
+"""The calls of the classic builder, and images as it knows them."""
 
 from __future__ import annotations
 
+import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cachexport.content.copy import ingest_bytes
-from cachexport.errors import InvalidDigest, NotFound
+from cachexport.errors import FailedPrecondition, InvalidDigest, InvalidInputError, NotFound
 from cachexport.images.builder.changes import Policy
-from cachexport.images.builder.classic.images import (
-    PARENT,
-    ClassicImage,
-    check_system,
-    find_named,
-    is_meant,
-    read_image_for,
-    warn_of_another,
-)
-from cachexport.images.builder.classic.layers import LABEL, Making, ReleasableLayer
-from cachexport.images.builder.pulling import PullPolicy
+from cachexport.images.builder.classic.layers import LABEL, LayerKeeper, ReleasableLayer
 from cachexport.images.config.config import complete_config, read_platform
+from cachexport.images.distribution import PullPolicy
+from cachexport.images.image import image_layers, is_for, read_config, select_image
 from cachexport.images.manifest import encode_image_manifest
 from cachexport.images.names import DANGLING
 from cachexport.oci import mediatype
@@ -28,10 +22,95 @@ from cachexport.oci.digest import Digest
 from cachexport.oci.reference import Reference
 
 if TYPE_CHECKING:
-    from cachexport.images.builder.pulling import Puller
     from cachexport.images.builder.snapshots import Snapshots
-    from cachexport.images.store import Lease, Store
+    from cachexport.images.distribution import Puller
+    from cachexport.images.store import Lease, NamedImage, Store
     from cachexport.oci.descriptor import Platform
+
+
+PARENT = "org.mobyproject.image.parent"
+"""Label of an image: the digest of the one that it was made of."""
+
+_log = logging.getLogger(__name__)
+_SYSTEMS = frozenset({"linux"})
+"""Operating systems whose layers can be unpacked and made here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassicImage:
+    """An image in the store."""
+
+    name: str
+    root: Descriptor
+    """What the name stands for."""
+    descriptor: Descriptor
+    """The manifest, which an index may have led to."""
+    config: bytes
+    layers: tuple[Descriptor, ...]
+    """Bottom first, each with its diff ID."""
+
+    @property
+    def platform(self) -> Platform:
+        """What the config says that it is for."""
+        return read_platform(self.config)
+
+
+def find_named(store: Store, reference: Reference | Digest) -> NamedImage | None:
+    """Give what a name, or the digest of an image, stands for; None for nothing."""
+    if isinstance(reference, Digest):
+        named = (image for image in store.images.list() if image.target.digest == reference)
+        return next(named, None)
+    try:
+        return store.images.get(str(reference))
+    except NotFound:
+        return None
+
+
+def read_image_for(store: Store, named: NamedImage, platform: Platform) -> ClassicImage:
+    """Read the image for a platform, or the only one there is, for whatever platform.
+
+    Raises NotFound for an index that has several, none of them for it, or when parts of the
+    image are not in the store; FailedPrecondition for what is no image; WireFormat.
+    """
+    content = store.content
+    try:
+        image = select_image(content, named.target, platform)
+    except NotFound as error:
+        try:
+            image = select_image(content, named.target)
+        except InvalidInputError:
+            raise error from None
+    config = read_config(content, image)
+    return ClassicImage(
+        name=named.name,
+        root=named.target,
+        descriptor=image.descriptor,
+        config=config,
+        layers=image_layers(image, config),
+    )
+
+
+def is_meant(image: ClassicImage, platform: Platform) -> bool:
+    """Say whether an image is for a platform."""
+    return is_for(image.platform, platform)
+
+
+def check_system(platform: Platform, what: str) -> None:
+    """Raise FailedPrecondition for an operating system that cannot be built for here."""
+    if platform.os not in _SYSTEMS:
+        known = ", ".join(sorted(_SYSTEMS))
+        raise FailedPrecondition(
+            f"{what} is for {platform.os or 'no system'}; only {known} can be built for here"
+        )
+
+
+def warn_of_another(image: ClassicImage, platform: Platform) -> None:
+    """Log a warning when an image is not for the platform that was asked for."""
+    if not is_meant(image, platform):
+        _log.warning(
+            "the image %s is for %s, which is not %s", image.name, image.platform, platform
+        )
+
 
 _IMAGE_SECONDS = 3600.0
 """How long a new image is held that has no name yet."""
@@ -57,7 +136,7 @@ class ClassicBuilder:
         self._snapshots = snapshots
         self._puller = puller
         self._platform = platform
-        self._making = Making(
+        self._keeper = LayerKeeper(
             store=store,
             snapshots=snapshots,
             compression=compression,
@@ -83,17 +162,17 @@ class ClassicBuilder:
         """
         wanted = platform or self._platform
         check_system(wanted, f"the platform {wanted}")
-        lease = self._making.hold()
+        lease = self._keeper.hold()
         try:
             if not ref:
-                return None, self._making.releasable((), None, lease)
+                return None, self._keeper.releasable((), None, lease)
             image = self._image(_parse(ref), pull, wanted, lease)
             check_system(image.platform, f"the image {image.name}")
             warn_of_another(image, wanted)
             below, top = image.layers[:-1], image.layers[-1] if image.layers else None
-            return image, self._making.releasable(below, top, lease)
+            return image, self._keeper.releasable(below, top, lease)
         except BaseException:
-            self._making.let_go(lease)
+            self._keeper.let_go(lease)
             raise
 
     def create_image(

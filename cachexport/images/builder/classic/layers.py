@@ -29,7 +29,7 @@ EMPTY = Digest.of(bytes(1024))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Making:
+class LayerKeeper:
     """How layers are made, and where they go."""
 
     store: Store
@@ -62,7 +62,7 @@ class ReleasableLayer:
 
     def __init__(
         self,
-        making: Making,
+        keeper: LayerKeeper,
         lease: Lease,
         below: tuple[Descriptor, ...],
         descriptor: Descriptor | None,
@@ -71,7 +71,7 @@ class ReleasableLayer:
         """The layer itself; None for one in which nothing is."""
         self.below = below
         self.lease = lease
-        self._making = making
+        self._keeper = keeper
 
     def __enter__(self) -> Self:
         return self
@@ -95,27 +95,27 @@ class ReleasableLayer:
         It is held by a lease of its own, also when this layer is released. Raises as
         `Snapshots.writable` does; nothing is left then.
         """
-        lease = self._making.hold()
+        lease = self._keeper.hold()
         try:
-            writable = self._making.snapshots.writable(self.layers, lease.id)
+            writable = self._keeper.snapshots.writable(self.layers, lease.id)
         except BaseException:
-            self._making.let_go(lease)
+            self._keeper.let_go(lease)
             raise
-        return WritableLayer(self._making, lease, self.layers, writable)
+        return WritableLayer(self._keeper, lease, self.layers, writable)
 
     def release(self) -> None:
         """Hold it no more; twice is fine."""
-        self._making.let_go(self.lease)
+        self._keeper.let_go(self.lease)
 
 
 class WritableLayer:
     """A directory to change, on layers."""
 
     def __init__(
-        self, making: Making, lease: Lease, below: tuple[Descriptor, ...], writable: Writable
+        self, keeper: LayerKeeper, lease: Lease, below: tuple[Descriptor, ...], writable: Writable
     ) -> None:
         self.lease = lease
-        self._making = making
+        self._keeper = keeper
         self._below = below
         self._writable = writable
 
@@ -136,14 +136,14 @@ class WritableLayer:
         Its `descriptor` is None when nothing changed. Raises as `Writable.commit` does; nothing
         is left then.
         """
-        making, lease = self._making, self._making.hold()
+        keeper, lease = self._keeper, self._keeper.hold()
         try:
             found = self._writable.commit(
-                policy=making.policy, compression=making.compression, lease=lease.id
+                policy=keeper.policy, compression=keeper.compression, lease=lease.id
             )
-            return making.releasable(self._below, found, lease)
+            return keeper.releasable(self._below, found, lease)
         except BaseException:
-            making.let_go(lease)
+            keeper.let_go(lease)
             raise
 
     def release(self) -> None:
@@ -151,4 +151,4 @@ class WritableLayer:
         try:
             self._writable.release()
         finally:
-            self._making.let_go(self.lease)
+            self._keeper.let_go(self.lease)

@@ -22,7 +22,9 @@ from cachexport.backends.local import reset
 from cachexport.backends.local.ingest import LayoutIngester
 from cachexport.backends.local.layout import Layout
 from cachexport.backends.local.names import Names
-from cachexport.contract import reach
+from cachexport.contract import (
+    reading as reach,
+)
 from cachexport.oci import mediatype
 
 if TYPE_CHECKING:

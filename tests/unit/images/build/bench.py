@@ -14,7 +14,7 @@ from cachexport.content.copy import copy_blob
 from cachexport.contract.export import CommonExport
 from cachexport.images import empty_config, read_config, select_image
 from cachexport.images.build.build import Build
-from cachexport.images.build.image import Base
+from cachexport.images.build.image import BuildBase
 from cachexport.images.build.workshop import Workshop
 from cachexport.images.builder import Rights, Snapshots
 from cachexport.transfer.prepare import prepare_chains
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from cachexport.images.build.image import Made
+    from cachexport.images.build.image import BuiltImage
     from cachexport.images.store import Store
 
-SCRATCH = Base(config=empty_config("amd64"))
+SCRATCH = BuildBase(config=empty_config("amd64"))
 
 
 class Bench:
@@ -39,7 +39,7 @@ class Bench:
 
     @contextmanager
     def build(
-        self, known: CacheChains | None = None, base: Base = SCRATCH, **options: Any
+        self, known: CacheChains | None = None, base: BuildBase = SCRATCH, **options: Any
     ) -> Iterator[Build]:
         with self.store.leases.held(seconds=60) as lease:
             rights = Rights.of_process()
@@ -77,12 +77,12 @@ def exported(build: Build, mode: Any = "max") -> CacheChains:
     return CacheChains.parse(cache.config, cache.layers, content)
 
 
-def contents(made: Made) -> list[list[str]]:
+def contents(made: BuiltImage) -> list[list[str]]:
     image = select_image(made.provider, made.descriptor)
     return [named(made.provider, layer) for layer in image.layers]
 
 
-def config(made: Made) -> Any:
+def config(made: BuiltImage) -> Any:
     return json.loads(read_config(made.provider, select_image(made.provider, made.descriptor)))
 
 

@@ -17,7 +17,7 @@ import cachexport
 from cachexport.errors import InvalidAttr, InvalidInputError, InvalidReference, NotFound
 from cachexport.images import open_docker_archive, read_config, select_image
 from cachexport.images.store import Store
-from cachexport.images.store.home import VARIABLE
+from cachexport.images.store.store import VARIABLE
 
 DEFAULTS = {"platform": "linux/amd64", "clock": lambda: 1_000_000.0}
 

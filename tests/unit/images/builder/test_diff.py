@@ -39,7 +39,7 @@ RIGHTS = Rights(owners=os.geteuid() == 0)
 THERE_AND_BACK = """
 import sys
 from pathlib import Path
-from cachexport.builder import Rights, diff_layer, unpack_layer
+from cachexport.images.builder import Rights, diff_layer, unpack_layer
 from cachexport.content.memory import MemoryContent
 from cachexport.oci.compression import Compression
 

@@ -15,7 +15,7 @@ from cachexport.oci.descriptor import Descriptor
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cachexport.images.store import Contents
+    from cachexport.images.store import StoreContent
 
 BEGIN = 1_800_000_000.0
 
@@ -38,13 +38,13 @@ def described(raw: bytes, media_type: str = "text/plain") -> Descriptor:
     return Descriptor.of(raw, media_type)
 
 
-def put(content: Contents, raw: bytes, media_type: str = "text/plain") -> Descriptor:
+def put(content: StoreContent, raw: bytes, media_type: str = "text/plain") -> Descriptor:
     desc = described(raw, media_type)
     ingest_bytes(content, desc, raw)
     return desc
 
 
-def read(content: Contents, desc: Descriptor) -> bytes:
+def read(content: StoreContent, desc: Descriptor) -> bytes:
     reader = content.open(desc)
     try:
         return b"".join(iter(lambda: reader.read(3), b""))
@@ -79,7 +79,7 @@ class SmallImage:
         return [self.manifest, self.config, *self.layers]
 
 
-def put_image(content: Contents, number: int = 0) -> SmallImage:
+def put_image(content: StoreContent, number: int = 0) -> SmallImage:
     config = put(content, b'{"number":%d}' % number, "application/vnd.oci.image.config.v1+json")
     layers = tuple(
         put(content, b"layer %d" % layer, mediatype.OCI_LAYER) for layer in (number, number + 1)

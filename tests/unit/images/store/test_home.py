@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cachexport.errors import FailedPrecondition
-from cachexport.images.store.home import home_store
+from cachexport.images.store.store import home_store
 
 
 def test_the_variable_says_where_the_store_is() -> None:

@@ -6,11 +6,13 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 from unit.images.store.rig import described, opened, put
 
+from cachexport.content.clock import Clock, using
 from cachexport.errors import (
     BackendError,
     CachexportError,
@@ -18,12 +20,11 @@ from cachexport.errors import (
     FailedPrecondition,
     Integrity,
 )
-from cachexport.images.store.errors import MEANINGS, from_sqlite
+from cachexport.images.store import Store
+from cachexport.images.store.database import MEANINGS, from_sqlite
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from cachexport.images.store import Store
 
 TABLE: dict[int, tuple[type[CachexportError], bool, str]] = {
     # code: what it becomes, whether it is temporary, what it says
@@ -207,3 +208,19 @@ def test_no_os_error_gets_out_of_writing(
     assert store._context.paths.ingest_files() == []
     put(store.content, b"blob")
     assert store.content.missing([blob]) == set()
+
+
+def test_patience_is_the_old_name_of_timeout(tmp_path: Path) -> None:
+    with pytest.warns(DeprecationWarning, match="patience is called timeout now") as warned:
+        store = Store.open(tmp_path / "store", patience=0.0)
+    assert warned[0].filename == __file__
+    other = sqlite3.connect(tmp_path / "store" / "index.db", isolation_level=None)
+    with store, closing(other):
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(Conflict, match="other processes"):
+            store.leases.create()
+
+
+def test_a_store_goes_by_the_clock_of_the_context(tmp_path: Path) -> None:
+    with using(Clock(now=lambda: 7.0)), Store.open(tmp_path / "store") as store:
+        assert store.leases.create(seconds=3.0).expires == 10.0

@@ -73,7 +73,7 @@ def test_what_is_already_too_long_is_dropped(store: Store) -> None:
 
 
 def test_one_ref_has_one_writer_at_a_time(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cachexport.images.store.writer.TIMEOUT", 0.0)
+    monkeypatch.setattr("cachexport.images.store.ingestion.TIMEOUT", 0.0)
     with (
         opened(store._context.paths.directory) as other,
         store.content.writer("pull"),

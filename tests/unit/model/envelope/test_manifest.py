@@ -4,8 +4,12 @@ import pytest
 
 from cachexport import Descriptor, Digest
 from cachexport.errors import WireFormat
-from cachexport.model.envelope.form import Form, requested_form
-from cachexport.model.envelope.manifest import decode_manifest, encode_manifest
+from cachexport.model.envelope.manifest import (
+    Form,
+    decode_manifest,
+    encode_manifest,
+    requested_form,
+)
 from cachexport.oci import mediatype
 
 CONFIG = Descriptor(media_type=mediatype.CACHE_CONFIG_V0, digest=Digest.of(b"c"), size=1)

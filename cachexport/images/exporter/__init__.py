@@ -1,1 +1,0 @@
-"""Putting the image that a build made into a store, as BuildKit's exporters do."""
