@@ -13,9 +13,6 @@ from .backends.objects.backend import (
 from .backends.objects.backend import (
     Store as Store,
 )
-from .backends.objects.blobs import (
-    Blobs as Blobs,
-)
 from .backends.objects.client import (
     ABSENT as ABSENT,
 )
@@ -28,7 +25,10 @@ from .backends.objects.client import (
 from .backends.objects.client import (
     Stored as Stored,
 )
-from .backends.objects.keys import (
+from .backends.objects.layout import (
+    Blobs as Blobs,
+)
+from .backends.objects.layout import (
     Keys as Keys,
 )
 from .backends.objects.place import (

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import logging
 import secrets
-import time
 from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING
 
-from cachexport.contract.checks import failed, warning
-from cachexport.errors import Auth, BackendError, CachexportError, NotFound
+from cachexport.contract.checks import warning
+from cachexport.errors import Auth, CachexportError, NotFound
 from cachexport.oci.descriptor import Descriptor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from cachexport.backends.objects.blobs import Blobs
     from cachexport.backends.objects.client import ObjectClient
+    from cachexport.backends.objects.layout import Blobs
     from cachexport.contract.checks import Finding
     from cachexport.oci.digest import Digest
 
@@ -26,14 +25,24 @@ _TRIES = 2
 """Failures, but for refused logins, after which nothing more is removed."""
 
 
+@dataclass(slots=True, kw_only=True)
+class Facts:
+    """What earlier checks have found out for later ones."""
+
+    may_delete: bool = False
+    """Whether something was deleted, so that other things can be."""
+    is_conditional: bool = False
+    """Whether a write fails where somebody else wrote meanwhile."""
+
+
 @dataclass(kw_only=True)
 class Trial:
-    """A store that is tried, and what may be there of that.
+    """The store that all checks ask, and what they have written there.
 
     `names` are the caches that an export would write, or a source reads; `digest` is the manifest
-    that a source reads instead. Both are only looked at. `advise` says what to do about an error,
-    as an attribute or a permission, or nothing; `erase` deletes a key for good, and the client
-    does where none is given.
+    that a source reads instead. Both are only read. `advise` says what to do about an error, as an
+    attribute or a permission; it gives "" where it knows nothing. `erase` deletes a key for good;
+    without it the client's `delete` does.
     """
 
     blobs: Blobs
@@ -42,15 +51,13 @@ class Trial:
     force: bool = False
     advise: Callable[[CachexportError], str] = lambda error: ""
     erase: Callable[[str], None] | None = None
-    sleep: Callable[[float], None] = time.sleep
     name: str = field(default_factory=lambda: f"cachexport-doctor-{secrets.token_hex(8)}")
     blob: bytes = field(default_factory=lambda: secrets.token_bytes(1024), repr=False)
     keys: list[str] = field(default_factory=list)
-    """Those that were written and are not known to be gone."""
-    may_delete: bool = False
-    """Whether something was deleted, so that other things can be."""
+    """Keys that were written and are not known to be gone."""
+    facts: Facts = field(default_factory=Facts)
     is_clean: bool = False
-    """Whether all has been removed that can be, and what is left has been told."""
+    """Whether `remove` has run: what is left in `keys` cannot be deleted."""
     _contents: Iterator[bytes] = field(
         default_factory=lambda: (b"{}" + b"\n" * times for times in count()), repr=False
     )
@@ -82,53 +89,28 @@ class Trial:
         return key
 
     def forget(self, key: str) -> None:
-        """Remove the key from those that may be there: it surely is not."""
+        """Drop a key of which it is certain that nothing was written under it."""
         self.keys.remove(key)
 
     def content(self) -> bytes:
-        """Give the bytes of a name, others each time: an empty cache to whoever reads them."""
+        """Give the bytes of a name, different each time; readers see an empty cache."""
         return next(self._contents)
 
     def is_gone(self, key: str) -> bool:
-        """Tell whether there is nothing under a key that could be described before."""
+        """Tell whether an object is gone, of which the caller was allowed a description before."""
         try:
             self.client.head(key)
         except (NotFound, Auth):
-            # Some stores say no more than that to those who may not list.
+            # Some stores answer so for a missing object where the login may not list.
             return True
         return False
 
-    def strictly(self, run: Callable[[], Finding]) -> Callable[[], Finding]:
-        """Make a check of what exports or imports cannot do without: an error is a failure."""
-
-        def checked() -> Finding:
-            try:
-                return run()
-            except NotFound as error:
-                # To a caller NotFound means that there is no cache to read.
-                return failed(BackendError(str(error), op="reach"), self.advise(error))
-            except BackendError as error:
-                return failed(error, self.advise(error))
-
-        return checked
-
-    def mildly(self, run: Callable[[], Finding]) -> Callable[[], Finding]:
-        """Make a check of what they can do without: an error is no more than a warning."""
-
-        def checked() -> Finding:
-            try:
-                return run()
-            except CachexportError as error:
-                return warning(str(error), self.advise(error))
-
-        return checked
-
-    def limited(self, error: CachexportError, consequence: str, advice: str = "") -> Finding:
-        """Find that something does not work, of which `consequence` is what comes."""
-        return warning(f"{error}: {consequence}", self.advise(error) or advice)
+    def limited(self, error: CachexportError, consequence: str) -> Finding:
+        """Find that something does not work, and say what comes of it."""
+        return warning(f"{error}: {consequence}", self.advise(error))
 
     def remove(self) -> list[CachexportError]:
-        """Delete what was written, and give what was in the way; what stays is in `keys`."""
+        """Delete what was written, and give the errors; `keys` has what stays."""
         erase = self.erase or self.client.delete
         errors: list[CachexportError] = []
         for key in list(self.keys):
@@ -139,16 +121,16 @@ class Trial:
             except CachexportError as error:
                 errors.append(error)
             if sum(not isinstance(error, Auth) for error in errors) >= _TRIES:
-                break  # whoever cannot be reached would be waited for with each key
+                break  # a store that cannot be reached would cost a timeout for each key
         self.is_clean = True
         return errors
 
     def left(self) -> str:
-        """Say what is left, for a line of text."""
+        """List what is left, for a line of text."""
         return ", ".join(f"{self.client.place}/{key}" for key in self.keys)
 
     def close(self) -> None:
-        """Delete what is left because the checks were not run to their end; never raises."""
+        """Delete what an interrupted run of checks has left; raises no CachexportError."""
         if not self.keys or self.is_clean:
             return
         for error in self.remove():

@@ -11,20 +11,26 @@ been done, or it was not sent at all.
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
-from cachexport.backends.objects.listing import ask_each, find_stored
+from cachexport.backends.objects.images import is_assigned, needed_elsewhere
+from cachexport.backends.objects.layout import ask_each, find_stored
+from cachexport.backends.objects.names import load_needs
+from cachexport.content.clock import clock
 from cachexport.content.parallel import map_parallel
-from cachexport.errors import Outdated, Unavailable
+from cachexport.contract.reading import METADATA_LIMIT
+from cachexport.errors import FailedPrecondition, InvalidDigest, NotFound, Outdated, Unavailable
+from cachexport.oci.digest import Digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 
-    from cachexport.backends.objects.blobs import Blobs
     from cachexport.backends.objects.client import Stored
+    from cachexport.backends.objects.layout import Blobs
     from cachexport.content.protocols import Reader
     from cachexport.oci.descriptor import Descriptor
-    from cachexport.oci.digest import Digest
+
 
 AT_MOST = 2.0
 SETTLED = 5.0
@@ -49,7 +55,7 @@ class Touched:
         """Count on blobs that were touched just now."""
         if keys:
             self._keys |= keys
-            self._at = self._blobs.monotonic()
+            self._at = clock().monotonic()
 
     def settle(self) -> None:
         """Wait until no sweep can delete them any more. Raises Outdated when one has."""
@@ -57,7 +63,7 @@ class Touched:
         if not keys:
             return
         blobs = self._blobs
-        blobs.sleep(max(0.0, self._at + SETTLED - blobs.monotonic()))
+        clock().sleep(max(0.0, self._at + SETTLED - clock().monotonic()))
         there = find_stored(blobs.client, blobs.keys.blobs, keys)
         if len(there) < len(keys):
             raise Outdated(f"{blobs.client.place}: blobs were pruned just as they were needed")
@@ -104,7 +110,7 @@ class Sweep:
         """Sweep what one listing gives, listing it again as often as time is up."""
         gone: list[Stored] = []
         for _ in range(_IN_VAIN):
-            began = self._blobs.monotonic()
+            began = clock().monotonic()
             page = self._blobs.client.list_page(self._blobs.keys.blobs, after=self._after)
             doomed = [stored for stored in page.objects if self._is_doomed(stored)]
             if len(page.objects) > _PAGE:
@@ -124,7 +130,7 @@ class Sweep:
         gone: list[Stored] = []
         at_once = _BATCH * self._blobs.client.parallelism
         for start in range(0, len(doomed), at_once):
-            began = self._blobs.monotonic()
+            began = clock().monotonic()
             now = ask_each(self._blobs.client, [it.key for it in doomed[start : start + at_once]])
             still = [stored for stored in now.values() if self._is_doomed(stored)]
             deleted = self._delete(still, began + AT_MOST)
@@ -145,9 +151,73 @@ class Sweep:
         keys = [stored.key for stored in doomed]
         at_once = _BATCH * client.parallelism
         for start in range(0, len(keys), at_once):
-            if self._blobs.monotonic() > deadline:
+            if clock().monotonic() > deadline:
                 return doomed[:start]
             end = min(start + at_once, len(keys))
             batches = [keys[at : min(at + _BATCH, end)] for at in range(start, end, _BATCH)]
             map_parallel(client.delete_all, batches, client.parallelism)
         return doomed
+
+
+_MOST = 1000
+"""How many objects that are neither blobs nor names are looked into."""
+_BEGINNINGS = (b'{"layers"', b'{"record')
+_BLOB = "sha256:"
+
+
+def other_names(content: Blobs, root: str, known: Set[str]) -> Iterator[Mapping[Digest, int]]:
+    """Give the blobs that each cache below `root` needs, but for those that are `known` names.
+
+    `known` are what the keys of these begin with. Raises FailedPrecondition when there is too much
+    else to look into, WireFormat for what begins as a cache does and is none.
+    """
+    number = 0
+    for stored in _others(content, root, tuple(known)):
+        if is_assigned(stored.key):
+            yield needed_elsewhere(content, stored.key)
+            continue
+        number += 1
+        if number > _MOST:
+            raise FailedPrecondition(
+                f"{content.client.place}/{root} has over {_MOST:,} objects that are neither blobs "
+                f"nor names, such as {stored.key!r}: a bucket that is used for other things too; "
+                "give the cache a prefix of its own"
+            )
+        if stored.size <= METADATA_LIMIT and _may_be_cache(content, stored):
+            yield load_needs(content, stored.key).sizes
+
+
+def _others(content: Blobs, root: str, known: tuple[str, ...]) -> Iterator[Stored]:
+    """List what is neither a blob nor a name, leaping over blobs, however many there are."""
+    after = following = ""
+    while True:
+        page = content.client.list_page(root, after=after, following=following)
+        following = page.following
+        for stored in page.objects:
+            behind = _behind_blobs(stored.key)
+            if behind > after:
+                after, following = behind, ""
+                break
+            if not behind and not stored.key.startswith(known):
+                yield stored
+        else:
+            if page.is_last:
+                return
+
+
+def _behind_blobs(key: str) -> str:
+    """Give what comes after all blobs that are where this one is; empty if it is none."""
+    folder, prefix, encoded = key.rpartition(_BLOB)
+    try:
+        Digest.parse(prefix + encoded)
+    except InvalidDigest:
+        return ""
+    return folder + _BLOB[:-1] + chr(ord(_BLOB[-1]) + 1)
+
+
+def _may_be_cache(content: Blobs, stored: Stored) -> bool:
+    try:
+        with closing(content.client.read(stored.key)) as reader:
+            return reader.read(len(_BEGINNINGS[0])).startswith(_BEGINNINGS)
+    except NotFound:
+        return False  # it was deleted just now

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from botocore import exceptions as boto
 
-from cachexport.backends.s3.probe_desk import code
+from cachexport.backends.s3.errors import code_of
 from cachexport.errors import Auth, BackendError, S3Error
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from cachexport.backends.s3.attrs import Connection
-    from cachexport.backends.s3.writing import Writing
     from cachexport.errors import CachexportError
 
 LOGIN_REFUSED = frozenset(
@@ -50,12 +52,12 @@ _NETWORK: dict[type[Exception], str] = {
 """What to do about a failure of the network. The first that fits counts."""
 
 
+@dataclass(frozen=True, slots=True)
 class Advice:
-    """Knows what to do about an error of a connection and its writing."""
+    """What to do about an error of a connection whose objects are written with `extras`."""
 
-    def __init__(self, connection: Connection, writing: Writing) -> None:
-        self._connection = connection
-        self._extras = writing.extras
+    connection: Connection
+    extras: Mapping[str, str]
 
     def __call__(self, error: CachexportError) -> str:
         """Say what to do; nothing where the error says it or nothing is known."""
@@ -64,23 +66,23 @@ class Advice:
             return "check profile=; `aws configure list-profiles` lists those that are known"
         if isinstance(error, Auth):
             return self._about_denial(error)
-        if code(error) == "NoSuchBucket":
-            return f"`aws s3 mb s3://{self._connection.bucket}` makes it, if its name is right"
-        if isinstance(error, S3Error) and error.op == "write" and self._connection.checksum == SENT:
+        if code_of(error) == "NoSuchBucket":
+            return f"`aws s3 mb s3://{self.connection.bucket}` makes it, if its name is right"
+        if isinstance(error, S3Error) and error.op == "write" and self.connection.checksum == SENT:
             return "checksum=when_required, if the server does not know S3's own checksums"
         return next((text for kind, text in _NETWORK.items() if isinstance(cause, kind)), "")
 
     def allowing(self, *permissions: str, on_bucket: bool = False) -> str:
         """Say what a policy is to allow, on the keys of the cache or on the bucket itself."""
-        bucket = f"arn:aws:s3:::{self._connection.bucket}"
-        on = bucket if on_bucket else f"{bucket}/{self._connection.prefix}*"
+        bucket = f"arn:aws:s3:::{self.connection.bucket}"
+        on = bucket if on_bucket else f"{bucket}/{self.connection.prefix}*"
         return f"allow {_listed(permissions)} on {on}"
 
     def _about_denial(self, error: BackendError) -> str:
-        if self._connection.anonymous:
+        if self.connection.anonymous:
             return "leave anonymous out, and give a login that may do that"
         permissions = _PERMISSIONS.get(error.op)
-        if permissions is None or code(error) in LOGIN_REFUSED:
+        if permissions is None or code_of(error) in LOGIN_REFUSED:
             return ""
         if error.op == "list":
             return self.allowing(*permissions, on_bucket=True)
@@ -89,18 +91,18 @@ class Advice:
             return f"{self.allowing(*permissions)}, and {listing}"
         advice = self.allowing(*permissions, *self._of_extras(error.op))
         if error.op in ("head", "read"):
-            # Who may not list is told of what is not there that it is forbidden.
+            # Without the permission to list, S3 answers for a missing object that it is forbidden.
             return f"{advice}, and {self.allowing('s3:ListBucket', on_bucket=True)}"
         return advice
 
     def _of_extras(self, op: str) -> tuple[str, ...]:
         """Give what is needed beside, for the settings with which objects are written."""
         found = []
-        if op in ("write", "touch") and "Tagging" in self._extras:
+        if op in ("write", "touch") and "Tagging" in self.extras:
             found.append("s3:PutObjectTagging")
-        if op == "touch" and "Tagging" in self._extras:
+        if op == "touch" and "Tagging" in self.extras:
             found.append("s3:GetObjectTagging")
-        if op != "delete" and self._extras.get("ServerSideEncryption") == "aws:kms":
+        if op != "delete" and self.extras.get("ServerSideEncryption") == "aws:kms":
             found += ["kms:GenerateDataKey", "kms:Decrypt"]
         return tuple(found)
 

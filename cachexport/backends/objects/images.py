@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from cachexport.backends.objects.listing import pages
+from cachexport.backends.objects.layout import pages
 from cachexport.contract.place import Entry, Needs
 from cachexport.contract.reading import (
     is_image_manifest,
@@ -22,8 +22,8 @@ from cachexport.oci.descriptor import Descriptor
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cachexport.backends.objects.blobs import Blobs
     from cachexport.backends.objects.client import Stored
+    from cachexport.backends.objects.layout import Blobs
     from cachexport.oci.digest import Digest
 
 FOLDER = "cachexport/images/"
