@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cachexport.cli.layout import verbatim
-from cachexport.cli.options import format_option
-from cachexport.cli.output import answer
-from cachexport.cli.specs import complete_spec, hinting_at_paths
+from cachexport.cli.console import answer
+from cachexport.cli.options import complete_spec, format_option, hinting_at_paths
+from cachexport.cli.verbs import verbatim
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -87,9 +86,7 @@ def command(
         )
     if (max_shrink is None) != (vs is None):
         raise click.UsageError("--max-shrink and --vs go together")
-    from cachexport.api.caches import (
-        check_cache,
-    )
+    from cachexport.api.caches import check_cache
     from cachexport.upkeep.gate import Demands
 
     demands = Demands(min_records=min_records, min_results=min_results, max_shrink=max_shrink)

@@ -1,23 +1,45 @@
-"""What became of caches while a command ran."""
+"""What a gateway answered, and what became of caches while a command ran."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from cachexport.contract.units import (
-    readable,
-)
+from cachexport.cli.console import in_line
+from cachexport.contract.units import readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from cachexport.gateway.http.record import Record
     from cachexport.gateway.run.plan import End, Plan
     from cachexport.gateway.run.summary import Summary
 
-_MOST = 3
+
+def request_document(record: Record, now: float) -> str:
+    """Give a request as JSON; `now` is in seconds since 1970."""
+    told = {"time": round(now, 3), **asdict(record), "seconds": round(record.seconds, 4)}
+    return json.dumps(told)
 
 
-def lines(prepared: Plan, summary: Summary) -> Iterator[str]:
+def message_document(kind: str, message: str, now: float) -> str:
+    """Give what is about no request as JSON."""
+    return json.dumps({"time": round(now, 3), "level": kind, "message": message})
+
+
+def request_line(record: Record) -> str:
+    """Give a request for people."""
+    asked = f"{record.method} {record.path}" if record.method else "no request"
+    moved = f" {record.received:,} in, {record.sent:,} out" if record.received + record.sent else ""
+    text = f"{asked} {record.status} {record.seconds:.3f}s{moved} {record.error}"
+    return in_line(text.rstrip())
+
+
+_MOST_PROBLEMS = 3
+
+
+def summary_lines(prepared: Plan, summary: Summary) -> Iterator[str]:
     """Give what was read and written of each cache, and the bytes of all."""
     for end in prepared.ends:
         if prepared.tool.many_tags:
@@ -32,24 +54,24 @@ def lines(prepared: Plan, summary: Summary) -> Iterator[str]:
 
 
 def problems(summary: Summary) -> Iterator[str]:
-    """Give what went wrong, once each; of a place that is away every blob would be told of."""
+    """Give what went wrong, once each: when a place is away, every blob fails alike."""
     found = list(dict.fromkeys(summary.failed))
-    yield from found[:_MOST]
-    if found[_MOST:]:
-        yield f"and {len(found) - _MOST} more requests failed"
+    yield from found[:_MOST_PROBLEMS]
+    if found[_MOST_PROBLEMS:]:
+        yield f"and {len(found) - _MOST_PROBLEMS} more requests failed"
 
 
 def _cache(end: End, summary: Summary) -> str:
     [found, written] = _tags(end, summary)
     if not end.is_target:
-        return _line("read", end, found)
+        return _cache_line("read", end, found)
     if found and not written and not summary.failed:
         # Builders ask what the tag stands for, and push no manifest that it stands for already.
-        return _line("found unchanged", end, found)
-    return _line("wrote", end, written)
+        return _cache_line("found unchanged", end, found)
+    return _cache_line("wrote", end, written)
 
 
-def _line(verb: str, end: End, tags: Mapping[str, str]) -> str:
+def _cache_line(verb: str, end: End, tags: Mapping[str, str]) -> str:
     [digest] = tags.values() or [""]
     return f"{verb} {end.spec}: {digest}" if digest else f"{verb} nothing: {end.spec}"
 

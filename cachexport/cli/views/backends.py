@@ -1,4 +1,4 @@
-"""What an examination found, as a table and as JSON."""
+"""What backends are and can do: the installed ones, and what an examination found."""
 
 from __future__ import annotations
 
@@ -9,15 +9,75 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cachexport.cli.console import printable
-from cachexport.cli.views.names import counted
+from cachexport.cli.console import in_line, printable
+from cachexport.cli.views.text import aligned, bold, counted
 from cachexport.contract.checks import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from cachexport.contract.checks import Finding
+    from cachexport.contract.discovery import KnownAttribute, Plugin
     from cachexport.doctor.engine import Diagnosis, Examined
+
+
+_HEADINGS = ("TYPE", "PACKAGE", "VERSION", "READY", "FAULT")
+_ATTRIBUTE_HEADINGS = ("ATTRIBUTE", "FOR", "MEANING")
+
+
+def plugin_lines(found: Sequence[Plugin], width: int | None) -> Iterator[str]:
+    """Give a line for each backend."""
+    yield from aligned([_HEADINGS, *map(_row, found)], width=width)
+
+
+def attribute_lines(plugin: Plugin, width: int | None) -> Iterator[str]:
+    """Give a line for the backend and one for each of its attributes."""
+    where = f"{plugin.package} {plugin.version}".strip()
+    yield in_line(f"type={plugin.type}, from {where or 'an unknown package'}")
+    if plugin.fault:
+        yield in_line(f"cannot be used: {plugin.fault}")
+    if plugin.attributes:
+        rows = [(each.name, _ways(each), each.summary) for each in plugin.attributes]
+        yield ""
+        yield from aligned([_ATTRIBUTE_HEADINGS, *rows], width=width)
+
+
+def plugin_document(found: Sequence[Plugin]) -> Iterator[str]:
+    """Give everything, as JSON."""
+    yield json.dumps({"plugins": [_plugin(plugin) for plugin in found]}, indent=2)
+
+
+def _row(plugin: Plugin) -> tuple[str, ...]:
+    ready = "no" if plugin.fault else "yes"
+    package, version = plugin.package or "-", plugin.version or "-"
+    return plugin.type, in_line(package), in_line(version), ready, in_line(plugin.fault)
+
+
+def _ways(attribute: KnownAttribute) -> str:
+    if attribute.source and attribute.target:
+        return "both"
+    return "from" if attribute.source else "to"
+
+
+def _plugin(plugin: Plugin) -> dict[str, Any]:
+    return {
+        "type": plugin.type,
+        "package": plugin.package,
+        "version": plugin.version,
+        "ready": not plugin.fault,
+        "missing": list(plugin.missing),
+        "fault": plugin.fault or None,
+        "attributes": [
+            {
+                "name": each.name,
+                "summary": each.summary,
+                "from": each.source,
+                "to": each.target,
+            }
+            for each in plugin.attributes
+        ],
+    }
+
 
 _COLOURS = {
     Outcome.OK: "green",
@@ -35,7 +95,7 @@ _LEAST = 24
 """Columns that a finding gets at least, however narrow the terminal."""
 
 
-class Table:
+class DiagnosisTable:
     """A table whose rows are written one by one; a long finding is wrapped, advice below it.
 
     Checks that were skipped one after another for one reason share a row.
@@ -49,7 +109,7 @@ class Table:
 
     def head(self, target: str) -> Iterator[str]:
         """Give what stands above the rows."""
-        yield click.style(printable(target), bold=True)
+        yield bold(printable(target))
         yield ""
 
     def rows(self, result: Examined) -> Iterator[str]:
@@ -90,7 +150,7 @@ class Table:
             yield self._indent + line
 
 
-def document_lines(diagnosis: Diagnosis) -> Iterator[str]:
+def diagnosis_document(diagnosis: Diagnosis) -> Iterator[str]:
     """Give the JSON. The fields are listed in the help of `doctor`; none will be taken away."""
     document = {
         "target": diagnosis.target,

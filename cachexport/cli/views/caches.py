@@ -1,26 +1,23 @@
-"""A cache as a summary and a table of its records."""
+"""A cache as a summary and a table of its records, and as JSON."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cachexport.cli.console import in_line, printable
-from cachexport.cli.views.columns import aligned
-from cachexport.cli.views.names import counted, form_of, instant, short, title
-from cachexport.contract.units import (
-    readable,
-)
-from cachexport.model.envelope.manifest import (
-    IMPORT_LIMIT,
-)
+from cachexport.cli.views.text import aligned, bold, counted, form_of, instant, short, title
+from cachexport.contract.units import readable
+from cachexport.model.envelope.manifest import IMPORT_LIMIT
 from cachexport.oci.timestamp import Timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from cachexport.insight.inspect import BlobKind, Document, Inspection, Record
+    from cachexport.insight.inspect import BlobKind, Document, Inspection, Layer, Record, Result
+
 
 _HEADINGS = ("#", "RECORD", "INPUTS", "CREATED", "LAYERS", "TOP LAYER", "STEP")
 _RIGHT = {"#", "INPUTS", "LAYERS", "TOP LAYER"}
@@ -36,7 +33,7 @@ def table_lines(inspections: Sequence[Inspection], limit: int, width: int | None
     for number, inspection in enumerate(inspections, 1):
         if count > 1:
             yield from ("",) if number > 1 else ()
-            yield _bold(title(number, count))
+            yield bold(title(number, count))
         yield from _summary(inspection)
         yield from _records(inspection, limit, width)
 
@@ -59,7 +56,7 @@ def _summary(inspection: Inspection) -> Iterator[str]:
 
 
 def _fact(name: str, value: str) -> str:
-    return _bold(f"{name + ':' if name else '':<10}") + value
+    return bold(f"{name + ':' if name else '':<10}") + value
 
 
 def _size(document: Document) -> str:
@@ -115,5 +112,86 @@ def _row(record: Record, inspection: Inspection) -> tuple[str, ...]:
     )
 
 
-def _bold(text: str) -> str:
-    return click.style(text, bold=True)
+def document_lines(inspections: Sequence[Inspection]) -> Iterator[str]:
+    """Give the JSON of all caches."""
+    yield json.dumps({"caches": [_cache(inspection) for inspection in inspections]}, indent=2)
+
+
+def _cache(inspection: Inspection) -> dict[str, Any]:
+    return {
+        "form": form_of(inspection),
+        "manifest": _document(inspection.manifest),
+        "config": _document(inspection.config),
+        "import_limit": IMPORT_LIMIT,
+        "summary": _summary_object(inspection),
+        "notes": list(inspection.notes),
+        "records": [_record_object(record) for record in inspection.records],
+        "layers": [_layer(layer) for layer in inspection.layers],
+    }
+
+
+def _document(document: Document | None) -> dict[str, Any] | None:
+    if document is None:
+        return None
+    return {
+        "media_type": document.media_type,
+        "digest": document.digest,
+        "size": document.size,
+    }
+
+
+def _summary_object(inspection: Inspection) -> dict[str, Any]:
+    return {
+        "records": len(inspection.records),
+        "results": inspection.results,
+        "layers": len(inspection.layers),
+        "blobs": inspection.blobs,
+        "size": inspection.size,
+        "oldest_result": _time(inspection.oldest),
+        "newest_result": _time(inspection.newest),
+        "kinds": [
+            {
+                "media_type": kind.media_type,
+                "compression": kind.compression,
+                "blobs": kind.blobs,
+                "size": kind.size,
+            }
+            for kind in inspection.kinds
+        ],
+    }
+
+
+def _record_object(record: Record) -> dict[str, Any]:
+    return {
+        "digest": record.digest,
+        "inputs": [
+            [{"record": link.link, "selector": link.selector} for link in links]
+            for links in record.inputs
+        ],
+        "results": [_result(result) for result in record.results],
+    }
+
+
+def _result(result: Result) -> dict[str, Any]:
+    return {
+        "created_at": _time(result.created_at),
+        "layer": result.top,
+        "depth": result.depth,
+        "chain": result.chain,
+    }
+
+
+def _layer(layer: Layer) -> dict[str, Any]:
+    desc = layer.descriptor
+    return {
+        "blob": layer.blob,
+        "parent": layer.parent,
+        "media_type": desc.media_type if desc else None,
+        "size": layer.size,
+        "diff_id": desc.diff_id if desc else None,
+        "description": layer.description or None,
+    }
+
+
+def _time(time: Timestamp | None) -> str | None:
+    return None if time is None else str(time)

@@ -1,4 +1,4 @@
-"""Progress for programs: BuildKit's SolveStatus, one JSON object a line."""
+"""Progress as lines of a stream: BuildKit's plain output, and its SolveStatus as JSON."""
 
 from __future__ import annotations
 
@@ -6,13 +6,56 @@ import json
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any, TextIO
 
+from cachexport.cli.console import printable
 from cachexport.cli.progress.renderer import SECOND, Renderer
+from cachexport.contract.units import readable
 from cachexport.oci.digest import Digest
 from cachexport.oci.timestamp import Timestamp
 
 if TYPE_CHECKING:
-    from cachexport.cli.progress.renderer import Clock
-    from cachexport.cli.progress.steps import Step, Vertex
+    from cachexport.cli.progress.renderer import Clock, Step, Vertex
+
+
+class PlainRenderer(Renderer):
+    """Writes a line when something begins or ends, and every five seconds while a layer moves."""
+
+    interval = 5 * SECOND
+
+    def __init__(self, stream: TextIO, now: Clock) -> None:
+        super().__init__(now)
+        self._stream = stream
+
+    def show_vertex(self, vertex: Vertex) -> None:
+        """See Renderer."""
+        if vertex.completed is None:
+            gap = "\n" if vertex.number > 1 else ""
+            self._write(f"{gap}#{vertex.number} {printable(vertex.name)}")
+        elif vertex.error:
+            self._write(f"#{vertex.number} ERROR: {printable(vertex.error)}")
+        else:
+            seconds = (vertex.completed - vertex.started) / SECOND
+            self._write(f"#{vertex.number} DONE {seconds:.1f}s")
+
+    def show_step(self, step: Step, at: int) -> None:
+        """See Renderer."""
+        self._write(f"#{step.vertex.number} {printable(step.name)}{_plain_state(step, at)}")
+
+    def _write(self, line: str) -> None:
+        self._stream.write(line + "\n")
+        self._stream.flush()
+
+
+def _plain_state(step: Step, at: int) -> str:
+    seconds = (at - step.started) / SECOND
+    # BuildKit names no time that would read 0.0s.
+    time = f" {seconds:.1f}s" if seconds > 0.01 else ""
+    if step.error:
+        return f"{time} ERROR: {printable(step.error)}"
+    if step.completed is not None:
+        return f"{time} done"
+    moved = f" {readable(step.current)} / {readable(step.total)}" if step.current else ""
+    return f"{moved}{time}"
+
 
 _STDERR = 2
 
