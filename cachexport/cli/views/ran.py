@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from cachexport.gateway.run.plan import End, Plan
-    from cachexport.gateway.run.summary import Summary
+    from cachexport.gateway.run.run import Summary
 
 _MOST = 3
 
