@@ -16,7 +16,7 @@ from cachexport import Digest, copy_cache, load_cache
 from cachexport.errors import BackendError, NotFound, RegistryError, WireFormat
 from cachexport.gateway.shelf.origins import Source
 from cachexport.gateway.shelf.shelf import Shelf
-from cachexport.testing.services.ports import free_port
+from cachexport.testing.services import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

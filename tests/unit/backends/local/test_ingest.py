@@ -14,7 +14,7 @@ from cachexport.backends.local.ingest import LayoutIngester
 from cachexport.backends.local.layout import Layout
 from cachexport.backends.local.staging import STALE_AFTER
 from cachexport.errors import Conflict, FailedPrecondition
-from cachexport.testing.services.machine import lacking
+from cachexport.testing.services import lacking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
