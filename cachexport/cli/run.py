@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from cachexport.gateway.run.plan import Plan
-    from cachexport.gateway.run.summary import Summary
+    from cachexport.gateway.run.run import Summary
 
 _FORMS = ("image-manifest", "oci-index", "docker-list")
 _SIGNALLED = 128
@@ -174,7 +174,7 @@ def _signals_for_the_command() -> Iterator[Callable[[Popen[bytes]], None]]:
 
 
 def _lines(prepared: Plan, listen: str) -> Iterator[str]:
-    from cachexport.gateway.run.registries import as_script
+    from cachexport.gateway.run.configs import as_script
 
     host = f"{listen.removesuffix(_ANY_PORT)}:PORT" if listen.endswith(_ANY_PORT) else listen
     adapted = prepared.adapted(host)

@@ -17,7 +17,7 @@ from cachexport.contract.opening import (
 from cachexport.contract.reading import METADATA_LIMIT, read_caches
 from cachexport.errors import CachexportError, Integrity, NotFound, WireFormat
 from cachexport.gateway.http.refusal import Refusal
-from cachexport.gateway.shelf.reading import check_stated, read_manifest
+from cachexport.gateway.shelf.shelf import check_stated, read_manifest
 from cachexport.oci import mediatype
 from cachexport.oci.descriptor import Descriptor
 from cachexport.transfer.prepare import prepare

@@ -17,8 +17,7 @@ from cachexport.errors import ChainError, ContentError, NotFound, WireFormat
 from cachexport.model.chains.tie import untied
 from cachexport.transfer.merge import until_current
 from cachexport.transfer.write import rewrite
-from cachexport.upkeep.mending import Mended, Mending, is_spoiled
-from cachexport.upkeep.restoring import Origins, restore_envelope
+from cachexport.upkeep.mending import Mended, Mending, Origins, is_spoiled, restore_envelope
 from cachexport.upkeep.verify import verify_cache
 
 if TYPE_CHECKING:

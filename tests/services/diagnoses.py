@@ -13,8 +13,7 @@ from support.services.registry import Registry
 
 from cachexport.contract.checks import Finding, Outcome
 from cachexport.doctor.engine import doctor
-from cachexport.testing.services.ports import answers, free_port
-from cachexport.testing.services.process import program, running
+from cachexport.testing.services import answers, free_port, program, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from cachexport.gateway.http.record import Record
     from cachexport.gateway.run.plan import End, Plan
-    from cachexport.gateway.run.summary import Summary
+    from cachexport.gateway.run.run import Summary
 
 
 def request_document(record: Record, now: float) -> str:

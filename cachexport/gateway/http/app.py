@@ -13,12 +13,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from cachexport.contract.backend import VIA
-from cachexport.gateway.http import blobs, manifests, receiving
-from cachexport.gateway.http.call import Call
-from cachexport.gateway.http.download import Pace
+from cachexport.gateway.http import blobs, manifests, uploads
+from cachexport.gateway.http.blobs import Pace
 from cachexport.gateway.http.record import Record
 from cachexport.gateway.http.refusal import Refusal, refusal
-from cachexport.gateway.http.routes import target
+from cachexport.gateway.http.request import Call, target
 from cachexport.gateway.http.threads import Threads, threads
 
 if TYPE_CHECKING:
@@ -27,10 +26,10 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from cachexport.gateway.http.access import Access
-    from cachexport.gateway.http.metrics import Metrics
+    from cachexport.gateway.http.record import Metrics
     from cachexport.gateway.publishing import Publishing
     from cachexport.gateway.shelf.shelf import Shelf
-    from cachexport.gateway.uploads.upload import Uploads
+    from cachexport.gateway.uploads import Uploads
 
 _log = logging.getLogger(__name__)
 _OURS = 500
@@ -41,11 +40,11 @@ _ANSWERS: dict[tuple[str, str], Callable[[Call], Awaitable[Any]]] = {
     ("blobs", "GET"): blobs.get,
     ("blobs", "HEAD"): blobs.get,
     ("blobs", "DELETE"): blobs.delete,
-    ("uploads", "POST"): receiving.begin,
-    ("uploads", "PATCH"): receiving.append,
-    ("uploads", "PUT"): receiving.finish,
-    ("uploads", "GET"): receiving.status,
-    ("uploads", "DELETE"): receiving.cancel,
+    ("uploads", "POST"): uploads.begin,
+    ("uploads", "PATCH"): uploads.append,
+    ("uploads", "PUT"): uploads.finish,
+    ("uploads", "GET"): uploads.status,
+    ("uploads", "DELETE"): uploads.cancel,
     ("manifests", "GET"): manifests.get,
     ("manifests", "HEAD"): manifests.get,
     ("manifests", "PUT"): manifests.put,

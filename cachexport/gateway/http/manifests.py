@@ -8,13 +8,13 @@ from urllib.parse import urlencode
 from starlette.responses import JSONResponse, Response
 
 from cachexport.errors import NotFound
-from cachexport.gateway.http.numbers import number
 from cachexport.gateway.http.refusal import Refusal, manifest_unknown
+from cachexport.gateway.http.request import number
 from cachexport.gateway.shelf.shelf import MANIFEST_LIMIT
 from cachexport.oci.digest import Digest
 
 if TYPE_CHECKING:
-    from cachexport.gateway.http.call import Call
+    from cachexport.gateway.http.request import Call
 
 
 async def get(call: Call) -> Response:

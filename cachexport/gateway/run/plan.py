@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING
 from cachexport.contract.opening import expand, name_of, open_place
 from cachexport.contract.spec import Spec, parse_spec
 from cachexport.errors import CachexportError, InvalidInputError
-from cachexport.gateway.http.access import Access
+from cachexport.gateway.http.access import Access, Token
 from cachexport.gateway.http.refusal import Refusal
-from cachexport.gateway.http.tokens import Token
 from cachexport.gateway.publishing import Publishing
-from cachexport.gateway.run.logins import Login, for_containers, for_docker
+from cachexport.gateway.run.configs import Login, for_containers, for_docker
 from cachexport.gateway.run.tools import Cached, recognise
-from cachexport.gateway.shelf.forms import Forms
-from cachexport.gateway.shelf.names import Below, Single
+from cachexport.gateway.shelf.names import Below, Forms, Single
+from cachexport.gateway.shelf.origins import Source, hosting
 from cachexport.gateway.shelf.shelf import Shelf
-from cachexport.gateway.shelf.source import Source, hosting
 from cachexport.model.envelope.manifest import (
     Form,
 )

@@ -1,4 +1,4 @@
-"""Running one command behind a gateway that lasts as long."""
+"""Running one command behind a gateway that lasts as long, and what it read and wrote."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import logging
 import subprocess
 import threading
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cachexport.content.files.temporary import temporary_folder
 from cachexport.errors import BackendError, CachexportError
 from cachexport.gateway.composing import Limits, open_gateway
 from cachexport.gateway.http.threads import working
-from cachexport.gateway.run.registries import with_insecure
-from cachexport.gateway.run.summary import Summary
+from cachexport.gateway.run.configs import with_insecure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,6 +21,63 @@ if TYPE_CHECKING:
 
     from cachexport.gateway.http.record import Record
     from cachexport.gateway.run.plan import Plan
+
+
+_WRITING = ("PUT", "POST", "PATCH")
+_LOGIN_WANTED = 401
+_SERVER_ERROR = 500
+
+
+@dataclass(slots=True)
+class Summary:
+    """What passed through the gateway. Blobs are those of a repository."""
+
+    found: dict[str, dict[str, str]] = field(default_factory=dict)
+    """By repository, the digest that each tag stood for when it was asked for."""
+    written: dict[str, dict[str, str]] = field(default_factory=dict)
+    """By repository, the digest that each tag stands for that was pushed."""
+    pulled: dict[tuple[str, str], int] = field(default_factory=dict)
+    """Bytes that were read of each blob."""
+    pushed: dict[tuple[str, str], int] = field(default_factory=dict)
+    """Bytes of each blob that was written."""
+    spared: dict[tuple[str, str], int] = field(default_factory=dict)
+    """Bytes of each blob that was there already when it was asked for or to be written."""
+    failed: list[str] = field(default_factory=list)
+    """What went wrong with pushes, and with the places of caches."""
+
+    def hear(self, record: Record) -> None:
+        """Count a request that is over."""
+        if record.status == _LOGIN_WANTED:
+            return  # whoever asks without a login asks again with it
+        if record.error:
+            if record.method in _WRITING or record.status >= _SERVER_ERROR:
+                self.failed.append(record.error)
+        elif record.kind == "manifests":
+            self._hear_manifest(record)
+        elif record.kind == "blobs":
+            self._hear_blob(record)
+        elif record.kind == "uploads" and record.status == 201:
+            self._hear_upload(record)
+
+    def _hear_manifest(self, record: Record) -> None:
+        if ":" not in record.item:
+            tags = self.written if record.method == "PUT" else self.found
+            tags.setdefault(record.repository, {})[record.item] = record.digest
+
+    def _hear_blob(self, record: Record) -> None:
+        blob = record.repository, record.digest
+        if record.method == "GET":
+            self.pulled[blob] = self.pulled.get(blob, 0) + record.sent
+        elif blob not in self.pushed:
+            self.spared[blob] = record.size
+
+    def _hear_upload(self, record: Record) -> None:
+        blob = record.repository, record.digest
+        if record.method == "POST" and not record.received:  # taken over from elsewhere
+            self.spared[blob] = record.size
+        else:
+            self.pushed[blob] = record.size
+
 
 _ENDING = 2.0
 """Seconds for requests under way when the command has ended."""

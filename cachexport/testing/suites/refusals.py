@@ -29,8 +29,8 @@ from cachexport.errors import (
     TransferError,
 )
 from cachexport.testing.faults import Fault, Faults, FaultyProvider, FaultyTarget
+from cachexport.testing.harness import Suite
 from cachexport.testing.samples import small_cache, small_chains
-from cachexport.testing.suites.suite import Suite
 from cachexport.transfer.write import write
 
 if TYPE_CHECKING:

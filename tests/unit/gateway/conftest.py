@@ -14,7 +14,7 @@ from cachexport.gateway.composing import Limits, open_gateway, open_shelf
 from cachexport.gateway.http.access import Access
 from cachexport.gateway.http.server import Server, address, bind
 from cachexport.gateway.publishing import Publishing
-from cachexport.gateway.shelf.forms import read_forms
+from cachexport.gateway.shelf.names import read_forms
 from cachexport.model.envelope.manifest import (
     IMPORT_LIMIT,
 )

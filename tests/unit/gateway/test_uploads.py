@@ -12,9 +12,8 @@ from cachexport import Digest, MemoryContent
 from cachexport.errors import FailedPrecondition, Integrity
 from cachexport.gateway.http.refusal import Refusal
 from cachexport.gateway.shelf.names import Below, ByPath, Single
-from cachexport.gateway.shelf.recent import Recent
-from cachexport.gateway.uploads.spool import Spool
-from cachexport.gateway.uploads.upload import Uploads
+from cachexport.gateway.shelf.origins import Recent
+from cachexport.gateway.uploads import Spool, Uploads
 
 if TYPE_CHECKING:
     from pathlib import Path

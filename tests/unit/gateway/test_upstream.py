@@ -14,9 +14,9 @@ from support import caches
 
 from cachexport import Digest, copy_cache, load_cache
 from cachexport.errors import BackendError, NotFound, RegistryError, WireFormat
+from cachexport.gateway.shelf.origins import Source
 from cachexport.gateway.shelf.shelf import Shelf
-from cachexport.gateway.shelf.source import Source
-from cachexport.testing.services.ports import free_port
+from cachexport.testing.services import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -182,8 +182,8 @@ class Hole:
 
 @pytest.fixture
 def hole(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hole]:
-    monkeypatch.setattr("cachexport.gateway.http.call.ANSWERING", 0.3)
-    monkeypatch.setattr("cachexport.gateway.http.call.LISTING", 0.3)
+    monkeypatch.setattr("cachexport.gateway.http.request.ANSWERING", 0.3)
+    monkeypatch.setattr("cachexport.gateway.http.request.LISTING", 0.3)
     with closing(Hole()) as made:
         yield made
 
@@ -212,7 +212,7 @@ def test_a_list_that_takes_long_keeps_nobody_from_the_store(
     start: Callable[..., Gateway], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gateway, go_on = start(), threading.Event()
-    monkeypatch.setattr("cachexport.gateway.http.call.LISTING", 0.3)
+    monkeypatch.setattr("cachexport.gateway.http.request.LISTING", 0.3)
     monkeypatch.setattr(Shelf, "tags", lambda shelf, repository: go_on.wait(20))
     digest = gateway.put_blob("a", b"a blob")
     assert gateway.ask("GET", "/v2/a/tags/list").status == 503

@@ -13,7 +13,7 @@ from unit.backends.local.rig import REPO, described, expect, process, put, reade
 from cachexport.backends.local.ingest import STALE_AFTER, LayoutIngester
 from cachexport.backends.local.layout import Layout
 from cachexport.errors import Conflict, FailedPrecondition
-from cachexport.testing.services.machine import lacking
+from cachexport.testing.services import lacking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cachexport.errors import InvalidInputError
-from cachexport.gateway.run.logins import Login, for_containers, for_docker
+from cachexport.gateway.run.configs import Login, for_containers, for_docker
 
 if TYPE_CHECKING:
     from pathlib import Path

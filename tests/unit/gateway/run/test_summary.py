@@ -11,7 +11,7 @@ from cachexport import Digest
 from cachexport.cli.views.gateway import problems, summary_lines
 from cachexport.gateway.http.record import Record
 from cachexport.gateway.run.plan import plan
-from cachexport.gateway.run.summary import Summary
+from cachexport.gateway.run.run import Summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cachexport.errors import CachexportError, InvalidInputError
+from cachexport.gateway.run.configs import VARIABLE, as_script, with_insecure
 from cachexport.gateway.run.plan import plan
-from cachexport.gateway.run.registries import VARIABLE, as_script, with_insecure
 from cachexport.gateway.run.tools import recognise
 from cachexport.gateway.shelf.shelf import Shelf
 

@@ -1,4 +1,4 @@
-"""Answers to what uploads blobs."""
+"""Answers to requests that upload blobs."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ from typing import TYPE_CHECKING
 from starlette.responses import Response
 
 from cachexport.errors import NotFound
-from cachexport.gateway.http.body import BodyReader
-from cachexport.gateway.http.numbers import number
 from cachexport.gateway.http.refusal import Refusal
+from cachexport.gateway.http.request import BodyReader, number
 
 if TYPE_CHECKING:
-    from cachexport.gateway.http.body import Body
-    from cachexport.gateway.http.call import Call
-    from cachexport.gateway.uploads.upload import Direct, Upload
+    from cachexport.gateway.http.request import Body, Call
+    from cachexport.gateway.uploads import Direct, Upload
     from cachexport.oci.digest import Digest
 
+
 _GOING_ON = "GET, PATCH, PUT, DELETE"
-_RANGE = re.compile(r"(?:bytes )?([0-9]+)-([0-9]+)(?:/.*)?")
+_CONTENT_RANGE = re.compile(r"(?:bytes )?([0-9]+)-([0-9]+)(?:/.*)?")
 
 
 async def begin(call: Call) -> Response:
@@ -142,7 +141,7 @@ def _check_range(call: Call, upload: Upload) -> None:
     text = call.request.headers.get("content-range")
     if text is None:
         return
-    found = _RANGE.fullmatch(text.strip())
+    found = _CONTENT_RANGE.fullmatch(text.strip())
     start, end = (number(found[1]), number(found[2])) if found else (-1, -1)
     is_right = start == upload.offset and call.size in (None, end - start + 1)
     if not is_right:

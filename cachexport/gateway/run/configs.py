@@ -1,4 +1,4 @@
-"""Handing a command the login of its gateway, beside those that its user has.
+"""Configuration that build tools are handed: the gateway's login, and that it has no TLS.
 
 What the user has is read and never changed. Docker, buildx and buildctl look for logins in the
 folder DOCKER_CONFIG, and for much else: plugins, contexts, builders. Buildah and podman read the
@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from cachexport.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
 
 _USER = "cachexport"
 _CONFIG = "config.json"
@@ -53,11 +55,11 @@ def for_docker(
     for entry in sorted(theirs.iterdir()) if theirs.is_dir() else ():
         if entry.name != _CONFIG:
             (ours / entry.name).symlink_to(entry)
-    config = _read(theirs / _CONFIG)
+    config = _read_config(theirs / _CONFIG)
     config[_AUTHS] = {**_mapping(config, _AUTHS), **login.entry()}
     if "credsStore" in config:  # which would be asked for our host too
         config[_HELPERS] = {**_mapping(config, _HELPERS), login.host: ""}
-    _write(ours / _CONFIG, config)
+    _write_config(ours / _CONFIG, config)
     # Where it is not there yet, what buildx keeps would be made in our folder.
     buildx = env.get("BUILDX_CONFIG") or str(theirs / "buildx")
     return words, {"DOCKER_CONFIG": str(ours), "BUILDX_CONFIG": buildx}
@@ -71,13 +73,13 @@ def for_containers(
     named = given or env.get("REGISTRY_AUTH_FILE")
     config: dict[str, Any] = {_AUTHS: login.entry(), _HELPERS: {}}
     for path in [Path(named)] if named else _containers_files(env):
-        found = _read(path)
+        found = _read_config(path)
         known = {*config[_AUTHS], *config[_HELPERS]}
         for kind in (_AUTHS, _HELPERS):
             new = {key: value for key, value in _mapping(found, kind).items() if key not in known}
             config[kind] |= new
     path = folder / "auth.json"
-    _write(path, config)
+    _write_config(path, config)
     return words, {"REGISTRY_AUTH_FILE": str(path)}
 
 
@@ -109,7 +111,7 @@ def _taken(words: Sequence[str], option: str) -> tuple[str | None, tuple[str, ..
     return None, tuple(words)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read_config(path: Path) -> dict[str, Any]:
     """Read a config.json; one that is not there is empty. Raises InvalidInputError."""
     try:
         found = json.loads(path.read_bytes() or b"{}")
@@ -127,6 +129,42 @@ def _mapping(config: Mapping[str, Any], key: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _write(path: Path, config: Mapping[str, Any]) -> None:
+def _write_config(path: Path, config: Mapping[str, Any]) -> None:
     path.touch(mode=0o600)
     path.write_text(json.dumps(config))
+
+
+VARIABLE = "CONTAINERS_REGISTRIES_CONF"
+
+
+def with_insecure(host: str, env: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """Write a registries.conf like the one in use, and `host` in it; give what names it."""
+    path = folder / "registries.conf"
+    path.write_text("".join([*(own.read_text() for own in _in_use(env)), _table(host)]))
+    return {VARIABLE: str(path)}
+
+
+def as_script(host: str, env: Mapping[str, str]) -> list[str]:
+    """Give lines of a shell that do the same."""
+    files = shlex.join(["cat", *map(str, _in_use(env)), "-"])
+    begin = [f'export {VARIABLE}="$(mktemp)"', f"{files} >\"${VARIABLE}\" <<'END'"]
+    return [*begin, *_table(host).splitlines(), "END"]
+
+
+def _table(host: str) -> str:
+    # The file before it may lack the end of its last line.
+    return f'\n[[registry]]\nlocation = "{host}"\ninsecure = true\n'
+
+
+def _in_use(env: Mapping[str, str]) -> list[Path]:
+    """Give the one file that counts, if there is one."""
+    return [path for path in _paths(env) if path.is_file()][:1]
+
+
+def _paths(env: Mapping[str, str]) -> Iterator[Path]:
+    if VARIABLE in env:
+        yield Path(env[VARIABLE])
+    if "HOME" in env:
+        config = env.get("XDG_CONFIG_HOME") or f"{env['HOME']}/.config"
+        yield Path(config, "containers", "registries.conf")
+    yield Path("/etc/containers/registries.conf")

@@ -1,20 +1,70 @@
-"""Processes that end with the block, and with the test run even when that is killed."""
+"""Real services for tests: programs of the machine that end with the block, on free ports."""
 
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
-from cachexport.testing.services.machine import lacking
+import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
+
+
+def lacking(what: str, why: str) -> NoReturn:
+    """Skip the test; fail instead where CACHEXPORT_MUST_RUN lists `what`, or is `all`."""
+    required = os.environ.get("CACHEXPORT_MUST_RUN", "").split(",")
+    if what in required or "all" in required:
+        pytest.fail(f"CACHEXPORT_MUST_RUN wants tests that need {what}: {why}")
+    pytest.skip(f"needs {what}: {why}")
+
+
+LOWEST, BEYOND = 10_000, 22_768
+
+
+def free_port() -> int:
+    """Give a port that no other caller on this machine gets while this process lives."""
+    for port in random.SystemRandom().sample(range(LOWEST, BEYOND), BEYOND - LOWEST):
+        if _claim(port) and _is_free(port):
+            return port
+    raise OSError(f"no port from {LOWEST} to {BEYOND - 1} is free")
+
+
+def answers(port: int) -> bool:
+    """Tell whether something listens on a port of this machine."""
+    with socket.socket() as connection:
+        return connection.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _claim(port: int) -> bool:
+    """Take a name outside the file system, which the kernel releases at the process's end."""
+    claim = socket.socket(socket.AF_UNIX)
+    try:
+        claim.bind(f"\0cachexport-tests-port-{port}")
+    except OSError:
+        claim.close()
+        return False
+    claim.detach()
+    return True
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as attempt:
+        attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            attempt.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
 
 SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 # Our death before the kernel was told to watch for it is seen by who the parent is by then.

@@ -1,12 +1,18 @@
-"""A place that is read: the store, or what stands behind it."""
+"""The places that are read, and the blobs of the first that has them."""
 
 from __future__ import annotations
 
+import io
 import logging
+import threading
 import time
+from collections import OrderedDict
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
+from cachexport.content.protocols import Info, RangedProvider
+from cachexport.content.verify import BLOCK
 from cachexport.contract.place import Hosting, Place
 from cachexport.errors import (
     BackendError,
@@ -16,11 +22,16 @@ from cachexport.errors import (
     TransferError,
     Unavailable,
 )
+from cachexport.oci.digest import Digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
+    from cachexport.content.protocols import Reader
+    from cachexport.contract.place import Content
     from cachexport.gateway.shelf.names import Naming
+    from cachexport.oci.descriptor import Descriptor
+
 
 AWAY = 30.0
 """Seconds for which a place that is away is not asked again: each question takes its time."""
@@ -108,3 +119,72 @@ def first(sources: Iterable[Source], work: Callable[[Source], _T], what: str) ->
 def sources(store: HostingPlace, upstream: Iterable[HostingPlace] = ()) -> list[Source]:
     """Give what is read in front of a store, in order."""
     return [Source(store, is_store=True), *map(Source, upstream)]
+
+
+MOST = 32 << 20
+"""Bytes that are kept. What was made last is kept whatever its size."""
+
+
+class Recent:
+    """The manifests and configs that were made last, by digest. Threads may share it."""
+
+    def __init__(self, most: int = MOST) -> None:
+        self._most = most
+        self._size = 0
+        self._guard = threading.Lock()
+        self._kept: OrderedDict[Digest, bytes] = OrderedDict()
+
+    def keep(self, made: Iterable[bytes]) -> None:
+        """Keep these; what was asked for least recently makes room."""
+        fresh = {Digest.of(raw): raw for raw in made}
+        with self._guard:
+            for digest, raw in fresh.items():
+                self._size += len(raw) - len(self._kept.pop(digest, b""))
+                self._kept[digest] = raw
+            while self._size > self._most and len(self._kept) > len(fresh):
+                self._size -= len(self._kept.popitem(last=False)[1])
+
+    def get(self, digest: Digest) -> bytes | None:
+        """Give what was kept."""
+        with self._guard:
+            if digest in self._kept:
+                self._kept.move_to_end(digest)
+            return self._kept.get(digest)
+
+
+@dataclass(frozen=True, slots=True)
+class Layered:
+    """A Content, and a RangedProvider, over what was made here and then over sources, in order."""
+
+    recent: Recent
+    sources: Sequence[Source]
+
+    def info(self, digest: Digest, /) -> Info:
+        """See InfoProvider."""
+        made = self.recent.get(digest)
+        if made is not None:
+            return Info(digest, len(made))
+        return first(
+            self.sources, lambda source: source.place.content.info(digest), f"blob {digest}"
+        )
+
+    def open(self, desc: Descriptor, /) -> Reader:
+        """See Provider."""
+        return self.open_from(desc, 0)
+
+    def open_from(self, desc: Descriptor, start: int, /) -> Reader:
+        """See RangedProvider."""
+        made = self.recent.get(desc.digest)
+        if made is not None:
+            return io.BytesIO(made[start:])
+        what = f"blob {desc.digest}"
+        return first(self.sources, lambda source: _opened(source.place.content, desc, start), what)
+
+
+def _opened(place: Content, desc: Descriptor, start: int) -> Reader:
+    if isinstance(place, RangedProvider):
+        return place.open_from(desc, start)
+    reader = place.open(desc)
+    while start and (block := reader.read(min(start, BLOCK))):
+        start -= len(block)
+    return reader
