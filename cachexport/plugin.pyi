@@ -7,6 +7,12 @@ from .backends.objects.attrs import (
 from .backends.objects.attrs import (
     ObjectNames as ObjectNames,
 )
+from .backends.objects.attrs import (
+    StoreExport as StoreExport,
+)
+from .backends.objects.attrs import (
+    StoreImport as StoreImport,
+)
 from .backends.objects.backend import (
     ObjectBackend as ObjectBackend,
 )
@@ -24,6 +30,9 @@ from .backends.objects.client import (
 )
 from .backends.objects.client import (
     Stored as Stored,
+)
+from .backends.objects.client import (
+    landed as landed,
 )
 from .backends.objects.layout import (
     Blobs as Blobs,
