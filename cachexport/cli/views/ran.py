@@ -11,20 +11,20 @@ from cachexport.contract.units import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from cachexport.gateway.run.plan import End, Plan
+    from cachexport.gateway.run.plan import PlannedCache, RunPlan
     from cachexport.gateway.run.run import Summary
 
 _MOST = 3
 
 
-def lines(prepared: Plan, summary: Summary) -> Iterator[str]:
+def lines(prepared: RunPlan, summary: Summary) -> Iterator[str]:
     """Give what was read and written of each cache, and the bytes of all."""
-    for end in prepared.ends:
+    for end in prepared.caches:
         if prepared.tool.many_tags:
             yield from _images(end, summary)
         else:
             yield _cache(end, summary)
-    targets = {end.repository for end in prepared.ends if end.is_target}
+    targets = {end.repository for end in prepared.caches if end.is_target}
     there = {blob: size for blob, size in summary.spared.items() if blob[0] in targets}
     yield from _blobs("pulled", summary.pulled)
     yield from _blobs("pushed", summary.pushed)
@@ -39,7 +39,7 @@ def problems(summary: Summary) -> Iterator[str]:
         yield f"and {len(found) - _MOST} more requests failed"
 
 
-def _cache(end: End, summary: Summary) -> str:
+def _cache(end: PlannedCache, summary: Summary) -> str:
     [found, written] = _tags(end, summary)
     if not end.is_target:
         return _line("read", end, found)
@@ -49,12 +49,12 @@ def _cache(end: End, summary: Summary) -> str:
     return _line("wrote", end, written)
 
 
-def _line(verb: str, end: End, tags: Mapping[str, str]) -> str:
+def _line(verb: str, end: PlannedCache, tags: Mapping[str, str]) -> str:
     [digest] = tags.values() or [""]
     return f"{verb} {end.spec}: {digest}" if digest else f"{verb} nothing: {end.spec}"
 
 
-def _images(end: End, summary: Summary) -> Iterator[str]:
+def _images(end: PlannedCache, summary: Summary) -> Iterator[str]:
     """Tell of the images of steps."""
     [found, written] = _tags(end, summary)
     if not end.is_target:
@@ -65,7 +65,7 @@ def _images(end: End, summary: Summary) -> Iterator[str]:
     yield f"wrote {len(written)} images: {end.spec}"
 
 
-def _tags(end: End, summary: Summary) -> list[Mapping[str, str]]:
+def _tags(end: PlannedCache, summary: Summary) -> list[Mapping[str, str]]:
     return [tags.get(end.repository, {}) for tags in (summary.found, summary.written)]
 
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from cachexport.cli.console import in_line
 
 if TYPE_CHECKING:
-    from cachexport.gateway.http.record import Record
+    from cachexport.gateway.http.exchange import Exchange
 
 
-def document(record: Record, now: float) -> str:
+def document(record: Exchange, now: float) -> str:
     """Give a request as JSON; `now` is in seconds since 1970."""
     told = {"time": round(now, 3), **asdict(record), "seconds": round(record.seconds, 4)}
     return json.dumps(told)
@@ -23,7 +23,7 @@ def message_document(kind: str, message: str, now: float) -> str:
     return json.dumps({"time": round(now, 3), "level": kind, "message": message})
 
 
-def line(record: Record) -> str:
+def line(record: Exchange) -> str:
     """Give a request for people."""
     asked = f"{record.method} {record.path}" if record.method else "no request"
     moved = f" {record.received:,} in, {record.sent:,} out" if record.received + record.sent else ""

@@ -16,7 +16,7 @@ from cachexport.contract.units import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from cachexport.upkeep.verify import Fault, Verification
+    from cachexport.upkeep.verify import CacheFault, Verification
 
 
 def table_lines(found: Sequence[Verification]) -> Iterator[str]:
@@ -38,7 +38,7 @@ def document_lines(found: Sequence[Verification]) -> Iterator[str]:
     yield json.dumps({"caches": [_cache(item) for item in found]}, indent=2)
 
 
-def _row(fault: Fault) -> str:
+def _row(fault: CacheFault) -> str:
     kind = click.style(f"{fault.kind:<13}", fg="red")
     where = f"{fault.blob}: " if fault.blob and fault.blob not in fault.text else ""
     return f"{kind}  {printable(where + fault.text)}"

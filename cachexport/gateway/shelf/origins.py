@@ -54,7 +54,7 @@ def hosting(place: Place) -> HostingPlace:
     return cast("HostingPlace", place)
 
 
-class Source:
+class Origin:
     """A place that is read. Threads may share it.
 
     What another place than the store lacks is no reason to fail, and neither is that it is away:
@@ -76,7 +76,7 @@ class Source:
         self._monotonic = monotonic
         self._away_until = 0.0
 
-    def ask(self, work: Callable[[Source], _T]) -> _T:
+    def ask(self, work: Callable[[Origin], _T]) -> _T:
         """Give what `work` gives. Raises NotFound, and what the store raises."""
         if self._monotonic() < self._away_until:
             kind = Unavailable if self.is_store else NotFound
@@ -108,17 +108,12 @@ def _is_away(error: CachexportError) -> bool:
     return isinstance(error, TransferError | Unavailable)
 
 
-def first(sources: Iterable[Source], work: Callable[[Source], _T], what: str) -> _T:
+def first(origins: Iterable[Origin], work: Callable[[Origin], _T], what: str) -> _T:
     """Give what the first place has that has it. Raises as `ask` does."""
-    for source in sources:
+    for origin in origins:
         with suppress(NotFound):
-            return source.ask(work)
+            return origin.ask(work)
     raise NotFound(f"there is no {what}")
-
-
-def sources(store: HostingPlace, upstream: Iterable[HostingPlace] = ()) -> list[Source]:
-    """Give what is read in front of a store, in order."""
-    return [Source(store, is_store=True), *map(Source, upstream)]
 
 
 MOST = 32 << 20
@@ -153,11 +148,11 @@ class Recent:
 
 
 @dataclass(frozen=True, slots=True)
-class Layered:
-    """A Content, and a RangedProvider, over what was made here and then over sources, in order."""
+class ShelfContent:
+    """A Content, and a RangedProvider, over what was made here and then over origins, in order."""
 
     recent: Recent
-    sources: Sequence[Source]
+    origins: Sequence[Origin]
 
     def info(self, digest: Digest, /) -> Info:
         """See InfoProvider."""
@@ -165,7 +160,7 @@ class Layered:
         if made is not None:
             return Info(digest, len(made))
         return first(
-            self.sources, lambda source: source.place.content.info(digest), f"blob {digest}"
+            self.origins, lambda origin: origin.place.content.info(digest), f"blob {digest}"
         )
 
     def open(self, desc: Descriptor, /) -> Reader:
@@ -178,7 +173,7 @@ class Layered:
         if made is not None:
             return io.BytesIO(made[start:])
         what = f"blob {desc.digest}"
-        return first(self.sources, lambda source: _opened(source.place.content, desc, start), what)
+        return first(self.origins, lambda origin: _opened(origin.place.content, desc, start), what)
 
 
 def _opened(place: Content, desc: Descriptor, start: int) -> Reader:

@@ -30,7 +30,7 @@ from cachexport.oci.digest import Digest
 from cachexport.testing.harness import Suite
 from cachexport.testing.samples import layer, real_cache
 from cachexport.upkeep.prune import Plan
-from cachexport.upkeep.repair import Outcome
+from cachexport.upkeep.repair import RepairOutcome
 from cachexport.upkeep.retention import Retention
 
 if TYPE_CHECKING:
@@ -239,8 +239,8 @@ class UpkeepSuite(Suite):
         assert [fault.kind for fault in faults["main"]] == ["missing"]
         assert faults["pr-1"] == ()
         found = {item.name: item for item in repair_names(harness.spec("x"), "*")}
-        assert (found["main"].outcome, found["main"].lost_results) == (Outcome.REPAIRED, 1)
-        assert found["pr-1"].outcome is Outcome.SOUND
+        assert (found["main"].outcome, found["main"].lost_results) == (RepairOutcome.REPAIRED, 1)
+        assert found["pr-1"].outcome is RepairOutcome.SOUND
         assert all(not item.faults for item in verify_names(harness.spec("x"), deep=True))
         [cache] = load_cache(harness.spec("main"))
         assert [desc.digest for desc in cache.layers] == [layer(_FIRST)[1].digest]
@@ -253,7 +253,7 @@ class UpkeepSuite(Suite):
         [found] = repair_names(
             harness.spec("main"), origins=[f"type=local,src={tmp_path / 'copy'}"]
         )
-        assert (found.outcome, found.restored, found.lost_results) == (Outcome.REPAIRED, 1, 0)
+        assert (found.outcome, found.restored, found.lost_results) == (RepairOutcome.REPAIRED, 1, 0)
         assert all(not item.faults for item in verify_names(harness.spec("x"), deep=True))
 
     def test_a_merge_leaves_out_what_is_gone(self, harness: Harness) -> None:
