@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import re
 import secrets
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from cachexport.content.clock import Clock, clock
 from cachexport.contract.backend import VIA
 from cachexport.gateway.http import blobs, manifests, uploads
 from cachexport.gateway.http.blobs import Pace
@@ -67,6 +67,8 @@ class Gateway:
     verify: bool = False
     pace: Pace = field(default_factory=Pace)
     threads: Threads = field(default_factory=threads)
+    clock: Clock = field(default_factory=clock)
+    """That of the context it is made in: requests are answered in contexts of the server's."""
     pseudonym: str = field(default_factory=lambda: f"cachexport-{secrets.token_hex(8)}")
     """What it calls itself to the registries that it reads from."""
 
@@ -77,11 +79,11 @@ class Gateway:
         request = Request(scope, receive)
         exchange = _record(request)
         watched = _Watched(send, exchange)
-        began = time.monotonic()
+        began = self.clock.monotonic()
         try:
             await self._answer(request, exchange, watched)
         finally:
-            exchange.seconds = time.monotonic() - began
+            exchange.seconds = self.clock.monotonic() - began
             self.metrics.count(exchange)
             self.on_request(exchange)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 import logging
 import threading
-import time
 from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
+from cachexport.content.clock import clock
 from cachexport.content.protocols import Info, RangedProvider
 from cachexport.content.verify import BLOCK
 from cachexport.contract.place import Hosting, Place
@@ -67,18 +67,17 @@ class Origin:
         *,
         is_store: bool = False,
         naming: Naming | None = None,
-        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.place = place
         self.is_store = is_store
         self.naming = naming
         """How names are spelled there, if not as in the store."""
-        self._monotonic = monotonic
+        self._clock = clock()
         self._away_until = 0.0
 
     def ask(self, work: Callable[[Origin], _T]) -> _T:
         """Give what `work` gives. Raises NotFound, and what the store raises."""
-        if self._monotonic() < self._away_until:
+        if self._clock.monotonic() < self._away_until:
             kind = Unavailable if self.is_store else NotFound
             raise kind(f"{self.place.title} does not answer")
         try:
@@ -93,7 +92,7 @@ class Origin:
 
     def leave(self, seconds: float) -> None:
         """Do not ask it for a while: it did not answer."""
-        self._away_until = self._monotonic() + seconds
+        self._away_until = self._clock.monotonic() + seconds
 
     def _pass_over(self, error: CachexportError) -> None:
         if _is_away(error):

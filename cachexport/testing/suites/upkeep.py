@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,6 +23,7 @@ from cachexport.api.names import (
 from cachexport.api.places import (
     prune_caches,
 )
+from cachexport.content.clock import clock
 from cachexport.contract.place import Sweepable
 from cachexport.errors import FailedPrecondition, InvalidInputError, NotFound, PluginError
 from cachexport.oci.digest import Digest
@@ -154,7 +154,7 @@ class SweepingSuite(Suite):
             assert layers.items() <= sizes.items()
             absent = Digest.of(b"nobody has this")
             assert swept.present([*layers, absent]) == set(layers)
-        assert abs(now - time.time()) < _CLOCK
+        assert abs(now - clock().now()) < _CLOCK
 
     def test_touching_makes_young_and_tells_what_is_gone(self, harness: Harness) -> None:
         if not harness.sweeps:
@@ -217,9 +217,9 @@ def _until_old(spec: str) -> None:
 
 def _until(condition: object) -> None:
     assert callable(condition)
-    deadline = time.monotonic() + 30
+    deadline = clock().monotonic() + 30
     while not condition():
-        assert time.monotonic() < deadline
+        assert clock().monotonic() < deadline
         threading.Event().wait(0.1)
 
 
