@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from subprocess import Popen
     from types import FrameType
 
-    from cachexport.gateway.run.plan import Plan
+    from cachexport.gateway.run.plan import RunPlan
     from cachexport.gateway.run.run import Summary
 
 _FORMS = ("image-manifest", "oci-index", "docker-list")
@@ -173,7 +173,7 @@ def _signals_for_the_command() -> Iterator[Callable[[Popen[bytes]], None]]:
             signal.signal(number, handler)
 
 
-def _lines(prepared: Plan, listen: str) -> Iterator[str]:
+def _lines(prepared: RunPlan, listen: str) -> Iterator[str]:
     from cachexport.gateway.run.configs import as_script
 
     host = f"{listen.removesuffix(_ANY_PORT)}:PORT" if listen.endswith(_ANY_PORT) else listen
@@ -186,7 +186,7 @@ def _lines(prepared: Plan, listen: str) -> Iterator[str]:
         yield shlex.join(words)
 
 
-def _tell(prepared: Plan, summary: Summary) -> None:
+def _tell(prepared: RunPlan, summary: Summary) -> None:
     from cachexport.cli.views.gateway import problems, summary_lines
 
     for line in summary_lines(prepared, summary):

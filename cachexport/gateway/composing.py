@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from cachexport.gateway.http.access import Access
     from cachexport.gateway.http.app import Gateway
-    from cachexport.gateway.http.record import Record
+    from cachexport.gateway.http.exchange import Exchange
     from cachexport.gateway.http.server import Server
     from cachexport.gateway.publishing import Publishing
     from cachexport.gateway.shelf.names import Forms
@@ -91,7 +91,7 @@ class Serving:
 
 
 @contextmanager
-def serving(options: Options, on_request: Callable[[Record], None]) -> Iterator[Serving]:
+def serving(options: Options, on_request: Callable[[Exchange], None]) -> Iterator[Serving]:
     """Open all that the options name, and listen; after the block all of it is closed.
 
     Raises InvalidInputError for an option that cannot be right, MissingExtra where the extra
@@ -163,14 +163,15 @@ def open_shelf(
     that cannot be served.
     """
     from cachexport.gateway.shelf.names import Forms
-    from cachexport.gateway.shelf.origins import hosting, sources
+    from cachexport.gateway.shelf.origins import Origin, hosting
     from cachexport.gateway.shelf.shelf import Shelf
 
     spec = parse_spec(store)
     if merge:
         spec = Spec(spec.type, {**spec.attrs, "merge": "true"})
     place, *behind = [hosting(open_place(one)) for one in (spec, *upstream)]
-    return Shelf(place=place, sources=sources(place, behind), forms=forms or Forms())
+    origins = [Origin(place, is_store=True), *map(Origin, behind)]
+    return Shelf(place=place, origins=origins, forms=forms or Forms())
 
 
 def open_gateway(
@@ -178,7 +179,7 @@ def open_gateway(
     *,
     access: Access,
     limits: Limits,
-    on_request: Callable[[Record], None],
+    on_request: Callable[[Exchange], None],
     verify: bool = False,
 ) -> Gateway:
     """Give the application that serves what `find` gives for a repository.
@@ -188,7 +189,7 @@ def open_gateway(
     """
     try:
         from cachexport.gateway.http.app import Gateway
-        from cachexport.gateway.http.record import Metrics
+        from cachexport.gateway.http.exchange import Metrics
         from cachexport.gateway.http.server import Server  # noqa: F401 - whether it is there
     except ImportError as error:
         raise MissingExtra(

@@ -8,11 +8,11 @@ import os
 import secrets
 import tempfile
 import threading
-import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, cast
 
+from cachexport.content.clock import clock
 from cachexport.content.files.errors import translated
 from cachexport.content.protocols import Stager
 from cachexport.content.verify import VerifyingReader
@@ -225,12 +225,11 @@ class Uploads:
         *,
         most: int,
         expiry: float,
-        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._spool = spool
         self._most = most
         self._expiry = expiry
-        self._monotonic = monotonic
+        self._clock = clock()
         self._guard = threading.Lock()
         self._idle: dict[str, tuple[Upload, float]] = {}
         self._busy: set[str] = set()
@@ -276,7 +275,7 @@ class Uploads:
         with self._guard:
             if upload.id in self._busy:
                 self._busy.remove(upload.id)
-                self._idle[upload.id] = upload, self._monotonic() + self._expiry
+                self._idle[upload.id] = upload, self._clock.monotonic() + self._expiry
 
     def end(self, upload: Upload) -> None:
         """Forget an upload, whether it was finished or not; twice is fine."""
@@ -292,13 +291,13 @@ class Uploads:
         with self._guard:
             self.is_draining = True
             self._expiry = min(self._expiry, rest)
-            latest = self._monotonic() + self._expiry
+            latest = self._clock.monotonic() + self._expiry
             for number, (upload, until) in self._idle.items():
                 self._idle[number] = upload, min(until, latest)
 
     def expire(self) -> int:
         """End those that waited for too long, and say how many."""
-        return self._end_waiting(self._monotonic())
+        return self._end_waiting(self._clock.monotonic())
 
     def close(self) -> None:
         """End all that wait."""

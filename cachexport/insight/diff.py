@@ -160,7 +160,7 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Blobs:
+class BlobCount:
     """Distinct blobs and their bytes."""
 
     count: int
@@ -180,8 +180,8 @@ class Difference:
     changed: tuple[RecordChange, ...]
     """Records that both have with other newest results, or that one has without."""
     first: tuple[FirstChange, ...]
-    gained_blobs: Blobs
-    lost_blobs: Blobs
+    gained_blobs: BlobCount
+    lost_blobs: BlobCount
 
     @property
     def is_empty(self) -> bool:
@@ -299,6 +299,6 @@ def _side(newest: Newest, blobs: Mapping[str, int]) -> Side:
     return Side(records=len(newest), results=results, blobs=len(blobs), size=sum(blobs.values()))
 
 
-def _without(some: Mapping[str, int], others: Mapping[str, int]) -> Blobs:
+def _without(some: Mapping[str, int], others: Mapping[str, int]) -> BlobCount:
     sizes = [size for digest, size in some.items() if digest not in others]
-    return Blobs(count=len(sizes), size=sum(sizes))
+    return BlobCount(count=len(sizes), size=sum(sizes))

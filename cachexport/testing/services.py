@@ -8,11 +8,12 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
+
+from cachexport.content.clock import clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -94,7 +95,7 @@ def running(
     """
     process = _start(argv, log)
     try:
-        _await(process, ready, log, time.monotonic() + seconds)
+        _await(process, ready, log, clock().monotonic() + seconds)
         yield process.pid
     finally:
         _end(process)
@@ -123,7 +124,7 @@ def _await(
     while not ready(process.pid):
         if _ended_within(process, 0.01):
             raise ServiceFailed(f"ended with {process.returncode}\n{_tail(log)}")
-        if time.monotonic() > deadline:
+        if clock().monotonic() > deadline:
             raise ServiceFailed(f"not ready in time\n{_tail(log)}")
 
 

@@ -35,11 +35,11 @@ if TYPE_CHECKING:
     from cachexport.content.protocols import Ingester, Provider, Reader
     from cachexport.model.config import CacheConfig
     from cachexport.model.envelope.cache import WrappedCache
-    from cachexport.upkeep.verify import Fault
+    from cachexport.upkeep.verify import CacheFault
 
 
 @dataclass(frozen=True, slots=True)
-class Origins:
+class RestoreSources:
     """Where blobs may be had from."""
 
     providers: Sequence[Provider]
@@ -74,7 +74,7 @@ class Origins:
 
 
 def restore_envelope(
-    origins: Origins, digests: Iterable[str], target: Ingester, *, dry_run: bool
+    origins: RestoreSources, digests: Iterable[str], target: Ingester, *, dry_run: bool
 ) -> int:
     """Copy manifests, and the configs of caches that they name; say how many blobs were had.
 
@@ -129,8 +129,8 @@ class Mending:
     """Makes one cache whole. With `dry_run` nothing is written."""
 
     cache: WrappedCache
-    faults: Sequence[Fault]
-    origins: Origins
+    faults: Sequence[CacheFault]
+    origins: RestoreSources
     dry_run: bool
 
     def run(self, target: Ingester) -> Mended:

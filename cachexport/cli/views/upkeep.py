@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cachexport.transfer.fit import Loss
     from cachexport.upkeep.compact import Compacted, Extent
     from cachexport.upkeep.repair import Repair
-    from cachexport.upkeep.verify import Fault, Verification
+    from cachexport.upkeep.verify import CacheFault, Verification
 
 
 def verification_lines(found: Sequence[Verification]) -> Iterator[str]:
@@ -40,7 +40,7 @@ def verification_document(found: Sequence[Verification]) -> Iterator[str]:
     yield json.dumps({"caches": [_cache(item) for item in found]}, indent=2)
 
 
-def _fault_row(fault: Fault) -> str:
+def _fault_row(fault: CacheFault) -> str:
     kind = click.style(f"{fault.kind:<13}", fg="red")
     where = f"{fault.blob}: " if fault.blob and fault.blob not in fault.text else ""
     return f"{kind}  {printable(where + fault.text)}"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from cachexport.content.protocols import Reader
     from cachexport.gateway.http.request import Call
-    from cachexport.gateway.shelf.origins import Layered
+    from cachexport.gateway.shelf.origins import ShelfContent
     from cachexport.oci.digest import Digest
 
 
@@ -91,7 +91,7 @@ class Pace:
 class Download:
     """An answer that streams a part of a blob, no faster than the client takes it."""
 
-    content: Layered
+    content: ShelfContent
     digest: Digest
     part: Part
     executor: Executor
@@ -187,13 +187,13 @@ async def _departure(receive: Receive) -> None:
 
 async def get(call: Call) -> Download:
     """Give a blob, or tell of it."""
-    digest = call.digest(call.target.item)
-    call.record.digest = digest
+    digest = call.digest(call.route.item)
+    call.exchange.digest = digest
     try:
         shelf, info = await call.look(lambda shelf: (shelf, shelf.content.info(digest)))
     except NotFound as error:
         raise blob_unknown(digest) from error
-    call.record.size = info.size
+    call.exchange.size = info.size
     wanted = call.request.headers.get("range") if call.request.method == "GET" else None
     part = wanted_part(wanted, info.size)
     return Download(
@@ -208,6 +208,6 @@ async def get(call: Call) -> Download:
 
 async def delete(call: Call) -> NoReturn:
     """Refuse: other names may need the blob, of which `prune` knows."""
-    call.visitor.check_delete(call.target.repository)
+    call.visitor.check_delete(call.route.repository)
     message = "blobs are deleted by `cachexport prune`, when no name needs them"
     raise Refusal(405, "UNSUPPORTED", message)

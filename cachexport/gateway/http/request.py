@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from cachexport.gateway.http.access import Visitor
     from cachexport.gateway.http.blobs import Pace
-    from cachexport.gateway.http.record import Record
+    from cachexport.gateway.http.exchange import Exchange
     from cachexport.gateway.http.threads import Threads
     from cachexport.gateway.publishing import Publishing
     from cachexport.gateway.shelf.shelf import Shelf
@@ -60,7 +60,7 @@ _KINDS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class Route:
     """What a path means: `repository` and, in it, `item`, which is text as the client sent it."""
 
     kind: str
@@ -68,20 +68,20 @@ class Target:
     item: str = ""
 
 
-def target(raw_path: str) -> Target:
+def read_route(raw_path: str) -> Route:
     """Read a path as it was sent, still encoded. Raises Refusal for one that means nothing.
 
     Nothing in a repository is ever encoded, so an encoded slash or point is no part of one.
     """
     if raw_path in (_PREFIX, _PREFIX.rstrip("/")):
-        return Target("base")
+        return Route("base")
     if not raw_path.startswith(_PREFIX):
         raise Refusal(404, "NAME_UNKNOWN", "only /v2/ is served here")
     for kind, pattern in _KINDS:
         found = pattern.fullmatch(raw_path, len(_PREFIX))
         if found is not None:
             _check_repository(found[1])
-            return Target(kind, found[1], unquote(found[2]))
+            return Route(kind, found[1], unquote(found[2]))
     raise Refusal(404, "NAME_UNKNOWN", "no path of the distribution API")
 
 
@@ -202,13 +202,13 @@ class Call:
     """A request, with all that it needs."""
 
     request: Request
-    target: Target
+    route: Route
     shelf: Shelf
     publishing: Publishing
     visitor: Visitor
     uploads: Uploads
     threads: Threads
-    record: Record
+    exchange: Exchange
     pace: Pace
     timeout: float
     """Seconds for which a client may take to send a block."""
@@ -282,8 +282,8 @@ class Call:
 
 def _no_answer(shelf: Shelf) -> Refusal:
     """Leave a place alone for a while whose threads wait, so that not all of them do."""
-    [source, *_] = shelf.sources
-    source.leave(ANSWERING)
-    message = f"{source.place.title} has not answered for {ANSWERING:g} seconds"
+    [origin, *_] = shelf.origins
+    origin.leave(ANSWERING)
+    message = f"{origin.place.title} has not answered for {ANSWERING:g} seconds"
     _log.warning("%s", message)
     return later(503, "UNAVAILABLE", message)

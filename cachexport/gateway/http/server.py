@@ -117,7 +117,7 @@ class Server:
         self._server.force_exit = True
 
     async def _serve(self, ready: Callable[[], None]) -> None:
-        beside = [asyncio.create_task(self._expire()), asyncio.create_task(self._tell(ready))]
+        beside = [asyncio.create_task(self._expire()), asyncio.create_task(self._announce(ready))]
         try:
             await self._server.serve(sockets=[self._bound])
         finally:
@@ -126,7 +126,7 @@ class Server:
             self._gateway.uploads.close()
             self._gateway.threads.shutdown()
 
-    async def _tell(self, ready: Callable[[], None]) -> None:
+    async def _announce(self, ready: Callable[[], None]) -> None:
         while not self._server.started:
             await asyncio.sleep(0.005)
         ready()

@@ -25,9 +25,9 @@ _CONTENT_RANGE = re.compile(r"(?:bytes )?([0-9]+)-([0-9]+)(?:/.*)?")
 
 async def begin(call: Call) -> Response:
     """Begin an upload, or have one whole at once, or take over what is there already."""
-    repository = call.target.repository
+    repository = call.route.repository
     call.visitor.check_push(repository)
-    if call.target.item:
+    if call.route.item:
         raise Refusal(405, "UNSUPPORTED", "an upload begins without a name", {"Allow": _GOING_ON})
     query = call.request.query_params
     if "mount" in query:
@@ -35,7 +35,7 @@ async def begin(call: Call) -> Response:
         with suppress(NotFound, Refusal):
             digest = call.digest(query["mount"])
             info = await call.look(lambda shelf: shelf.content.info(digest))
-            call.record.size = info.size
+            call.exchange.size = info.size
             return _created(call, digest)
     # Before it begins: what is refused holds no place of an upload.
     whole = call.digest(query["digest"]) if "digest" in query else None
@@ -48,8 +48,8 @@ async def begin(call: Call) -> Response:
 
 async def append(call: Call) -> Response:
     """Take a further part."""
-    call.visitor.check_push(call.target.repository)
-    with call.uploads.using(call.target.item, call.target.repository) as upload:
+    call.visitor.check_push(call.route.repository)
+    with call.uploads.using(call.route.item, call.route.repository) as upload:
         _check_range(call, upload)
         await _take(call, upload, call.body())
         return _accepted(upload, 202)
@@ -57,8 +57,8 @@ async def append(call: Call) -> Response:
 
 async def finish(call: Call) -> Response:
     """Take the last part, and store the whole."""
-    call.visitor.check_push(call.target.repository)
-    with call.uploads.using(call.target.item, call.target.repository) as upload:
+    call.visitor.check_push(call.route.repository)
+    with call.uploads.using(call.route.item, call.route.repository) as upload:
         if call.size:
             _check_range(call, upload)
         digest = call.digest(call.request.query_params.get("digest", ""))
@@ -67,15 +67,15 @@ async def finish(call: Call) -> Response:
 
 async def status(call: Call) -> Response:
     """Tell how much came."""
-    call.visitor.check_push(call.target.repository)
-    with call.uploads.using(call.target.item, call.target.repository) as upload:
+    call.visitor.check_push(call.route.repository)
+    with call.uploads.using(call.route.item, call.route.repository) as upload:
         return _accepted(upload, 204)
 
 
 async def cancel(call: Call) -> Response:
     """Forget what came."""
-    call.visitor.check_push(call.target.repository)
-    with call.uploads.using(call.target.item, call.target.repository) as upload:
+    call.visitor.check_push(call.route.repository)
+    with call.uploads.using(call.route.item, call.route.repository) as upload:
         await call.soon(call.uploads.end, upload)
     return Response(status_code=204)
 
@@ -94,7 +94,7 @@ async def _finish(call: Call, upload: Upload, digest: Digest) -> Response:
     finally:
         # What the client says is wrong, or the place is away: it has to begin anew.
         await call.soon(call.uploads.end, upload)
-    call.record.size = before + body.size
+    call.exchange.size = before + body.size
     return _created(call, digest)
 
 
@@ -105,7 +105,7 @@ async def _take(call: Call, upload: Upload, body: Body) -> None:
             async for block in blocks:
                 await call.long(upload.write, block)
     finally:
-        call.record.received = body.size
+        call.exchange.received = body.size
 
 
 async def _ingest(call: Call, direct: Direct, body: Body) -> None:
@@ -113,13 +113,13 @@ async def _ingest(call: Call, direct: Direct, body: Body) -> None:
     try:
         await call.long(direct.ingest, reader)
     finally:
-        call.record.received = body.size
+        call.exchange.received = body.size
         await call.soon(reader.close)
 
 
 def _created(call: Call, digest: Digest) -> Response:
-    call.record.digest = digest
-    location = f"/v2/{call.target.repository}/blobs/{digest}"
+    call.exchange.digest = digest
+    location = f"/v2/{call.route.repository}/blobs/{digest}"
     headers = {"Location": location, "Docker-Content-Digest": str(digest)}
     return Response(status_code=201, headers=headers)
 

@@ -28,7 +28,7 @@ _HELPERS = "credHelpers"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Login:
+class GatewayLogin:
     """What to show to a registry."""
 
     host: str
@@ -41,7 +41,7 @@ class Login:
 
 
 def for_docker(
-    login: Login, words: Sequence[str], env: Mapping[str, str], folder: Path
+    login: GatewayLogin, words: Sequence[str], env: Mapping[str, str], folder: Path
 ) -> tuple[tuple[str, ...], dict[str, str]]:
     """Make a DOCKER_CONFIG that is the user's with one login more.
 
@@ -66,7 +66,7 @@ def for_docker(
 
 
 def for_containers(
-    login: Login, words: Sequence[str], env: Mapping[str, str], folder: Path
+    login: GatewayLogin, words: Sequence[str], env: Mapping[str, str], folder: Path
 ) -> tuple[tuple[str, ...], dict[str, str]]:
     """Make a REGISTRY_AUTH_FILE of all the user's logins and one more; see `for_docker`."""
     given, words = _taken(words, "--authfile")

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from cachexport.gateway.http.record import Record
-    from cachexport.gateway.run.plan import Plan
+    from cachexport.gateway.http.exchange import Exchange
+    from cachexport.gateway.run.plan import RunPlan
 
 
 _WRITING = ("PUT", "POST", "PATCH")
@@ -45,38 +45,38 @@ class Summary:
     failed: list[str] = field(default_factory=list)
     """What went wrong with pushes, and with the places of caches."""
 
-    def hear(self, record: Record) -> None:
+    def count(self, exchange: Exchange) -> None:
         """Count a request that is over."""
-        if record.status == _LOGIN_WANTED:
+        if exchange.status == _LOGIN_WANTED:
             return  # whoever asks without a login asks again with it
-        if record.error:
-            if record.method in _WRITING or record.status >= _SERVER_ERROR:
-                self.failed.append(record.error)
-        elif record.kind == "manifests":
-            self._hear_manifest(record)
-        elif record.kind == "blobs":
-            self._hear_blob(record)
-        elif record.kind == "uploads" and record.status == 201:
-            self._hear_upload(record)
+        if exchange.error:
+            if exchange.method in _WRITING or exchange.status >= _SERVER_ERROR:
+                self.failed.append(exchange.error)
+        elif exchange.kind == "manifests":
+            self._count_manifest(exchange)
+        elif exchange.kind == "blobs":
+            self._count_blob(exchange)
+        elif exchange.kind == "uploads" and exchange.status == 201:
+            self._count_upload(exchange)
 
-    def _hear_manifest(self, record: Record) -> None:
-        if ":" not in record.item:
-            tags = self.written if record.method == "PUT" else self.found
-            tags.setdefault(record.repository, {})[record.item] = record.digest
+    def _count_manifest(self, exchange: Exchange) -> None:
+        if ":" not in exchange.item:
+            tags = self.written if exchange.method == "PUT" else self.found
+            tags.setdefault(exchange.repository, {})[exchange.item] = exchange.digest
 
-    def _hear_blob(self, record: Record) -> None:
-        blob = record.repository, record.digest
-        if record.method == "GET":
-            self.pulled[blob] = self.pulled.get(blob, 0) + record.sent
+    def _count_blob(self, exchange: Exchange) -> None:
+        blob = exchange.repository, exchange.digest
+        if exchange.method == "GET":
+            self.pulled[blob] = self.pulled.get(blob, 0) + exchange.sent
         elif blob not in self.pushed:
-            self.spared[blob] = record.size
+            self.spared[blob] = exchange.size
 
-    def _hear_upload(self, record: Record) -> None:
-        blob = record.repository, record.digest
-        if record.method == "POST" and not record.received:  # taken over from elsewhere
-            self.spared[blob] = record.size
+    def _count_upload(self, exchange: Exchange) -> None:
+        blob = exchange.repository, exchange.digest
+        if exchange.method == "POST" and not exchange.received:  # taken over from elsewhere
+            self.spared[blob] = exchange.size
         else:
-            self.pushed[blob] = record.size
+            self.pushed[blob] = exchange.size
 
 
 _ENDING = 2.0
@@ -107,7 +107,7 @@ class Ran:
 
 
 def run(
-    prepared: Plan,
+    prepared: RunPlan,
     *,
     env: Mapping[str, str],
     listen: str = "127.0.0.1:0",
@@ -121,13 +121,13 @@ def run(
     summary = Summary()
     guard = threading.Lock()
 
-    def hear(record: Record) -> None:
+    def count(exchange: Exchange) -> None:
         with guard:
-            summary.hear(record)
+            summary.count(exchange)
 
     with ExitStack() as stack:
         folder = stack.enter_context(temporary_folder("cachexport-run-"))
-        host, name = stack.enter_context(_serving(prepared, listen, folder, hear))
+        host, name = stack.enter_context(_serving(prepared, listen, folder, count))
         told_how, login = prepared.logged_in(host, env, folder)
         command = told_how.adapted(host)
         environment = {**command.env, **env, **login}
@@ -143,7 +143,7 @@ def run(
 
 @contextmanager
 def _serving(
-    prepared: Plan, listen: str, folder: Path, on_request: Callable[[Record], None]
+    prepared: RunPlan, listen: str, folder: Path, on_request: Callable[[Exchange], None]
 ) -> Iterator[tuple[str, str]]:
     """Give where the gateway listens, and what its threads are called."""
     limits = Limits(spool=folder / "spool")

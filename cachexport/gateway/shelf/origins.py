@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 import logging
 import threading
-import time
 from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
+from cachexport.content.clock import clock
 from cachexport.content.protocols import Info, RangedProvider
 from cachexport.content.verify import BLOCK
 from cachexport.contract.place import Hosting, Place
@@ -54,7 +54,7 @@ def hosting(place: Place) -> HostingPlace:
     return cast("HostingPlace", place)
 
 
-class Source:
+class Origin:
     """A place that is read. Threads may share it.
 
     What another place than the store lacks is no reason to fail, and neither is that it is away:
@@ -67,18 +67,17 @@ class Source:
         *,
         is_store: bool = False,
         naming: Naming | None = None,
-        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.place = place
         self.is_store = is_store
         self.naming = naming
         """How names are spelled there, if not as in the store."""
-        self._monotonic = monotonic
+        self._clock = clock()
         self._away_until = 0.0
 
-    def ask(self, work: Callable[[Source], _T]) -> _T:
+    def ask(self, work: Callable[[Origin], _T]) -> _T:
         """Give what `work` gives. Raises NotFound, and what the store raises."""
-        if self._monotonic() < self._away_until:
+        if self._clock.monotonic() < self._away_until:
             kind = Unavailable if self.is_store else NotFound
             raise kind(f"{self.place.title} does not answer")
         try:
@@ -93,7 +92,7 @@ class Source:
 
     def leave(self, seconds: float) -> None:
         """Do not ask it for a while: it did not answer."""
-        self._away_until = self._monotonic() + seconds
+        self._away_until = self._clock.monotonic() + seconds
 
     def _pass_over(self, error: CachexportError) -> None:
         if _is_away(error):
@@ -108,17 +107,12 @@ def _is_away(error: CachexportError) -> bool:
     return isinstance(error, TransferError | Unavailable)
 
 
-def first(sources: Iterable[Source], work: Callable[[Source], _T], what: str) -> _T:
+def first(origins: Iterable[Origin], work: Callable[[Origin], _T], what: str) -> _T:
     """Give what the first place has that has it. Raises as `ask` does."""
-    for source in sources:
+    for origin in origins:
         with suppress(NotFound):
-            return source.ask(work)
+            return origin.ask(work)
     raise NotFound(f"there is no {what}")
-
-
-def sources(store: HostingPlace, upstream: Iterable[HostingPlace] = ()) -> list[Source]:
-    """Give what is read in front of a store, in order."""
-    return [Source(store, is_store=True), *map(Source, upstream)]
 
 
 MOST = 32 << 20
@@ -153,11 +147,11 @@ class Recent:
 
 
 @dataclass(frozen=True, slots=True)
-class Layered:
-    """A Content, and a RangedProvider, over what was made here and then over sources, in order."""
+class ShelfContent:
+    """A Content, and a RangedProvider, over what was made here and then over origins, in order."""
 
     recent: Recent
-    sources: Sequence[Source]
+    origins: Sequence[Origin]
 
     def info(self, digest: Digest, /) -> Info:
         """See InfoProvider."""
@@ -165,7 +159,7 @@ class Layered:
         if made is not None:
             return Info(digest, len(made))
         return first(
-            self.sources, lambda source: source.place.content.info(digest), f"blob {digest}"
+            self.origins, lambda origin: origin.place.content.info(digest), f"blob {digest}"
         )
 
     def open(self, desc: Descriptor, /) -> Reader:
@@ -178,7 +172,7 @@ class Layered:
         if made is not None:
             return io.BytesIO(made[start:])
         what = f"blob {desc.digest}"
-        return first(self.sources, lambda source: _opened(source.place.content, desc, start), what)
+        return first(self.origins, lambda origin: _opened(origin.place.content, desc, start), what)
 
 
 def _opened(place: Content, desc: Descriptor, start: int) -> Reader:

@@ -12,7 +12,7 @@ from cachexport.contract.place import Entry
 from cachexport.contract.reading import read_caches
 from cachexport.errors import NotFound, WireFormat
 from cachexport.gateway.shelf.names import ByPath, Forms
-from cachexport.gateway.shelf.origins import Layered, Recent, first
+from cachexport.gateway.shelf.origins import Recent, ShelfContent, first
 from cachexport.model.envelope.cache import WrappedCache
 from cachexport.model.envelope.manifest import Manifest, decode_manifest
 from cachexport.oci import gojson, mediatype
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from cachexport.gateway.shelf.names import Naming
-    from cachexport.gateway.shelf.origins import HostingPlace, Source
+    from cachexport.gateway.shelf.origins import HostingPlace, Origin
     from cachexport.model.envelope.manifest import (
         Form,
     )
@@ -91,43 +91,43 @@ class Shelf:
 
     place: HostingPlace
     """What is written to."""
-    sources: Sequence[Source]
+    origins: Sequence[Origin]
     """What is read, the first that has it: the place, and what stands behind it."""
     naming: Naming = field(default_factory=ByPath)
     forms: Forms = field(default_factory=Forms)
     recent: Recent = field(default_factory=Recent)
 
     @cached_property
-    def content(self) -> Layered:
+    def content(self) -> ShelfContent:
         """All blobs that can be had."""
-        return Layered(self.recent, self.sources)
+        return ShelfContent(self.recent, self.origins)
 
     @cached_property
     def alone(self) -> Shelf:
         """The place without what stands behind it."""
-        return replace(self, sources=[source for source in self.sources if source.is_store])
+        return replace(self, origins=[origin for origin in self.origins if origin.is_store])
 
     @cached_property
     def upstream(self) -> list[Shelf]:
         """What stands behind the place, each by itself."""
-        return [replace(self, sources=[each]) for each in self.sources if not each.is_store]
+        return [replace(self, origins=[each]) for each in self.origins if not each.is_store]
 
     def find(self, repository: str, tag: str) -> Served:
         """Give what a tag stands for, in the form that is wanted. Raises NotFound."""
         form = self.forms.of(repository, tag)
 
-        def find(source: Source) -> Served:
-            naming = source.naming or self.naming
-            return self._find(source.place, naming.name(repository, tag), form)
+        def find(origin: Origin) -> Served:
+            naming = origin.naming or self.naming
+            return self._find(origin.place, naming.name(repository, tag), form)
 
-        return first(self.sources, find, f"{repository}:{tag}")
+        return first(self.origins, find, f"{repository}:{tag}")
 
     def manifest(self, digest: Digest) -> Served:
         """Give a manifest by its digest. Raises NotFound."""
         made = self.recent.get(digest)
         if made is not None:
             return _as_manifest(made, self.place.title)
-        return first(self.sources, lambda source: _read_manifest(source.place, digest), digest)
+        return first(self.origins, lambda origin: _read_manifest(origin.place, digest), digest)
 
     def tags(self, repository: str) -> list[str]:
         """List the tags of a repository, sorted. Raises NotFound when there is none."""
@@ -162,8 +162,8 @@ class Shelf:
 
     def close(self) -> None:
         """Free what is held; twice is fine."""
-        for source in self.sources:
-            source.place.close()
+        for origin in self.origins:
+            origin.place.close()
 
     def _find(self, place: HostingPlace, name: str, form: Form | None) -> Served:
         try:

@@ -121,8 +121,8 @@ class RefusalSuite(Suite):
     def test_what_passes_is_tried_again(self, harness: Harness) -> None:
         busy = BackendError("busy", op="ingest", temporary=True)
         faults = Faults([Fault(op="ingest", call=call, error=busy) for call in range(1, ATTEMPTS)])
-        hasty = Clock(sleep=lambda seconds: None)
-        with harness.target("main") as target, using(hasty):
+        sleepless = Clock(sleep=lambda seconds: None)
+        with harness.target("main") as target, using(sleepless):
             write(small_cache(2), FaultyTarget(target, faults))
         assert len(faults.happened) == ATTEMPTS - 1
         assert load_cache(harness.spec("main"))

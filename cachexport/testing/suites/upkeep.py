@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,13 +23,14 @@ from cachexport.api.names import (
 from cachexport.api.places import (
     prune_caches,
 )
+from cachexport.content.clock import clock
 from cachexport.contract.place import Sweepable
 from cachexport.errors import FailedPrecondition, InvalidInputError, NotFound, PluginError
 from cachexport.oci.digest import Digest
 from cachexport.testing.harness import Suite
 from cachexport.testing.samples import layer, real_cache
 from cachexport.upkeep.prune import Plan
-from cachexport.upkeep.repair import Outcome
+from cachexport.upkeep.repair import RepairOutcome
 from cachexport.upkeep.retention import Retention
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ class SweepingSuite(Suite):
             assert layers.items() <= sizes.items()
             absent = Digest.of(b"nobody has this")
             assert swept.present([*layers, absent]) == set(layers)
-        assert abs(now - time.time()) < _CLOCK
+        assert abs(now - clock().now()) < _CLOCK
 
     def test_touching_makes_young_and_tells_what_is_gone(self, harness: Harness) -> None:
         if not harness.sweeps:
@@ -217,9 +217,9 @@ def _until_old(spec: str) -> None:
 
 def _until(condition: object) -> None:
     assert callable(condition)
-    deadline = time.monotonic() + 30
+    deadline = clock().monotonic() + 30
     while not condition():
-        assert time.monotonic() < deadline
+        assert clock().monotonic() < deadline
         threading.Event().wait(0.1)
 
 
@@ -239,8 +239,8 @@ class UpkeepSuite(Suite):
         assert [fault.kind for fault in faults["main"]] == ["missing"]
         assert faults["pr-1"] == ()
         found = {item.name: item for item in repair_names(harness.spec("x"), "*")}
-        assert (found["main"].outcome, found["main"].lost_results) == (Outcome.REPAIRED, 1)
-        assert found["pr-1"].outcome is Outcome.SOUND
+        assert (found["main"].outcome, found["main"].lost_results) == (RepairOutcome.REPAIRED, 1)
+        assert found["pr-1"].outcome is RepairOutcome.SOUND
         assert all(not item.faults for item in verify_names(harness.spec("x"), deep=True))
         [cache] = load_cache(harness.spec("main"))
         assert [desc.digest for desc in cache.layers] == [layer(_FIRST)[1].digest]
@@ -253,7 +253,7 @@ class UpkeepSuite(Suite):
         [found] = repair_names(
             harness.spec("main"), origins=[f"type=local,src={tmp_path / 'copy'}"]
         )
-        assert (found.outcome, found.restored, found.lost_results) == (Outcome.REPAIRED, 1, 0)
+        assert (found.outcome, found.restored, found.lost_results) == (RepairOutcome.REPAIRED, 1, 0)
         assert all(not item.faults for item in verify_names(harness.spec("x"), deep=True))
 
     def test_a_merge_leaves_out_what_is_gone(self, harness: Harness) -> None:

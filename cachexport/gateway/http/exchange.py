@@ -1,4 +1,4 @@
-"""Requests that are over: a record of each, and Prometheus's counts of all."""
+"""Requests that are over: a exchange of each, and Prometheus's counts of all."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TLS = b"\x16"
 
 
 @dataclass(slots=True, kw_only=True)
-class Record:
+class Exchange:
     """A request and its answer; without a method, what was no request."""
 
     method: str
@@ -44,12 +44,12 @@ class Record:
     error: str = ""
 
 
-def stranger(client: tuple[str, int] | None, begin: bytes) -> Record:
+def stranger(client: tuple[str, int] | None, begin: bytes) -> Exchange:
     """Tell of a client, by address and port, that sent no HTTP but what begins so."""
     host, port = client or ("", 0)
     what = "speaks TLS, and this is plain HTTP" if begin == _TLS else "sent what is no HTTP"
     error = f"the client at {host}:{port} {what}"
-    return Record(method="", path="", client=host, agent="", status=400, error=error)
+    return Exchange(method="", path="", client=host, agent="", status=400, error=error)
 
 
 _NOT_FOUND = 404
@@ -64,35 +64,35 @@ class Metrics:
     def __init__(self, uploads: Callable[[], int]) -> None:
         self._registry = CollectorRegistry()
         labels = ("method", "kind", "status")
-        told = self._registry
-        self._requests = Counter("cachexport_requests", "Requests.", labels, registry=told)
-        self._received = Counter("cachexport_received_bytes", "Bytes that came.", registry=told)
-        self._sent = Counter("cachexport_sent_bytes", "Bytes that went.", registry=told)
+        registry = self._registry
+        self._requests = Counter("cachexport_requests", "Requests.", labels, registry=registry)
+        self._received = Counter("cachexport_received_bytes", "Bytes that came.", registry=registry)
+        self._sent = Counter("cachexport_sent_bytes", "Bytes that went.", registry=registry)
         self._found = Counter(
-            "cachexport_manifests_found", "Tags found, by place.", ("place",), registry=told
+            "cachexport_manifests_found", "Tags found, by place.", ("place",), registry=registry
         )
-        self._missed = Counter("cachexport_manifests_missed", "Tags not found.", registry=told)
+        self._missed = Counter("cachexport_manifests_missed", "Tags not found.", registry=registry)
         self._seconds = Histogram(
             "cachexport_request_seconds",
             "How long requests took.",
             ("kind",),
             buckets=_SECONDS,
-            registry=told,
+            registry=registry,
         )
-        gauge = Gauge("cachexport_uploads", "Uploads under way.", registry=told)
+        gauge = Gauge("cachexport_uploads", "Uploads under way.", registry=registry)
         gauge.set_function(uploads)
 
-    def tell(self, record: Record) -> None:
+    def count(self, exchange: Exchange) -> None:
         """Count a request that is over."""
-        kind = record.kind or "other"
-        self._requests.labels(_method(record.method), kind, str(record.status)).inc()
-        self._received.inc(record.received)
-        self._sent.inc(record.sent)
-        self._seconds.labels(kind).observe(record.seconds)
-        if kind == "manifests" and record.method in ("GET", "HEAD") and ":" not in record.item:
-            if record.origin:
-                self._found.labels(record.origin).inc()
-            elif record.status == _NOT_FOUND:
+        kind = exchange.kind or "other"
+        self._requests.labels(_method(exchange.method), kind, str(exchange.status)).inc()
+        self._received.inc(exchange.received)
+        self._sent.inc(exchange.sent)
+        self._seconds.labels(kind).observe(exchange.seconds)
+        if kind == "manifests" and exchange.method in ("GET", "HEAD") and ":" not in exchange.item:
+            if exchange.origin:
+                self._found.labels(exchange.origin).inc()
+            elif exchange.status == _NOT_FOUND:
                 self._missed.inc()
 
     def text(self) -> bytes:
