@@ -9,11 +9,7 @@ from typing import TYPE_CHECKING
 
 from cachexport.api.caches import Answer, copy_cache, raise_failures
 from cachexport.content.progress import silent
-from cachexport.contract.opening import (
-    name_of,
-    open_place,
-    open_source,
-)
+from cachexport.contract.opening import name_of, open_place, open_source
 from cachexport.errors import CachexportError, NotFound
 
 if TYPE_CHECKING:

@@ -8,12 +8,8 @@ from typing import TYPE_CHECKING
 from cachexport.content.clock import clock
 from cachexport.content.progress import silent
 from cachexport.contract.discovery import find_backend
-from cachexport.contract.opening import (
-    open_place,
-)
-from cachexport.contract.place import (
-    Expiring,
-)
+from cachexport.contract.opening import open_place
+from cachexport.contract.place import Expiring
 from cachexport.contract.spec import parse_spec
 from cachexport.errors import PluginError
 
@@ -21,9 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cachexport.content.progress import Progress
-    from cachexport.contract.place import (
-        Rules,
-    )
+    from cachexport.contract.place import Rules
     from cachexport.upkeep.prune import Plan, Pruning
 
 

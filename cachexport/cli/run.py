@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from subprocess import Popen
     from types import FrameType
 
-    from cachexport.gateway.run.plan import Plan
-    from cachexport.gateway.run.summary import Summary
+    from cachexport.gateway.run.plan import RunPlan
+    from cachexport.gateway.run.run import Summary
 
 _FORMS = ("image-manifest", "oci-index", "docker-list")
 _SIGNALLED = 128
@@ -173,8 +173,8 @@ def _signals_for_the_command() -> Iterator[Callable[[Popen[bytes]], None]]:
             signal.signal(number, handler)
 
 
-def _lines(prepared: Plan, listen: str) -> Iterator[str]:
-    from cachexport.gateway.run.registries import as_script
+def _lines(prepared: RunPlan, listen: str) -> Iterator[str]:
+    from cachexport.gateway.run.configs import as_script
 
     host = f"{listen.removesuffix(_ANY_PORT)}:PORT" if listen.endswith(_ANY_PORT) else listen
     adapted = prepared.adapted(host)
@@ -186,7 +186,7 @@ def _lines(prepared: Plan, listen: str) -> Iterator[str]:
         yield shlex.join(words)
 
 
-def _tell(prepared: Plan, summary: Summary) -> None:
+def _tell(prepared: RunPlan, summary: Summary) -> None:
     from cachexport.cli.views.gateway import problems, summary_lines
 
     for line in summary_lines(prepared, summary):

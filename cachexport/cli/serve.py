@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cachexport.gateway.composing import Serving
-    from cachexport.gateway.http.record import Record
+    from cachexport.gateway.http.exchange import Exchange
     from cachexport.gateway.shelf.shelf import Shelf
 
     Say = Callable[[str, str], None]
@@ -213,7 +213,7 @@ def _say_json(kind: str, message: str) -> None:
     click.echo(message_document(kind, message, time.time()), err=True)
 
 
-def _telling(log: str, lines: Lines) -> Callable[[Record], None]:
+def _telling(log: str, lines: Lines) -> Callable[[Exchange], None]:
     """Give what tells of requests."""
     from cachexport.cli.views.gateway import request_document, request_line
 

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from cachexport.content.protocols import Ingester, Provider
     from cachexport.contract.export import CommonExport
-    from cachexport.contract.reading import (
-        Current,
-    )
+    from cachexport.contract.reading import Current
     from cachexport.contract.spec import Spec
     from cachexport.model.envelope.cache import Cache, WrappedCache
 

@@ -8,13 +8,9 @@ from typing import TYPE_CHECKING
 from cachexport.content.parallel import DEFAULT_THREADS
 from cachexport.content.progress import silent
 from cachexport.contract.export import CommonExport
-from cachexport.contract.reading import (
-    Current,
-)
+from cachexport.contract.reading import Current
 from cachexport.model.chains import CacheChains
-from cachexport.model.envelope.manifest import (
-    IMPORT_LIMIT,
-)
+from cachexport.model.envelope.manifest import IMPORT_LIMIT
 from cachexport.transfer.prepare import prepare_chains
 from cachexport.transfer.write import write
 

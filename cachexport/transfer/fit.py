@@ -1,4 +1,4 @@
-"""Making a cache fit where it is to be read from, and what becomes of one that is too large."""
+"""Making a cache fit the limits of whoever imports it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,7 @@ from cachexport.errors import FailedPrecondition
 from cachexport.model.chains import CacheChains
 from cachexport.model.chains.compact import Compaction, shrink, tidy
 from cachexport.model.chains.tie import is_tied, tie_ends, untied
-from cachexport.model.envelope.manifest import (
-    IMPORT_LIMIT,
-    encode_manifest,
-    size_note,
-)
+from cachexport.model.envelope.manifest import IMPORT_LIMIT, encode_manifest, size_note
 from cachexport.oci.descriptor import Descriptor
 from cachexport.oci.mediatype import CACHE_CONFIG_V0
 from cachexport.transfer.prepare import marshalled
@@ -26,9 +22,7 @@ if TYPE_CHECKING:
     from cachexport.contract.export import CommonExport
     from cachexport.model.config import CacheConfig
     from cachexport.model.envelope.cache import WrappedCache
-    from cachexport.model.envelope.manifest import (
-        Form,
-    )
+    from cachexport.model.envelope.manifest import Form
     from cachexport.oci.timestamp import Timestamp
 
 
@@ -88,7 +82,7 @@ class Loss:
     """What was dropped from a cache."""
 
     covered: int
-    """Records that another one stands in for."""
+    """Redundant records: another one answers all that they answer."""
     dead: int
     """Records from which no result could be reached."""
     old: int

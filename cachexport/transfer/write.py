@@ -10,13 +10,9 @@ from cachexport.content.copy import ingest_bytes, move_blob
 from cachexport.content.parallel import DEFAULT_THREADS, map_parallel
 from cachexport.content.progress import Event, silent, step
 from cachexport.errors import Integrity, NotFound
-from cachexport.model.envelope.manifest import (
-    Form,
-)
+from cachexport.model.envelope.manifest import Form
 from cachexport.oci.compression import Compression
-from cachexport.transfer.fit import (
-    fit_size,
-)
+from cachexport.transfer.fit import fit_size
 from cachexport.transfer.merge import Merged, merge_into, until_current
 
 if TYPE_CHECKING:
@@ -25,9 +21,7 @@ if TYPE_CHECKING:
     from cachexport.content.progress import Progress
     from cachexport.contract.backend import Target
     from cachexport.contract.export import CommonExport
-    from cachexport.contract.reading import (
-        Current,
-    )
+    from cachexport.contract.reading import Current
     from cachexport.model.envelope.cache import Wrapped, WrappedCache
     from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.digest import Digest
@@ -113,7 +107,7 @@ class _Writing:
     import_limit: int | None = None
 
     def attempt(self, cache: WrappedCache) -> WrappedCache:
-        """Write it, merged if that is wanted. Raises Outdated when it was in vain."""
+        """Write it, merged if the target asks for that. Raises Outdated if a race was lost."""
         current = self._current()
         merged = Merged(cache=cache)
         if current is not None:

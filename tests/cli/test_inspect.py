@@ -16,7 +16,7 @@ from support.caches import FOLDER, LAYOUTS, unpack, unpack_wide
 
 from cachexport.cli import main
 from cachexport.oci.digest import Digest
-from cachexport.testing.services.machine import lacking
+from cachexport.testing.services import lacking
 
 if TYPE_CHECKING:
     from pathlib import Path

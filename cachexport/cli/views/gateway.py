@@ -12,12 +12,12 @@ from cachexport.contract.units import readable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from cachexport.gateway.http.record import Record
-    from cachexport.gateway.run.plan import End, Plan
-    from cachexport.gateway.run.summary import Summary
+    from cachexport.gateway.http.exchange import Exchange
+    from cachexport.gateway.run.plan import PlannedCache, RunPlan
+    from cachexport.gateway.run.run import Summary
 
 
-def request_document(record: Record, now: float) -> str:
+def request_document(record: Exchange, now: float) -> str:
     """Give a request as JSON; `now` is in seconds since 1970."""
     told = {"time": round(now, 3), **asdict(record), "seconds": round(record.seconds, 4)}
     return json.dumps(told)
@@ -28,7 +28,7 @@ def message_document(kind: str, message: str, now: float) -> str:
     return json.dumps({"time": round(now, 3), "level": kind, "message": message})
 
 
-def request_line(record: Record) -> str:
+def request_line(record: Exchange) -> str:
     """Give a request for people."""
     asked = f"{record.method} {record.path}" if record.method else "no request"
     moved = f" {record.received:,} in, {record.sent:,} out" if record.received + record.sent else ""
@@ -39,14 +39,14 @@ def request_line(record: Record) -> str:
 _MOST_PROBLEMS = 3
 
 
-def summary_lines(prepared: Plan, summary: Summary) -> Iterator[str]:
+def summary_lines(prepared: RunPlan, summary: Summary) -> Iterator[str]:
     """Give what was read and written of each cache, and the bytes of all."""
-    for end in prepared.ends:
+    for end in prepared.caches:
         if prepared.tool.many_tags:
             yield from _images(end, summary)
         else:
             yield _cache(end, summary)
-    targets = {end.repository for end in prepared.ends if end.is_target}
+    targets = {end.repository for end in prepared.caches if end.is_target}
     there = {blob: size for blob, size in summary.spared.items() if blob[0] in targets}
     yield from _blobs("pulled", summary.pulled)
     yield from _blobs("pushed", summary.pushed)
@@ -61,7 +61,7 @@ def problems(summary: Summary) -> Iterator[str]:
         yield f"and {len(found) - _MOST_PROBLEMS} more requests failed"
 
 
-def _cache(end: End, summary: Summary) -> str:
+def _cache(end: PlannedCache, summary: Summary) -> str:
     [found, written] = _tags(end, summary)
     if not end.is_target:
         return _cache_line("read", end, found)
@@ -71,12 +71,12 @@ def _cache(end: End, summary: Summary) -> str:
     return _cache_line("wrote", end, written)
 
 
-def _cache_line(verb: str, end: End, tags: Mapping[str, str]) -> str:
+def _cache_line(verb: str, end: PlannedCache, tags: Mapping[str, str]) -> str:
     [digest] = tags.values() or [""]
     return f"{verb} {end.spec}: {digest}" if digest else f"{verb} nothing: {end.spec}"
 
 
-def _images(end: End, summary: Summary) -> Iterator[str]:
+def _images(end: PlannedCache, summary: Summary) -> Iterator[str]:
     """Tell of the images of steps."""
     [found, written] = _tags(end, summary)
     if not end.is_target:
@@ -87,7 +87,7 @@ def _images(end: End, summary: Summary) -> Iterator[str]:
     yield f"wrote {len(written)} images: {end.spec}"
 
 
-def _tags(end: End, summary: Summary) -> list[Mapping[str, str]]:
+def _tags(end: PlannedCache, summary: Summary) -> list[Mapping[str, str]]:
     return [tags.get(end.repository, {}) for tags in (summary.found, summary.written)]
 
 

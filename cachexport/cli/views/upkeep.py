@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from cachexport.transfer.fit import Loss
     from cachexport.upkeep.compact import Compacted, Extent
-    from cachexport.upkeep.gate import Check
+    from cachexport.upkeep.gate import DemandCheck
     from cachexport.upkeep.repair import Repair
-    from cachexport.upkeep.verify import Fault, Verification
+    from cachexport.upkeep.verify import CacheFault, Verification
 
 
 def verification_lines(found: Sequence[Verification]) -> Iterator[str]:
@@ -36,13 +36,13 @@ def verification_lines(found: Sequence[Verification]) -> Iterator[str]:
         yield f"{counted(item.records, 'record')}, {blobs}: {told}"
 
 
-def _fault_row(fault: Fault) -> str:
+def _fault_row(fault: CacheFault) -> str:
     kind = click.style(f"{fault.kind:<13}", fg="red")
     where = f"{fault.blob}: " if fault.blob and fault.blob not in fault.text else ""
     return f"{kind}  {printable(where + fault.text)}"
 
 
-def gate_lines(checks: Sequence[Check]) -> Iterator[str]:
+def gate_lines(checks: Sequence[DemandCheck]) -> Iterator[str]:
     """Give a line for each check."""
     for check in checks:
         outcome, color = ("failed", "red") if check.holds is False else ("ok", "green")
@@ -51,7 +51,7 @@ def gate_lines(checks: Sequence[Check]) -> Iterator[str]:
         yield f"{click.style(f'{outcome:<7}', fg=color)}  {check.name:<14}  {check.text}"
 
 
-def all_hold(checks: Sequence[Check]) -> bool:
+def all_hold(checks: Sequence[DemandCheck]) -> bool:
     """Tell whether no check failed."""
     return all(check.holds is not False for check in checks)
 
@@ -159,7 +159,7 @@ class GateDocument:
     checks: tuple[GateCheckView, ...]
 
     @classmethod
-    def of(cls, checks: Sequence[Check]) -> Self:
+    def of(cls, checks: Sequence[DemandCheck]) -> Self:
         """Give the document."""
         return filled(cls, checks, holds=all_hold(checks), checks=checks)
 

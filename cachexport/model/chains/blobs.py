@@ -1,11 +1,11 @@
-"""What is known of each blob of a merged graph: one descriptor, and who has it.
+"""The blobs of a merged graph: one descriptor for each, and the providers that have it.
 
 Sources may describe one blob differently: each build notes its own time, and some note the step.
-The descriptor that counts is the one that tells most, of those the one whose text is smallest:
-so it does not depend on the order of the sources. Each descriptor that a source gave counts, even
-of a result that is not the newest. For a blob that is in the merged cache once, any way to merge
-the sources gives the same; one that was dropped from a merge and comes back with a later source
-has that source's descriptor. No choice can do better: it would have to remember what was dropped.
+The descriptor with the most annotations wins, and of several the one whose text is smallest, so
+the order of the sources does not matter. Descriptors of results that are not the newest take part
+too. Merging the sources in any other order or grouping gives the same, with one exception: if a
+merge drops a blob and a later source brings it back, the later descriptor wins, since nothing
+remembers what was dropped.
 """
 
 from __future__ import annotations
@@ -16,9 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from cachexport.content.protocols import InfoProvider
 from cachexport.errors import NotFound
-from cachexport.model.chains.record import (
-    BlobSource,
-)
+from cachexport.model.chains.record import BlobSource
 from cachexport.oci import mediatype
 from cachexport.oci.descriptor import UNCOMPRESSED, Descriptor
 
@@ -26,38 +24,36 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cachexport.content.protocols import Provider
-    from cachexport.model.chains.record import (
-        Remote,
-    )
+    from cachexport.model.chains.record import Remote
     from cachexport.oci.digest import Digest
 
 
 @dataclass(slots=True)
 class _Told:
     given: Descriptor
-    """The last one that was given: mostly the next is the same."""
+    """The last descriptor given. The next one is mostly the same, so it is compared first."""
     best: Descriptor
     diff_id: str
-    """Empty while nobody tells."""
+    """Empty until a source gives it."""
     providers: dict[int, Provider | None]
-    """By identity, in the order of the sources."""
+    """By `id()`, in the order of the sources."""
 
 
 class MergedBlobs:
-    """What all sources of a graph say of their blobs."""
+    """The blobs of all sources of a graph."""
 
     def __init__(self) -> None:
         self._told: dict[Digest, _Told] = {}
         self._found: dict[Digest, BlobSource | None] = {}
 
     def add(self, sources: Iterable[BlobSource]) -> None:
-        """Take in what a source says."""
+        """Add the blobs of a source."""
         self._found.clear()
         for source in sources:
             self._tell(source.descriptor, source.provider)
 
     def add_remotes(self, remotes: Iterable[Remote]) -> None:
-        """Take in what results say of their layers, each layer looked at once."""
+        """Add the layers of results; a layer that several share is added once."""
         seen: set[Remote] = set()
         for remote in remotes:
             for layer in remote.down():
@@ -67,7 +63,7 @@ class MergedBlobs:
                 self._tell(layer.descriptor, layer.provider)
 
     def find(self, digest: Digest) -> BlobSource | None:
-        """Give descriptor and provider of a blob; None if nobody has it any longer.
+        """Give descriptor and provider of a blob; None if no provider has it any longer.
 
         Any other failure of a provider is raised.
         """
@@ -97,7 +93,7 @@ class MergedBlobs:
 
 
 def has_blob(provider: Provider | None, digest: Digest) -> bool:
-    """Say whether a provider has a blob; one that cannot tell cheaply is believed to."""
+    """Say whether a provider has a blob. Without a cheap way to find out, assume that it has."""
     asked: Any = provider
     if not _can_tell(asked.__class__):
         return True

@@ -1,4 +1,4 @@
-"""The graph as callers see it."""
+"""CacheChains: the graph as programs use it."""
 
 from __future__ import annotations
 
@@ -9,15 +9,8 @@ from cachexport.errors import ForeignRecord, InvalidInputError
 from cachexport.model import config as cacheconfig
 from cachexport.model.chains import graph, marshal, parse
 from cachexport.model.chains.blobs import MergedBlobs
-from cachexport.model.chains.graph import (
-    without_collections,
-)
-from cachexport.model.chains.record import (
-    BlobSource,
-    CacheLink,
-    CacheRecord,
-    CacheResult,
-)
+from cachexport.model.chains.graph import without_collections
+from cachexport.model.chains.record import BlobSource, CacheLink, CacheRecord, CacheResult
 from cachexport.model.chains.tie import is_tied
 from cachexport.oci import gojson
 from cachexport.oci.digest import Digest
@@ -67,10 +60,10 @@ class CacheChains:
     ) -> list[tuple[CacheRecord, Sequence[CacheResult]]]:
         """Add everything that a cache config describes.
 
-        `descriptors` are those of the layers: as `marshal` gives them, or alone, with the
-        `provider` that has the blobs. A result with a layer that has no descriptor is left out.
-        Gives the record that each one of the config became, with the results that it came with.
-        Raises WireFormat or Loop, and has then added nothing or a part.
+        `descriptors` describe the layers: a mapping as `marshal` gives it, or descriptors alone,
+        with the `provider` of their blobs. Results with a layer that has no descriptor are left
+        out. Gives, for each record of the config, the record of this graph and the results that
+        came with it. Raises WireFormat or Loop; then nothing or a part was added.
         """
         became: list[tuple[CacheRecord, Sequence[CacheResult]]] = []
 
@@ -98,10 +91,10 @@ class CacheChains:
     ) -> CacheRecord | None:
         """Record that something was done, and give the record to link to.
 
-        `digest` says what; `deps` has for each input the records that can stand there, one at
-        least; `results` are the layers that came out. The same thing added again, or with an
-        input in common at each position, is the same record. A digest that begins with
-        `random:` is never cached: it gives None, which nothing can link to.
+        `digest` identifies what was done. `deps` lists for each input the alternative records, at
+        least one. `results` are the layers that came out. Two calls with one digest mean the same
+        record if their inputs have an alternative in common at each position. A digest that begins
+        with `random:` is never cached; it gives None.
 
         Raises InvalidDigest, InvalidInputError for an input without links and for anything else
         than links and results, ForeignRecord for a link to a record of other chains or to None.
@@ -113,7 +106,7 @@ class CacheChains:
     def find(
         self, digest: str, deps: Sequence[Sequence[CacheLink]] = ()
     ) -> tuple[CacheRecord, ...]:
-        """Give the records that the same `add` would join and give, none if it would make one.
+        """Give the records that `add` would join for these arguments; none if it would make one.
 
         Raises as `add` does.
         """
@@ -127,17 +120,17 @@ class CacheChains:
     ) -> tuple[CacheConfig, dict[Digest, BlobSource]]:
         """Give the cache config of the graph, and where the blobs of its layers are.
 
-        Of each record the newest result is written. Left out are results of which a provider
-        says that a blob is not there, and with `min` those that do not lead to a leaf's result.
-        The same graph gives the same bytes always: for one order of `add` calls in any case,
-        for any order where no record was joined from several and no two results of a record
-        share an instant.
+        The newest result of each record is written. Results with a blob that its provider lacks are
+        left out, and with mode `min` also results that no leaf's result is built on.
 
-        In a merged graph the order never decides between results of one instant nor between
-        descriptors of one blob, a blob is there if any source has it, and of a record whose newest
-        result is not there an older one is written. So merging is associative, commutative and
-        idempotent, to the byte, where no record was joined from several; see `chains.blobs` for
-        the one exception, in the manifest.
+        The same graph gives the same bytes: always for one order of `add` calls, and for any order
+        if no records were joined and no two results of a record share an instant.
+
+        In a merged graph order does not even decide between results of one instant or descriptors
+        of one blob; a blob counts as present if any source has it; and if the newest result of a
+        record is gone, an older one is written. So merging is associative, commutative and
+        idempotent to the byte if no records were joined. `chains.blobs` names the one exception,
+        which is in the manifest.
         """
         with without_collections():
             return marshal.marshal(self._records, mode, self._merged_blobs())

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 def covered_records(config: CacheConfig) -> set[int]:
-    """Give the records that another one stands in for, in every question and with every answer.
+    """Give the records that are redundant: another record answers every question that they answer.
 
-    Such are left where records were joined: the other has all of its links, its children and a
-    newer result or the same.
+    Joining records leaves them behind: the other record has all of their links and children, and
+    the same result or a newer one.
     """
     alike: dict[object, list[int]] = {}
     children: dict[int, list[tuple[int, int, str]]] = {}
@@ -41,7 +41,7 @@ def covered_records(config: CacheConfig) -> set[int]:
 
 
 class _LinkSets:
-    """The links of records as sets, and which records share one."""
+    """The links of records as sets, and the records that share a link."""
 
     def __init__(self, config: CacheConfig) -> None:
         self._records = config.records
@@ -97,17 +97,17 @@ def _is_as_new(other: CacheRecord, record: CacheRecord) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compaction:
-    """A smaller config, and how many records were dropped though no other stands in for them."""
+    """A smaller config, and how many records it lost beside the redundant ones."""
 
     config: CacheConfig
     dead: int = 0
-    """Neither they nor anything that depends on them has a result."""
+    """Records that had no result, and nothing that depends on them had one."""
     old: int = 0
-    """They were in the oldest branches."""
+    """Records of the oldest branches."""
 
 
 def tidy(config: CacheConfig) -> Compaction:
-    """Drop the records that no build can miss: those that others stand in for, and dead ones."""
+    """Drop the records that no build can miss: redundant ones and dead ones."""
     covered = covered_records(config)
     lean = _without(config, covered)
     alive = _alive(lean, range(len(lean.records)))
@@ -117,9 +117,9 @@ def tidy(config: CacheConfig) -> Compaction:
 def shrink(config: CacheConfig, fits: Callable[[CacheConfig], bool]) -> Compaction:
     """Drop what no build can miss, then as few of the oldest records as make the rest fit.
 
-    A record is as old as the newest result of it and of all that depends on it; of equally old
-    ones the deepest goes first. So with a record there is always all that it depends on, and what
-    is left answers as it did before. If nothing fits, nothing is left.
+    The age of a record is that of the newest result among itself and all that depends on it. Of
+    records of one age the deepest goes first. So a record never outlives what it depends on, and
+    the rest answers as before. If no part fits, the config is empty.
     """
     tidied = tidy(config)
     lean = tidied.config
@@ -161,7 +161,7 @@ def _oldest_first(config: CacheConfig) -> list[int]:
 
 
 def _alive(config: CacheConfig, numbers: Collection[int]) -> list[int]:
-    """Give those of the records from which a result can be reached, one of them too."""
+    """Give the records that have a result, or that something with a result depends on."""
     records = config.records
     alive: set[int] = set()
     pending = [number for number in numbers if records[number].results]

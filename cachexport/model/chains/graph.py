@@ -1,7 +1,7 @@
-"""Putting a record into the graph: finding the one that it is, joining several, refusing loops.
+"""Adding a record to the graph: finding an equal one, joining several equal ones, refusing loops.
 
-Every link goes from a lower level to a higher one, so a record can only be reached from records
-of lower level. That makes most questions about loops answer themselves, without a search.
+Every link goes from a lower level to a higher one, so a path to a record only passes records of
+lower levels. That answers most questions about loops without a search.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 @contextmanager
 def without_collections() -> Iterator[None]:
-    """Look for no garbage in the block.
+    """Switch Python's garbage collector off in the block.
 
-    A graph is many objects and none of them garbage: going through them over and over, as Python
-    does while they are made, takes a third of the time.
+    A graph is many objects, none of them garbage. Python would scan them again and again while
+    they are made, which takes a third of the time.
     """
     enabled = gc.isenabled()
     gc.disable()
@@ -35,7 +35,7 @@ def without_collections() -> Iterator[None]:
 
 
 def matching(digest: str, inputs: Inputs) -> list[CacheRecord]:
-    """Give the records that hang with this digest under a link of every input."""
+    """Give the records with this digest that have one of the links at every input."""
     if len(inputs) == 1 and len(inputs[0]) == 1:
         [[(src, selector)]] = inputs
         return list(src.children.get((selector, 0, digest), ()))
@@ -57,9 +57,9 @@ def matching(digest: str, inputs: Inputs) -> list[CacheRecord]:
 def join(records: Sequence[CacheRecord], *, moving: bool = True) -> CacheRecord:
     """Make one record of several: their children and results move to it.
 
-    The others keep their own parents, so one without children stays a record. BuildKit joins
-    them to any of them; to the lowest, a loop can never arise. Without `moving` the others keep
-    their children too: a build can still find them by what only the others depend on.
+    The others stay records, with their parents and without children. BuildKit chooses any of them
+    as the one; we choose the lowest, from which no loop can arise. Without `moving` the others keep
+    their children too, so that builds still find those by links that only the others have.
     """
     main, *others = sorted(records, key=lambda record: (record.level, record.sequence))
     for other in others:
@@ -85,14 +85,14 @@ def _give_parent(child: CacheRecord, old: CacheRecord, new: CacheRecord, moving:
 
 
 def hang(record: CacheRecord, inputs: Inputs) -> None:
-    """Link a record to its parents, except to those that are the record or come after it."""
+    """Link a record to its parents, but not to itself nor to a record that depends on it."""
     fresh = [
         (index, src, selector)
         for index, links in enumerate(inputs)
         for src, selector in links
         if record not in src.children.get((selector, index, record.digest), ())
     ]
-    # What nothing hangs under, as nearly every record when it is added, leads to itself only.
+    # A record without children, as nearly every new one is, leads to itself only.
     after = _after(record, {src for _, src, _ in fresh}) if record.children else {record}
     for index, src, selector in fresh:
         if src not in after:
@@ -119,7 +119,7 @@ def _raise_level(record: CacheRecord, level: int) -> None:
 
 
 def _after(start: CacheRecord, wanted: set[CacheRecord]) -> set[CacheRecord]:
-    """Give those of `wanted` that are `start` or come after it."""
+    """Give the records of `wanted` that are `start` or depend on it."""
     highest = max((record.level for record in wanted), default=start.level)
     seen = {start}
     pending = [start] if highest > start.level else []

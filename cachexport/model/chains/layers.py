@@ -5,10 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cachexport.model.chains.blobs import has_blob, in_oci_spelling
-from cachexport.model.chains.record import (
-    BlobSource,
-    Remote,
-)
+from cachexport.model.chains.record import BlobSource, Remote
 from cachexport.model.config.model import NO_PARENT
 
 if TYPE_CHECKING:

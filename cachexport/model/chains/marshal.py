@@ -1,9 +1,9 @@
 """From the graph to the cache config: whole, or as `mode=min` keeps it.
 
-BuildKit walks it from the leaves, parents first, but goes through Go maps on its way, whose
-order is left to chance. Here every such choice is made by the ancestry of a record: a digest of
-everything that it depends on. So ours is a walk that BuildKit could have made, and always the
-same one, in whatever order the records were added.
+BuildKit walks the graph from the leaves, parents first, and where it iterates over Go maps the
+order is random. Here the ancestry of a record, a digest of all that it depends on, decides
+instead. So the walk is one that BuildKit could have made, and it is always the same one, whatever
+the order in which records were added.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Link = tuple[CacheRecord, str]
     Walk = dict[CacheRecord, list[list[Link]]]
     Result = tuple[int, Timestamp]
-    """The number of the top layer, as the table counts, and the instant."""
+    """The number of the top layer in the table, and the instant."""
 
 
 _SIZE = 16
@@ -38,7 +38,7 @@ _SIZE = 16
 def leading_to_leaves(
     results: Mapping[CacheRecord, CacheResult | None],
 ) -> Callable[[Remote], bool]:
-    """Give a test for the stacks of layers that a leaf's result has, or begins with.
+    """Give a test for stacks of layers: whether a leaf's result is that stack or begins with it.
 
     Layers are compared by diff ID: a leaf's stack can hold another compression of a layer.
     """
@@ -60,13 +60,13 @@ def _add_all(remote: Remote, stacks: _Stacks, wanted: set[bytes]) -> None:
 
 
 class _Stacks:
-    """Keys of stacks of diff IDs, each worked out once."""
+    """Keys for stacks of diff IDs; each is computed once."""
 
     def __init__(self) -> None:
         self._keys: dict[Remote, bytes] = {}
 
     def key(self, remote: Remote) -> bytes:
-        """Give a key that stacks with equal diff IDs share."""
+        """Give the key of a stack. Stacks with equal diff IDs have equal keys."""
         unknown = []
         below = b""
         for layer in remote.down():
@@ -146,10 +146,10 @@ def marshal(
 ) -> tuple[CacheConfig, dict[Digest, BlobSource]]:
     """Write down all records that lead to a leaf, each with its newest result.
 
-    A result of which no provider has a blob any longer is left out; with mode `min` also one that
-    does not lead to the result of a leaf. In a merged graph, where `merged` knows of the blobs,
-    an older result counts then, and what was added first has no precedence. Gives the config and
-    the blobs of its layers.
+    Results with a blob that no provider has any longer are left out, and with mode `min` also
+    results that no leaf's result is built on. For a merged graph `merged` has the blobs; then an
+    older result takes the place of one that is gone, and the order of adding decides nothing.
+    Gives the config and the blobs of its layers.
     """
     order = walk(records)
     table = LayerTable(merged)

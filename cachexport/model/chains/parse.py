@@ -5,11 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cachexport.errors import Loop, WireFormat
-from cachexport.model.chains.record import (
-    BlobSource,
-    CacheResult,
-    Remote,
-)
+from cachexport.model.chains.record import BlobSource, CacheResult, Remote
 from cachexport.model.chains.tie import untied
 from cachexport.model.config.model import NO_PARENT
 
@@ -25,11 +21,11 @@ if TYPE_CHECKING:
 
 
 def parse(config: CacheConfig, sources: Mapping[str, BlobSource], add: Add) -> None:
-    """Add every record of `config` through `add`, what it depends on first; a tie is left out.
+    """Add every record of `config` through `add`, dependencies first; a tie is left out.
 
-    A result with a layer that `sources` lacks is left out, the record stays. Raises WireFormat
-    for a number that leads nowhere and for an input without links, Loop for records or layers
-    that depend on themselves. Layers that no record reaches are not looked at, as in BuildKit.
+    Results with a layer that `sources` lacks are left out; their records stay. Raises WireFormat
+    for a number that refers to nothing and for an input without links, Loop for records or layers
+    that depend on themselves. As in BuildKit, layers that no record uses are not checked.
     """
     added: dict[int, CacheRecord | None] = {}
     layers = _Layers(config, sources)
@@ -91,7 +87,7 @@ def _links(written: WrittenRecord, number: int, added: Mapping[int, CacheRecord 
 
 
 class _Layers:
-    """The layers of a config as remotes, which share their parents as the layers do."""
+    """The layers of a config as remotes. Layers with a common parent share its remote."""
 
     def __init__(self, config: CacheConfig, sources: Mapping[str, BlobSource]) -> None:
         self._layers = config.layers

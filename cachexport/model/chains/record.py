@@ -32,7 +32,7 @@ class Remote:
     """A layer on top of its parents; stacks share what they have in common, whatever their depth.
 
     `Remote(descriptors, provider)` takes the layers bottom first; `stack` puts one more on top.
-    `provider` may be None in a graph that is only looked at. It never changes.
+    `provider` may be None in a graph that is only inspected. A remote is immutable.
     """
 
     __slots__ = ("descriptor", "key", "parent", "provider")
@@ -88,13 +88,13 @@ def _stacked(parent: Remote | None, descriptor: Descriptor, provider: Provider |
 
 
 Edge = tuple[str, int, str]
-"""What a child hangs under: the selector, the number of its input, its digest."""
+"""The key of a child below its parent: selector, number of the input, digest of the child."""
 ResultKey = tuple[Timestamp, int, bytes]
-"""What tells a result from others: its instant, the zone in which that is written, its layers."""
+"""The identity of a result: its instant, the zone in which that is written, its layers."""
 
 
 class CacheResult:
-    """What a record gave: the layers, and when they were made."""
+    """The layers that a record gave, and when they were made."""
 
     __slots__ = ("created_at", "remote")
 
@@ -111,7 +111,7 @@ class CacheResult:
 
 @dataclass(frozen=True, slots=True)
 class CacheLink:
-    """That an input can be `src`; `selector` says which part of what it gave is read."""
+    """A link to `src` as one alternative of an input; `selector` is the part of it that is read."""
 
     src: CacheRecord | None
     selector: str = ""
@@ -119,14 +119,14 @@ class CacheLink:
 
 @dataclass(slots=True, eq=False)
 class CacheRecord:
-    """One thing done in a build, with everything that hangs under it.
+    """One step of a build, and the steps that depend on it.
 
     Callers get one from `CacheChains.add` and use it in links; only the chains change it.
     """
 
     digest: str
     owner: object = field(repr=False)
-    """The chains that it belongs to."""
+    """The CacheChains that it belongs to."""
     sequence: int = field(repr=False)
     """Counts the records of a graph in the order in which they were added."""
     level: int = field(default=0, repr=False)
@@ -147,7 +147,7 @@ class CacheRecord:
         self.results.setdefault(key, result)
 
     def newest_result(self) -> CacheResult | None:
-        """Give the result that counts: the newest, of two with equal instants the first added."""
+        """Give the newest result; of two with equal instants the one added first."""
         return max(self.results.values(), key=lambda result: result.created_at, default=None)
 
     def newest_whole(self, is_whole: Callable[[Remote], bool]) -> CacheResult | None:

@@ -1,10 +1,10 @@
-"""A record that ties the ends of a merged graph together, for BuildKit's sake.
+"""The tie: a record that depends on every end of a merged graph, so that BuildKit imports it whole.
 
-BuildKit imports a config leaf by leaf (`addItemToStorage` of its cachestorage.go, commit 73ed682):
-what an earlier leaf has stored is not linked again for a later one, so a config with several ends
-that share records loses links, and with them hits. With one record that depends on every end
-there is one leaf, and nothing is lost. It has no results, and nothing is ever looked up under its
-digest. It is always the last record, so no number changes where it is left out.
+BuildKit imports a config leaf by leaf (`addItemToStorage` of its cachestorage.go, commit 73ed682).
+It does not link what an earlier leaf has stored again for a later leaf, so a config with several
+leaves that share records loses links, and with them hits. With the tie there is one leaf, and
+nothing is lost. The tie has no results, and no build looks up its digest. It is always the last
+record, so removing it changes no number.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
     from cachexport.model.config.model import CacheConfig
 
 TIE = Digest.of(b"cachexport: depends on every end of a merged cache")
-"""The digest of the record."""
+"""The digest of the tie."""
 
 
 def is_tied(config: CacheConfig) -> bool:
-    """Say whether a config has such a record."""
+    """Say whether a config has a tie."""
     return bool(config.records) and config.records[-1].digest == TIE
 
 
 def untied(config: CacheConfig) -> CacheConfig:
-    """Give the config without such a record."""
+    """Give the config without its tie."""
     return replace(config, records=config.records[:-1]) if is_tied(config) else config
 
 
 def tie_ends(config: CacheConfig) -> CacheConfig:
-    """Give the config with such a record as its last one, if it has more than one end."""
+    """Give the config with a tie, if it has more than one leaf."""
     linked = {link.link for record in config.records for links in record.inputs for link in links}
     ends = [number for number in range(len(config.records)) if number not in linked]
     if len(ends) < 2:

@@ -83,9 +83,7 @@ class CacheConfig:
 
     def encode(self) -> bytes:
         """Give the config's bytes, the very ones that BuildKit writes for it."""
-        from cachexport.model.config.model import (
-            encode,
-        )
+        from cachexport.model.config.model import encode
 
         return encode(self)
 

@@ -1,4 +1,4 @@
-"""What can be saved of a config that BuildKit could not parse."""
+"""Saving what is sound in a config that BuildKit cannot parse."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def salvage(config: CacheConfig) -> CacheConfig:
 
 
 def _sound_layers(layers: Sequence[CacheLayer]) -> set[int]:
-    """Give the numbers of the layers from which the parents lead down to a lowest one."""
+    """Give the numbers of the layers whose chain of parents ends."""
     above: dict[int, list[int]] = defaultdict(list)
     for number, layer in enumerate(layers):
         above[layer.parent].append(number)

@@ -1,4 +1,4 @@
-"""One cache as a whole, wherever it was read from or is written to."""
+"""A cache as a whole, independent of where it is read from or written to."""
 
 from __future__ import annotations
 
@@ -12,14 +12,12 @@ from cachexport.oci.mediatype import CACHE_CONFIG_V0
 if TYPE_CHECKING:
     from cachexport.content.protocols import Provider
     from cachexport.model.config import CacheConfig
-    from cachexport.model.envelope.manifest import (
-        Form,
-    )
+    from cachexport.model.envelope.manifest import Form
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wrapped:
-    """The bytes that a cache config and its manifest have: their identity."""
+    """The exact bytes of a cache config and its manifest. Their digests identify the cache."""
 
     form: Form
     config: bytes
@@ -27,12 +25,12 @@ class Wrapped:
 
     @property
     def config_descriptor(self) -> Descriptor:
-        """Names the config's bytes."""
+        """The descriptor of the config."""
         return Descriptor.of(self.config, CACHE_CONFIG_V0)
 
     @property
     def descriptor(self) -> Descriptor:
-        """Names the manifest's bytes, and so the cache: what an export answers with."""
+        """The descriptor of the manifest, which identifies the cache. An export answers with it."""
         return Descriptor.of(self.manifest, self.form.media_type)
 
 

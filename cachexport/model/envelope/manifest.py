@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Form(StrEnum):
-    """A form, named as people know it."""
+    """A form of manifest that BuildKit wraps a cache config in."""
 
     IMAGE_MANIFEST = "image-manifest"
     OCI_INDEX = "oci-index"
@@ -61,9 +61,9 @@ def requested_form(
 
 
 IMPORT_LIMIT = 1 << 20
-"""Bytes of a config or manifest that BuildKit reads at most; it refuses to import a longer one."""
+"""The largest config or manifest, in bytes, that BuildKit imports."""
 NEARLY_FULL = 768 << 10
-"""From this many bytes on there is a note: a cache that grows will soon be refused."""
+"""From this size on, in bytes, there is a note: the cache will soon be too large."""
 
 
 def size_note(kind: str, size: int, limit: int = IMPORT_LIMIT) -> str | None:
@@ -111,7 +111,7 @@ class Manifest:
 
     @property
     def form(self) -> Form:
-        """The form that a cache in this manifest has. Docker's image manifest counts as OCI's."""
+        """The form of this manifest. Docker's image manifest counts as OCI's."""
         return _FORMS.get(self.media_type, Form.IMAGE_MANIFEST)
 
     @property
