@@ -74,7 +74,7 @@ def command(
     vs: str | None,
     form: str,
 ) -> None:
-    """DemandCheck that a cache is as large as it should be: a CI gate.
+    """Check that a cache is as large as it should be: a CI gate.
 
     Every check is told with its figure. The exit code is 0 when all hold, 70 when one does not.
     If there is no cache to compare with, as before the first build, nothing has shrunk; that there
