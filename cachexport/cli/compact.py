@@ -6,11 +6,14 @@ import click
 
 from cachexport.cli.console import answer
 from cachexport.cli.options import amount, complete_spec, format_option, progress_option, reporting
-from cachexport.cli.verbs import verbatim
+from cachexport.cli.verbs import DocumentedCommand, verbatim
 
 
 @click.command(
     "compact",
+    cls=DocumentedCommand,
+    document="upkeep:CompactionDocument",
+    column=15,
     epilog=verbatim(
         """
         What is dropped, in this order:
@@ -22,10 +25,7 @@ from cachexport.cli.verbs import verbatim
                    it, so nothing is kept without what it depends on
 
         Fields of the JSON:
-          manifest (digest), written, before, after, dropped
-          before, after  records, results, layers, size, config, manifest
-          dropped        covered, dead, old, results, layers, size, oldest,
-                         newest (null or times)
+          {fields}
           "size" is the bytes of all blobs, "config" and "manifest" are bytes.
 
         Examples:
@@ -73,7 +73,8 @@ def command(
     code is 70.
     """
     from cachexport.api.caches import compact_cache
-    from cachexport.cli.views.upkeep import compaction_document, compaction_lines
+    from cachexport.cli.views.document import json_lines
+    from cachexport.cli.views.upkeep import CompactionDocument, compaction_lines
 
     with reporting(mode, [spec, to] if to else [spec]) as progress:
         found = compact_cache(
@@ -85,5 +86,7 @@ def command(
             progress=progress,
         )
     answer(
-        compaction_document(found, dry_run) if form == "json" else compaction_lines(found, dry_run)
+        json_lines(CompactionDocument.of(found, dry_run))
+        if form == "json"
+        else compaction_lines(found, dry_run)
     )

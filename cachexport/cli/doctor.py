@@ -9,7 +9,7 @@ import click
 from cachexport.cli.console import answer
 from cachexport.cli.options import complete_spec, format_option, hinting_at_paths
 from cachexport.cli.process import interruptible
-from cachexport.cli.verbs import verbatim
+from cachexport.cli.verbs import DocumentedCommand, verbatim
 
 if TYPE_CHECKING:
     from cachexport.doctor.engine import Examination
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 @click.command(
     "doctor",
+    cls=DocumentedCommand,
+    document="backends:DiagnosisDocument",
     epilog=verbatim(
         """
         Outcomes:
@@ -27,10 +29,7 @@ if TYPE_CHECKING:
           skipped  could not be tried; the finding says why
 
         Fields of the JSON:
-          target, exit_code, checks[]
-          checks[]   name, outcome, finding, advice (null or text), facts,
-                     exit_code
-          facts      what was measured; its fields are those of the check
+          {fields}
 
         Examples:
           cachexport doctor type=local,dest=cache
@@ -77,8 +76,9 @@ def _show_table(prepared: Examination) -> None:
 
 
 def _show_document(prepared: Examination) -> None:
-    from cachexport.cli.views.backends import diagnosis_document
+    from cachexport.cli.views.backends import DiagnosisDocument
+    from cachexport.cli.views.document import json_lines
 
     for _ in prepared.run():
         pass
-    answer(diagnosis_document(prepared.diagnosis))
+    answer(json_lines(DiagnosisDocument.of(prepared.diagnosis)))

@@ -8,7 +8,7 @@ import click
 
 from cachexport.cli.console import answer, line_width
 from cachexport.cli.options import complete_spec, format_option, hinting_at_paths
-from cachexport.cli.verbs import verbatim
+from cachexport.cli.verbs import DocumentedCommand, verbatim
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 @click.command(
     "inspect",
+    cls=DocumentedCommand,
+    document="caches:CachesDocument",
     epilog=verbatim(
         """
         Formats:
@@ -27,14 +29,7 @@ if TYPE_CHECKING:
           json   everything; sizes in bytes, digests in full
 
         Fields of the JSON:
-          caches[]   form, manifest, config (null or media_type, digest, size),
-                     import_limit, summary, notes[], records[], layers[]
-          summary    records, results, layers, blobs, size, oldest_result,
-                     newest_result, kinds[]
-          kinds[]    media_type, compression, blobs, size
-          records[]  digest, inputs[][] (record, selector), results[]
-          results[]  created_at, layer, depth, chain
-          layers[]   blob, parent, media_type, size, diff_id, description
+          {fields}
           "record", "layer", "chain" and "parent" count from 0 in records and
           layers; a parent of -1 is none.
 
@@ -82,9 +77,10 @@ def _inspect(spec: str) -> list[Inspection]:
 
 def _view(inspections: Sequence[Inspection], form: str, limit: int) -> Iterable[str]:
     if form == "json":
-        from cachexport.cli.views.caches import document_lines
+        from cachexport.cli.views.caches import CachesDocument
+        from cachexport.cli.views.document import json_lines
 
-        return document_lines(inspections)
+        return json_lines(CachesDocument.of(inspections))
     if form == "tree":
         from cachexport.cli.views.graphs import tree_lines
 

@@ -6,17 +6,18 @@ import click
 
 from cachexport.cli.console import answer, line_width
 from cachexport.cli.options import format_option
-from cachexport.cli.verbs import verbatim
+from cachexport.cli.verbs import DocumentedCommand, verbatim
 
 
 @click.command(
     "plugins",
+    cls=DocumentedCommand,
+    document="backends:PluginsDocument",
+    column=12,
     epilog=verbatim(
         """
         Fields of the JSON:
-          plugins[]   type, package, version, ready, missing[] (packages that
-                      are not installed), fault (null or why it cannot be
-                      used), attributes[] (name, summary, from, to)
+          {fields}
 
         Examples:
           cachexport plugins
@@ -32,7 +33,8 @@ def command(kind: str | None, form: str) -> None:
 
     With a TYPE, such as s3, the attributes of its SPECs are listed.
     """
-    from cachexport.cli.views.backends import attribute_lines, plugin_document, plugin_lines
+    from cachexport.cli.views.backends import PluginsDocument, attribute_lines, plugin_lines
+    from cachexport.cli.views.document import json_lines
     from cachexport.contract.discovery import list_plugins
     from cachexport.errors import UnknownBackend
 
@@ -40,7 +42,7 @@ def command(kind: str | None, form: str) -> None:
     if not found:
         raise UnknownBackend(f"no backend for type={kind} is installed (see `cachexport plugins`)")
     if form == "json":
-        answer(plugin_document(found))
+        answer(json_lines(PluginsDocument.of(found)))
     elif kind is None:
         answer(plugin_lines(found, line_width()))
     else:

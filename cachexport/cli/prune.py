@@ -15,7 +15,7 @@ from cachexport.cli.options import (
     reporting,
     span,
 )
-from cachexport.cli.verbs import verbatim
+from cachexport.cli.verbs import DocumentedCommand, verbatim
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 @click.command(
     "prune",
+    cls=DocumentedCommand,
+    document="names:PruningDocument",
     epilog=verbatim(
         """
         Rules, of which a name that goes breaks one:
@@ -42,9 +44,7 @@ if TYPE_CHECKING:
           anything is deleted.
 
         Fields of the JSON:
-          places[]   title, dry_run, freed (null or blobs, size), kept, young,
-                     failures[], names[]
-          names[]    place, name, time, size, own, stays, reason, image
+          {fields}
 
         Examples:
           cachexport prune type=s3,bucket=caches,prefix=app/
@@ -94,7 +94,8 @@ def command(
     could not be removed.
     """
     from cachexport.api.places import prune_caches
-    from cachexport.cli.views.names import pruning_document, pruning_lines
+    from cachexport.cli.views.document import json_lines
+    from cachexport.cli.views.names import PruningDocument, pruning_lines
     from cachexport.upkeep.prune import Plan
     from cachexport.upkeep.retention import Retention
 
@@ -111,5 +112,5 @@ def command(
     with reporting(mode, specs) as progress:
         found = prune_caches(specs, plan, progress=progress)
     width = line_width()
-    answer(pruning_document(found) if form == "json" else pruning_lines(found, width))
+    answer(json_lines(PruningDocument.of(found)) if form == "json" else pruning_lines(found, width))
     ctx.exit(max(item.exit_code for item in found))

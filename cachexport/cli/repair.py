@@ -14,7 +14,7 @@ from cachexport.cli.options import (
     progress_option,
     reporting,
 )
-from cachexport.cli.verbs import verbatim
+from cachexport.cli.verbs import DocumentedCommand, verbatim
 from cachexport.errors import WireFormat
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 @click.command(
     "repair",
+    cls=DocumentedCommand,
+    document="upkeep:RepairDocument",
+    column=10,
     epilog=verbatim(
         """
         Outcomes:
@@ -33,8 +36,7 @@ if TYPE_CHECKING:
                     give --from a copy, or --drop-damaged
 
         Fields of the JSON:
-          names[]   name, outcome, faults[], restored, lost_results,
-                    lost_records
+          {fields}
 
         Examples:
           cachexport repair type=s3,bucket=caches,name=main
@@ -77,7 +79,8 @@ def command(
     overwritten. The exit code is 65 when a name is left damaged, else 0.
     """
     from cachexport.api.names import repair_names
-    from cachexport.cli.views.upkeep import repair_document, repair_lines
+    from cachexport.cli.views.document import json_lines
+    from cachexport.cli.views.upkeep import RepairDocument, repair_lines
 
     with reporting(mode, [spec, *origins]) as progress:
         found = repair_names(
@@ -89,5 +92,9 @@ def command(
             dry_run=dry_run,
             progress=progress,
         )
-    answer(repair_document(found) if form == "json" else repair_lines(found, dry_run=dry_run))
+    answer(
+        json_lines(RepairDocument.of(found))
+        if form == "json"
+        else repair_lines(found, dry_run=dry_run)
+    )
     ctx.exit(WireFormat.exit_code if any(item.outcome == "damaged" for item in found) else 0)

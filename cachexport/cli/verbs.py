@@ -94,6 +94,31 @@ COMMANDS: dict[tuple[str, ...], Verb] = {
 """All commands by the words that call them."""
 
 
+class DocumentedCommand(click.Command):
+    """A command whose help lists the fields of the JSON that it answers.
+
+    They stand where the epilog says `{fields}`. `document` names the data class of that JSON, as
+    module:class in the views. It is imported when the help is shown; `column` is where the names
+    of its fields begin.
+    """
+
+    def __init__(self, *args: Any, document: str, column: int = 11, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._document = document
+        self._column = column
+
+    def format_epilog(self, ctx: click.Context, formatter: HelpFormatter) -> None:
+        """Write the epilog, with the fields."""
+        from cachexport.cli.views.document import field_lines
+
+        module, _, name = self._document.partition(":")
+        document = getattr(import_module(f"cachexport.cli.views.{module}"), name)
+        lines = "\n  ".join(field_lines(document, self._column))
+        template, self.epilog = self.epilog, (self.epilog or "").replace("{fields}", lines)
+        super().format_epilog(ctx, formatter)
+        self.epilog = template
+
+
 class VerbGroup(click.Group):
     """A group whose commands are `verbs`."""
 

@@ -15,7 +15,7 @@ from cachexport.cli.options import (
     progress_option,
     reporting,
 )
-from cachexport.cli.verbs import verbatim
+from cachexport.cli.verbs import DocumentedCommand, verbatim
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 @click.command(
     "verify",
+    cls=DocumentedCommand,
+    document="upkeep:VerificationDocument",
     epilog=verbatim(
         """
         Faults:
@@ -38,8 +40,7 @@ if TYPE_CHECKING:
           no-diff-id     a descriptor lacks what BuildKit needs to import it
 
         Fields of the JSON:
-          caches[]   name (null for one name), records, blobs, size, faults[]
-          faults[]   kind, blob (null or a digest), text
+          {fields}
 
         Examples:
           cachexport verify type=local,src=cache
@@ -83,6 +84,9 @@ def _badness(exit_code: int) -> int:
 
 
 def _show(found: Sequence[Verification], form: str) -> None:
-    from cachexport.cli.views.upkeep import verification_document, verification_lines
+    from cachexport.cli.views.document import json_lines
+    from cachexport.cli.views.upkeep import VerificationDocument, verification_lines
 
-    answer(verification_document(found) if form == "json" else verification_lines(found))
+    answer(
+        json_lines(VerificationDocument.of(found)) if form == "json" else verification_lines(found)
+    )

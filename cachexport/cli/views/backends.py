@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import click
 
 from cachexport.cli.console import in_line, printable
+from cachexport.cli.views.document import Line, filled
 from cachexport.cli.views.text import aligned, bold, counted
 from cachexport.contract.checks import Outcome
 
@@ -42,11 +42,6 @@ def attribute_lines(plugin: Plugin, width: int | None) -> Iterator[str]:
         yield from aligned([_ATTRIBUTE_HEADINGS, *rows], width=width)
 
 
-def plugin_document(found: Sequence[Plugin]) -> Iterator[str]:
-    """Give everything, as JSON."""
-    yield json.dumps({"plugins": [_plugin(plugin) for plugin in found]}, indent=2)
-
-
 def _row(plugin: Plugin) -> tuple[str, ...]:
     ready = "no" if plugin.fault else "yes"
     package, version = plugin.package or "-", plugin.version or "-"
@@ -57,26 +52,6 @@ def _ways(attribute: KnownAttribute) -> str:
     if attribute.source and attribute.target:
         return "both"
     return "from" if attribute.source else "to"
-
-
-def _plugin(plugin: Plugin) -> dict[str, Any]:
-    return {
-        "type": plugin.type,
-        "package": plugin.package,
-        "version": plugin.version,
-        "ready": not plugin.fault,
-        "missing": list(plugin.missing),
-        "fault": plugin.fault or None,
-        "attributes": [
-            {
-                "name": each.name,
-                "summary": each.summary,
-                "from": each.source,
-                "to": each.target,
-            }
-            for each in plugin.attributes
-        ],
-    }
 
 
 _COLOURS = {
@@ -150,16 +125,6 @@ class DiagnosisTable:
             yield self._indent + line
 
 
-def diagnosis_document(diagnosis: Diagnosis) -> Iterator[str]:
-    """Give the JSON. The fields are listed in the help of `doctor`; none will be taken away."""
-    document = {
-        "target": diagnosis.target,
-        "exit_code": diagnosis.exit_code,
-        "checks": [_check(result) for result in diagnosis.results],
-    }
-    yield json.dumps(document, indent=2)
-
-
 def _several(count: int) -> str:
     return f"{count} checks"
 
@@ -167,18 +132,6 @@ def _several(count: int) -> str:
 def _counted(outcome: Outcome, count: int) -> str:
     is_noun = outcome in (Outcome.NOTE, Outcome.WARNING)
     return counted(count, outcome) if is_noun else f"{count:,} {outcome}"
-
-
-def _check(result: Examined) -> dict[str, Any]:
-    finding = result.finding
-    return {
-        "name": result.check,
-        "outcome": finding.outcome,
-        "finding": finding.text,
-        "advice": finding.advice or None,
-        "facts": dict(finding.facts),
-        "exit_code": finding.exit_code,
-    }
 
 
 def _wrapped(text: str, width: int, mark: str = "") -> list[str]:
@@ -191,3 +144,86 @@ def _wrapped(text: str, width: int, mark: str = "") -> list[str]:
         break_long_words=False,
         break_on_hyphens=False,
     ) or [""]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginsDocument:
+    """The backends that are installed."""
+
+    plugins: tuple[PluginView, ...]
+
+    @classmethod
+    def of(cls, found: Sequence[Plugin]) -> Self:
+        """Give the document."""
+        return filled(cls, found, plugins=found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginView:
+    """Of PluginsDocument."""
+
+    type: str
+    package: str
+    version: str
+    ready: bool
+    missing: Annotated[tuple[str, ...], "packages that are not installed"]
+    fault: Annotated[str | None, "null or why it cannot be used"]
+    attributes: Annotated[tuple[AttributeView, ...], "{}"]
+
+    @classmethod
+    def of(cls, plugin: Plugin) -> Self:
+        """Give one backend."""
+        return filled(cls, plugin, ready=not plugin.fault)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttributeView:
+    """Of PluginView."""
+
+    name: str
+    summary: str
+    from_: bool
+    to: bool
+
+    @classmethod
+    def of(cls, attribute: KnownAttribute) -> Self:
+        """Give one attribute."""
+        return filled(cls, attribute, from_=attribute.source, to=attribute.target)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiagnosisDocument:
+    """What an examination found."""
+
+    target: str
+    exit_code: int
+    checks: tuple[CheckView, ...]
+
+    @classmethod
+    def of(cls, diagnosis: Diagnosis) -> Self:
+        """Give the document."""
+        return filled(cls, diagnosis, checks=diagnosis.results)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckView:
+    """Of DiagnosisDocument."""
+
+    name: str
+    outcome: str
+    finding: str
+    advice: Annotated[str | None, "null or text"]
+    facts: Annotated[dict[str, Any], Line("what was measured; its fields are those of the check")]
+    exit_code: int
+
+    @classmethod
+    def of(cls, result: Examined) -> Self:
+        """Give one check."""
+        finding = result.finding
+        return filled(
+            cls,
+            finding,
+            name=result.check,
+            finding=finding.text,
+            facts=dict(finding.facts),
+        )

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Self
 
 import click
 
 from cachexport.cli.console import in_line, printable
-from cachexport.cli.views.text import aligned, bold, counted, form_of, instant, short, title
+from cachexport.cli.views.document import BlobView, filled
+from cachexport.cli.views.text import (
+    aligned,
+    bold,
+    counted,
+    form_of,
+    instant,
+    short,
+    title,
+)
 from cachexport.contract.units import readable
 from cachexport.model.envelope.manifest import IMPORT_LIMIT
 from cachexport.oci.timestamp import Timestamp
@@ -17,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from cachexport.insight.inspect import BlobKind, Document, Inspection, Layer, Record, Result
+    from cachexport.model.config import CacheInput
 
 
 _HEADINGS = ("#", "RECORD", "INPUTS", "CREATED", "LAYERS", "TOP LAYER", "STEP")
@@ -112,86 +122,130 @@ def _row(record: Record, inspection: Inspection) -> tuple[str, ...]:
     )
 
 
-def document_lines(inspections: Sequence[Inspection]) -> Iterator[str]:
-    """Give the JSON of all caches."""
-    yield json.dumps({"caches": [_cache(inspection) for inspection in inspections]}, indent=2)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CachesDocument:
+    """What is in caches; sizes in bytes. No field will be taken away."""
+
+    caches: tuple[CacheView, ...]
+
+    @classmethod
+    def of(cls, inspections: Sequence[Inspection]) -> Self:
+        """Give the document."""
+        return filled(cls, inspections, caches=inspections)
 
 
-def _cache(inspection: Inspection) -> dict[str, Any]:
-    return {
-        "form": form_of(inspection),
-        "manifest": _document(inspection.manifest),
-        "config": _document(inspection.config),
-        "import_limit": IMPORT_LIMIT,
-        "summary": _summary_object(inspection),
-        "notes": list(inspection.notes),
-        "records": [_record_object(record) for record in inspection.records],
-        "layers": [_layer(layer) for layer in inspection.layers],
-    }
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheView:
+    """Of CachesDocument."""
+
+    form: str
+    manifest: BlobView | None
+    config: Annotated[BlobView | None, "null or {}"]
+    import_limit: int
+    summary: SummaryView
+    notes: tuple[str, ...]
+    records: tuple[RecordView, ...]
+    layers: tuple[LayerView, ...]
+
+    @classmethod
+    def of(cls, inspection: Inspection) -> Self:
+        """Give the part of one cache."""
+        return filled(
+            cls, inspection, form=form_of(inspection), import_limit=IMPORT_LIMIT, summary=inspection
+        )
 
 
-def _document(document: Document | None) -> dict[str, Any] | None:
-    if document is None:
-        return None
-    return {
-        "media_type": document.media_type,
-        "digest": document.digest,
-        "size": document.size,
-    }
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SummaryView:
+    """Of CacheView."""
+
+    records: int
+    results: int
+    layers: int
+    blobs: int
+    size: int
+    oldest_result: str | None
+    newest_result: str | None
+    kinds: tuple[KindView, ...]
+
+    @classmethod
+    def of(cls, inspection: Inspection) -> Self:
+        """Give the sums of one cache."""
+        return filled(
+            cls,
+            inspection,
+            records=len(inspection.records),
+            layers=len(inspection.layers),
+            oldest_result=inspection.oldest,
+            newest_result=inspection.newest,
+        )
 
 
-def _summary_object(inspection: Inspection) -> dict[str, Any]:
-    return {
-        "records": len(inspection.records),
-        "results": inspection.results,
-        "layers": len(inspection.layers),
-        "blobs": inspection.blobs,
-        "size": inspection.size,
-        "oldest_result": _time(inspection.oldest),
-        "newest_result": _time(inspection.newest),
-        "kinds": [
-            {
-                "media_type": kind.media_type,
-                "compression": kind.compression,
-                "blobs": kind.blobs,
-                "size": kind.size,
-            }
-            for kind in inspection.kinds
-        ],
-    }
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KindView:
+    """Of SummaryView: the blobs of one media type."""
+
+    media_type: str
+    compression: str | None
+    blobs: int
+    size: int
 
 
-def _record_object(record: Record) -> dict[str, Any]:
-    return {
-        "digest": record.digest,
-        "inputs": [
-            [{"record": link.link, "selector": link.selector} for link in links]
-            for links in record.inputs
-        ],
-        "results": [_result(result) for result in record.results],
-    }
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordView:
+    """Of CacheView."""
+
+    digest: str
+    inputs: Annotated[tuple[tuple[InputView, ...], ...], "{}"]
+    results: tuple[ResultView, ...]
 
 
-def _result(result: Result) -> dict[str, Any]:
-    return {
-        "created_at": _time(result.created_at),
-        "layer": result.top,
-        "depth": result.depth,
-        "chain": result.chain,
-    }
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputView:
+    """Of RecordView: one alternative of an input."""
+
+    record: int
+    selector: str
+
+    @classmethod
+    def of(cls, link: CacheInput) -> Self:
+        """Give one alternative."""
+        return filled(cls, link, record=link.link)
 
 
-def _layer(layer: Layer) -> dict[str, Any]:
-    desc = layer.descriptor
-    return {
-        "blob": layer.blob,
-        "parent": layer.parent,
-        "media_type": desc.media_type if desc else None,
-        "size": layer.size,
-        "diff_id": desc.diff_id if desc else None,
-        "description": layer.description or None,
-    }
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultView:
+    """Of RecordView."""
+
+    created_at: str | None
+    layer: int | None
+    depth: int
+    chain: tuple[int, ...] | None
+
+    @classmethod
+    def of(cls, result: Result) -> Self:
+        """Give one result."""
+        return filled(cls, result, layer=result.top)
 
 
-def _time(time: Timestamp | None) -> str | None:
-    return None if time is None else str(time)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerView:
+    """Of CacheView."""
+
+    blob: str
+    parent: int
+    media_type: str | None
+    size: int | None
+    diff_id: str | None
+    description: str | None
+
+    @classmethod
+    def of(cls, layer: Layer) -> Self:
+        """Give one layer."""
+        desc = layer.descriptor
+        return filled(
+            cls,
+            layer,
+            media_type=desc.media_type if desc else None,
+            diff_id=desc.diff_id if desc else None,
+        )

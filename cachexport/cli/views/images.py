@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from cachexport.cli.console import in_line
+from cachexport.cli.views.document import BlobView, Line, filled
 from cachexport.cli.views.text import age, aligned, bold, counted, short
 from cachexport.contract.units import readable
 
@@ -14,7 +16,6 @@ if TYPE_CHECKING:
 
     from cachexport.images.image import ImageInspection, ImageLayer
     from cachexport.images.stored import StoredImage
-    from cachexport.oci.descriptor import Descriptor
 
 
 _STORED = ("NAME", "DIGEST", "AGE", "SIZE", "PLATFORMS")
@@ -26,11 +27,6 @@ def image_lines(found: Sequence[StoredImage], now: float, width: int | None) -> 
     yield from aligned([_STORED, *(_image_row(item, now) for item in found)], _STORED_RIGHT, width)
 
 
-def image_document(found: Sequence[StoredImage]) -> Iterator[str]:
-    """Give everything, as JSON."""
-    yield json.dumps({"images": [_image_object(item) for item in found]}, indent=2)
-
-
 def _image_row(item: StoredImage, now: float) -> tuple[str, ...]:
     image = item.image
     return (
@@ -40,20 +36,6 @@ def _image_row(item: StoredImage, now: float) -> tuple[str, ...]:
         readable(item.size),
         in_line(", ".join(_platforms(item))),
     )
-
-
-def _image_object(item: StoredImage) -> dict[str, Any]:
-    image = item.image
-    return {
-        "name": image.name,
-        "digest": image.target.digest,
-        "media_type": image.target.media_type,
-        "platforms": _platforms(item),
-        "size": item.size,
-        "created": image.created,
-        "updated": image.updated,
-        "labels": dict(image.labels),
-    }
 
 
 def _platforms(item: StoredImage) -> list[str]:
@@ -75,11 +57,6 @@ def inspection_lines(
             yield ""
             rows = [_layer_row(*pair) for pair in zip(image.layers, _made_by(image), strict=True)]
             yield from aligned([_LAYERS, *rows], {"SIZE"}, width)
-
-
-def inspection_document(found: Sequence[ImageInspection], name: str) -> Iterator[str]:
-    """Give everything, as JSON."""
-    yield json.dumps({"images": [_inspection_object(image, name) for image in found]}, indent=2)
 
 
 def _summary(image: ImageInspection, name: str) -> Iterator[str]:
@@ -114,37 +91,107 @@ def _layer_row(layer: ImageLayer, made_by: str) -> tuple[str, ...]:
     return short(desc.digest), short(layer.diff_id or "-"), readable(desc.size), in_line(made_by)
 
 
-def _inspection_object(image: ImageInspection, name: str) -> dict[str, Any]:
-    return {
-        "name": name or None,
-        "platform": str(image.platform),
-        "manifest": _named(image.manifest),
-        "config": _named(image.config),
-        "size": image.size,
-        "created": image.created,
-        "settings": image.settings,
-        "layers": [_layer(layer) for layer in image.layers],
-        "history": [
-            {
-                "created": None if entry.created is None else str(entry.created),
-                "created_by": entry.created_by,
-                "comment": entry.comment,
-                "empty_layer": entry.empty_layer,
-            }
-            for entry in image.history
-        ],
-    }
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredDocument:
+    """The images of a store; sizes in bytes, times in seconds since 1970."""
+
+    images: tuple[StoredView, ...]
+
+    @classmethod
+    def of(cls, found: Sequence[StoredImage]) -> Self:
+        """Give the document."""
+        return filled(cls, found, images=found)
 
 
-def _named(desc: Descriptor) -> dict[str, Any]:
-    return {"media_type": desc.media_type, "digest": desc.digest, "size": desc.size}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredView:
+    """Of StoredDocument."""
+
+    name: str
+    digest: str
+    media_type: str
+    platforms: tuple[str, ...]
+    size: int
+    created: float
+    updated: float
+    labels: dict[str, str]
+
+    @classmethod
+    def of(cls, item: StoredImage) -> Self:
+        """Give one image."""
+        return filled(
+            cls,
+            item.image,
+            digest=item.image.target.digest,
+            media_type=item.image.target.media_type,
+            platforms=_platforms(item),
+            size=item.size,
+            labels=dict(item.image.labels),
+        )
 
 
-def _layer(layer: ImageLayer) -> dict[str, Any]:
-    desc = layer.descriptor
-    return {
-        "digest": desc.digest,
-        "diff_id": layer.diff_id,
-        "media_type": desc.media_type,
-        "size": desc.size,
-    }
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImagesDocument:
+    """What is in images; sizes in bytes."""
+
+    images: tuple[ImageView, ...]
+
+    @classmethod
+    def of(cls, found: Sequence[ImageInspection], name: str) -> Self:
+        """Give the document of the images of one name, or of none."""
+        return cls(images=tuple(ImageView.of(image, name) for image in found))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageView:
+    """Of ImagesDocument."""
+
+    name: Annotated[str | None, "null without one"]
+    platform: str
+    manifest: BlobView
+    config: Annotated[BlobView, "{}"]
+    size: int
+    created: str | None
+    settings: Annotated[
+        dict[str, Any],
+        Line("Entrypoint, Cmd, Env and so on, as the image's config has them"),
+    ]
+    layers: tuple[ImageLayerView, ...]
+    history: tuple[StepView, ...]
+
+    @classmethod
+    def of(cls, image: ImageInspection, name: str) -> Self:
+        """Give one image."""
+        return filled(
+            cls,
+            image,
+            name=name or None,
+            platform=str(image.platform),
+            settings=dict(image.settings),
+            created=image.created,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageLayerView:
+    """Of ImageView."""
+
+    digest: str
+    diff_id: str | None
+    media_type: str
+    size: int
+
+    @classmethod
+    def of(cls, layer: ImageLayer) -> Self:
+        """Give one layer."""
+        return filled(cls, layer.descriptor, diff_id=layer.diff_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepView:
+    """Of ImageView: a step of the history."""
+
+    created: str | None
+    created_by: str
+    comment: str
+    empty_layer: bool

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Self
 
 import click
 
 from cachexport.cli.console import in_line, printable
+from cachexport.cli.views.document import filled
 from cachexport.cli.views.text import age, aligned, counted
 from cachexport.contract.units import readable
 
@@ -27,11 +28,6 @@ def listing_lines(found: Sequence[NamedCache], now: float, width: int | None) ->
     yield from aligned([_LISTED, *(_listed_row(item, now) for item in found)], _LISTED_RIGHT, width)
 
 
-def listing_document(found: Sequence[NamedCache]) -> Iterator[str]:
-    """Give everything, as JSON."""
-    yield json.dumps({"names": [_listed_object(item) for item in found]}, indent=2)
-
-
 def _listed_row(item: NamedCache, now: float) -> tuple[str, ...]:
     is_cache = item.kind not in ("image", "none", "damaged")
     return (
@@ -43,19 +39,6 @@ def _listed_row(item: NamedCache, now: float) -> tuple[str, ...]:
         item.kind,
         in_line(item.fault),
     )
-
-
-def _listed_object(item: NamedCache) -> dict[str, Any]:
-    return {
-        "name": item.name,
-        "time": item.time,
-        "kind": item.kind,
-        "digest": item.digest,
-        "size": item.size,
-        "records": item.records,
-        "layers": item.layers,
-        "fault": item.fault or None,
-    }
 
 
 _PRUNED = ("NAME", "AGE", "SIZE", "OWN", "", "WHY")
@@ -73,11 +56,6 @@ def pruning_lines(found: Sequence[Pruning], width: int | None) -> Iterator[str]:
         rows = [_pruned_row(name, item.now, several) for name in item.names]
         yield from aligned([_PRUNED, *rows], _PRUNED_RIGHT, width) if rows else ()
         yield from _sums(item)
-
-
-def pruning_document(found: Sequence[Pruning]) -> Iterator[str]:
-    """Give everything, as JSON."""
-    yield json.dumps({"places": [_place(item) for item in found]}, indent=2)
 
 
 def _pruned_row(item: PrunedName, now: float, several: bool) -> tuple[str, ...]:
@@ -115,29 +93,84 @@ def _amount(amount: Bytes) -> str:
     return f"{readable(amount.size)} in {counted(amount.blobs, 'blob')}"
 
 
-def _place(item: Pruning) -> dict[str, Any]:
-    return {
-        "title": item.title,
-        "dry_run": item.dry_run,
-        "failures": [str(error) for error in item.failures],
-        "freed": None if item.freed is None else _bytes(item.freed),
-        "kept": _bytes(item.kept),
-        "young": _bytes(item.young),
-        "names": [
-            {
-                "place": name.place,
-                "name": name.name,
-                "time": name.time,
-                "size": name.size,
-                "own": name.own,
-                "stays": name.stays,
-                "reason": name.reason,
-                "image": name.is_image,
-            }
-            for name in item.names
-        ],
-    }
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListingDocument:
+    """The names of a place; sizes in bytes."""
+
+    names: tuple[NameView, ...]
+
+    @classmethod
+    def of(cls, found: Sequence[NamedCache]) -> Self:
+        """Give the document."""
+        return filled(cls, found, names=found)
 
 
-def _bytes(amount: Bytes) -> dict[str, int]:
-    return {"blobs": amount.blobs, "size": amount.size}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NameView:
+    """Of ListingDocument."""
+
+    name: str
+    time: Annotated[float | None, "null or seconds since 1970"]
+    kind: str
+    digest: str | None
+    size: int
+    records: int
+    layers: int
+    fault: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PruningDocument:
+    """What was pruned; sizes in bytes."""
+
+    places: tuple[PrunedPlaceView, ...]
+
+    @classmethod
+    def of(cls, found: Sequence[Pruning]) -> Self:
+        """Give the document."""
+        return filled(cls, found, places=found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrunedPlaceView:
+    """Of PruningDocument."""
+
+    title: str
+    dry_run: bool
+    failures: tuple[str, ...]
+    freed: Annotated[BytesView | None, "null or {}"]
+    kept: BytesView
+    young: BytesView
+    names: tuple[PrunedNameView, ...]
+
+    @classmethod
+    def of(cls, item: Pruning) -> Self:
+        """Give one place."""
+        return filled(cls, item, failures=tuple(map(str, item.failures)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BytesView:
+    """Of PrunedPlaceView: blobs and what they are together."""
+
+    blobs: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrunedNameView:
+    """Of PrunedPlaceView."""
+
+    place: str
+    name: str
+    time: float | None
+    size: int
+    own: int
+    stays: bool
+    reason: str
+    image: bool
+
+    @classmethod
+    def of(cls, name: PrunedName) -> Self:
+        """Give one name."""
+        return filled(cls, name, image=name.is_image)

@@ -1,14 +1,14 @@
-"""What verifying, repairing and compacting caches found and did, as lines and as JSON."""
+"""What verifying, measuring, repairing and compacting caches found and did."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Self
 
 import click
 
 from cachexport.cli.console import in_line, printable
+from cachexport.cli.views.document import filled
 from cachexport.cli.views.text import aligned, bold, counted, instant, title
 from cachexport.contract.units import readable
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from cachexport.transfer.fit import Loss
     from cachexport.upkeep.compact import Compacted, Extent
+    from cachexport.upkeep.gate import DemandCheck
     from cachexport.upkeep.repair import Repair
     from cachexport.upkeep.verify import CacheFault, Verification
 
@@ -35,28 +36,24 @@ def verification_lines(found: Sequence[Verification]) -> Iterator[str]:
         yield f"{counted(item.records, 'record')}, {blobs}: {told}"
 
 
-def verification_document(found: Sequence[Verification]) -> Iterator[str]:
-    """Give everything, as JSON."""
-    yield json.dumps({"caches": [_cache(item) for item in found]}, indent=2)
-
-
 def _fault_row(fault: CacheFault) -> str:
     kind = click.style(f"{fault.kind:<13}", fg="red")
     where = f"{fault.blob}: " if fault.blob and fault.blob not in fault.text else ""
     return f"{kind}  {printable(where + fault.text)}"
 
 
-def _cache(item: Verification) -> dict[str, Any]:
-    return {
-        "name": item.name or None,
-        "records": item.records,
-        "blobs": item.blobs,
-        "size": item.size,
-        "faults": [
-            {"kind": fault.kind, "blob": fault.blob or None, "text": fault.text}
-            for fault in item.faults
-        ],
-    }
+def gate_lines(checks: Sequence[DemandCheck]) -> Iterator[str]:
+    """Give a line for each check."""
+    for check in checks:
+        outcome, color = ("failed", "red") if check.holds is False else ("ok", "green")
+        if check.holds is None:
+            outcome, color = "skipped", "yellow"
+        yield f"{click.style(f'{outcome:<7}', fg=color)}  {check.name:<14}  {check.text}"
+
+
+def all_hold(checks: Sequence[DemandCheck]) -> bool:
+    """Tell whether no check failed."""
+    return all(check.holds is not False for check in checks)
 
 
 _COLOURS = {"sound": "green", "repaired": "yellow", "removed": "red", "damaged": "red"}
@@ -74,11 +71,6 @@ def repair_lines(found: Sequence[Repair], *, dry_run: bool) -> Iterator[str]:
             yield f"          and {len(item.faults) - _MOST_FAULTS:,} more faults"
     if dry_run:
         yield "nothing was changed; without --dry-run this is done"
-
-
-def repair_document(found: Sequence[Repair]) -> Iterator[str]:
-    """Give everything, as JSON."""
-    yield json.dumps({"names": [asdict(item) for item in found]}, indent=2)
 
 
 def _figures(item: Repair) -> str:
@@ -101,18 +93,6 @@ def compaction_lines(found: Compacted, is_dry: bool) -> Iterator[str]:
     yield from aligned([_COMPACTED, *rows], {"BEFORE", "AFTER"})
     yield ""
     yield from _dropped(found.loss, "would be dropped" if is_dry else "dropped")
-
-
-def compaction_document(found: Compacted, is_dry: bool) -> Iterator[str]:
-    """Give everything, as JSON."""
-    document = {
-        "manifest": found.cache.wrapped.descriptor.digest,
-        "written": not is_dry,
-        "before": _extent(found.before),
-        "after": _extent(found.after),
-        "dropped": _loss(found.loss),
-    }
-    yield json.dumps(document, indent=2)
 
 
 def _cells(extent: Extent) -> dict[str, str]:
@@ -139,15 +119,134 @@ def _dropped(loss: Loss, verb: str) -> Iterator[str]:
         yield f"made: {instant(loss.oldest)} to {instant(loss.newest)}"
 
 
-def _extent(extent: Extent) -> dict[str, int]:
-    fields = asdict(extent)
-    return {"size" if name == "blobs" else name: value for name, value in fields.items()}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerificationDocument:
+    """What verifying caches found; sizes in bytes."""
+
+    caches: tuple[VerifiedView, ...]
+
+    @classmethod
+    def of(cls, found: Sequence[Verification]) -> Self:
+        """Give the document."""
+        return filled(cls, found, caches=found)
 
 
-def _loss(loss: Loss) -> dict[str, Any]:
-    times = {"oldest": loss.oldest, "newest": loss.newest}
-    counts = {
-        name: getattr(loss, name)
-        for name in ("covered", "dead", "old", "results", "layers", "size")
-    }
-    return counts | {name: None if time is None else str(time) for name, time in times.items()}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedView:
+    """Of VerificationDocument."""
+
+    name: Annotated[str | None, "null for one name"]
+    records: int
+    blobs: int
+    size: int
+    faults: tuple[FaultView, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultView:
+    """Of VerifiedView."""
+
+    kind: str
+    blob: Annotated[str | None, "null or a digest"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateDocument:
+    """Whether a cache is as large as it should be."""
+
+    holds: bool
+    checks: tuple[GateCheckView, ...]
+
+    @classmethod
+    def of(cls, checks: Sequence[DemandCheck]) -> Self:
+        """Give the document."""
+        return filled(cls, checks, holds=all_hold(checks), checks=checks)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateCheckView:
+    """Of GateDocument."""
+
+    name: str
+    holds: Annotated[bool | None, "null without a cache to compare with"]
+    figure: float
+    limit: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepairDocument:
+    """What became of names that were repaired."""
+
+    names: tuple[RepairView, ...]
+
+    @classmethod
+    def of(cls, found: Sequence[Repair]) -> Self:
+        """Give the document."""
+        return filled(cls, found, names=found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepairView:
+    """Of RepairDocument."""
+
+    name: str
+    outcome: str
+    faults: tuple[str, ...]
+    restored: int
+    lost_results: int
+    lost_records: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompactionDocument:
+    """What was dropped from a cache; sizes in bytes."""
+
+    manifest: Annotated[str, "digest"]
+    written: bool
+    before: ExtentView
+    after: ExtentView
+    dropped: LossView
+
+    @classmethod
+    def of(cls, found: Compacted, is_dry: bool) -> Self:
+        """Give the document."""
+        return filled(
+            cls,
+            found,
+            manifest=found.cache.wrapped.descriptor.digest,
+            written=not is_dry,
+            dropped=found.loss,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtentView:
+    """Of CompactionDocument: how large a cache is."""
+
+    records: int
+    results: int
+    layers: int
+    size: int
+    config: int
+    manifest: int
+
+    @classmethod
+    def of(cls, extent: Extent) -> Self:
+        """Give one of them."""
+        return filled(cls, extent, size=extent.blobs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LossView:
+    """Of CompactionDocument."""
+
+    covered: int
+    dead: int
+    old: int
+    results: int
+    layers: int
+    size: int
+    oldest: str | None
+    newest: Annotated[str | None, "null or times"]
