@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from cachexport.model.envelope.cache import Cache, WrappedCache
     from cachexport.oci.timestamp import Timestamp
     from cachexport.upkeep.compact import Compacted
-    from cachexport.upkeep.gate import Check, Demands
+    from cachexport.upkeep.gate import DemandCheck, Demands
     from cachexport.upkeep.verify import Verification
 
     Preparing = Callable[[Sequence[Cache], CommonExport], WrappedCache]
@@ -208,8 +208,8 @@ def verify_cache(
     return verify_spec(parse_spec(source), deep, progress, {})
 
 
-def check_cache(source: str, demands: Demands, before: str | None = None) -> list[Check]:
-    """Check that a source's caches are as large as they should be; see `upkeep.gate`.
+def check_cache(source: str, demands: Demands, before: str | None = None) -> list[DemandCheck]:
+    """DemandCheck that a source's caches are as large as they should be; see `upkeep.gate`.
 
     `before` is a source to compare with; one that is not there is as good as none.
     """

@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cachexport.cli.layout import verbatim
-from cachexport.cli.options import format_option
-from cachexport.cli.output import answer
-from cachexport.cli.specs import complete_spec, hinting_at_paths
+from cachexport.cli.console import answer
+from cachexport.cli.options import complete_spec, format_option, hinting_at_paths
+from cachexport.cli.verbs import verbatim
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from cachexport.upkeep.gate import Check
+    from cachexport.upkeep.gate import DemandCheck
 
 FAILED = 70
 
@@ -75,7 +74,7 @@ def command(
     vs: str | None,
     form: str,
 ) -> None:
-    """Check that a cache is as large as it should be: a CI gate.
+    """DemandCheck that a cache is as large as it should be: a CI gate.
 
     Every check is told with its figure. The exit code is 0 when all hold, 70 when one does not.
     If there is no cache to compare with, as before the first build, nothing has shrunk; that there
@@ -87,9 +86,7 @@ def command(
         )
     if (max_shrink is None) != (vs is None):
         raise click.UsageError("--max-shrink and --vs go together")
-    from cachexport.api.caches import (
-        check_cache,
-    )
+    from cachexport.api.caches import check_cache
     from cachexport.upkeep.gate import Demands
 
     demands = Demands(min_records=min_records, min_results=min_results, max_shrink=max_shrink)
@@ -100,17 +97,17 @@ def command(
         ctx.exit(FAILED)
 
 
-def _hold(checks: Sequence[Check]) -> bool:
+def _hold(checks: Sequence[DemandCheck]) -> bool:
     return all(check.holds is not False for check in checks)
 
 
-def _row(check: Check) -> str:
+def _row(check: DemandCheck) -> str:
     outcome, color = ("failed", "red") if check.holds is False else ("ok", "green")
     if check.holds is None:
         outcome, color = "skipped", "yellow"
     return f"{click.style(f'{outcome:<7}', fg=color)}  {check.name:<14}  {check.text}"
 
 
-def _document(checks: Sequence[Check]) -> Iterator[str]:
+def _document(checks: Sequence[DemandCheck]) -> Iterator[str]:
     document = {"holds": _hold(checks), "checks": [asdict(check) for check in checks]}
     yield json.dumps(document, indent=2)

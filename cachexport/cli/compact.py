@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import click
 
-from cachexport.cli.amounts import amount
-from cachexport.cli.layout import verbatim
-from cachexport.cli.options import format_option, progress_option, reporting
-from cachexport.cli.output import answer
-from cachexport.cli.specs import complete_spec
+from cachexport.cli.console import answer
+from cachexport.cli.options import amount, complete_spec, format_option, progress_option, reporting
+from cachexport.cli.verbs import verbatim
 
 
 @click.command(
@@ -74,10 +72,8 @@ def command(
     stay where they are until `cachexport prune`. If nothing fits, nothing is written and the exit
     code is 70.
     """
-    from cachexport.api.caches import (
-        compact_cache,
-    )
-    from cachexport.cli.views.compaction import document_lines, table_lines
+    from cachexport.api.caches import compact_cache
+    from cachexport.cli.views.upkeep import compaction_document, compaction_lines
 
     with reporting(mode, [spec, to] if to else [spec]) as progress:
         found = compact_cache(
@@ -88,4 +84,6 @@ def command(
             dry_run=dry_run,
             progress=progress,
         )
-    answer(document_lines(found, dry_run) if form == "json" else table_lines(found, dry_run))
+    answer(
+        compaction_document(found, dry_run) if form == "json" else compaction_lines(found, dry_run)
+    )

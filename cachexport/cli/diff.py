@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import click
 
-from cachexport.cli.layout import verbatim
-from cachexport.cli.options import format_option
-from cachexport.cli.output import answer, line_width
-from cachexport.cli.specs import complete_spec, hinting_at_paths
+from cachexport.cli.console import answer, line_width
+from cachexport.cli.options import complete_spec, format_option, hinting_at_paths
+from cachexport.cli.verbs import verbatim
 
 DIFFERENT = 70
 
@@ -66,9 +65,7 @@ def command(ctx: click.Context, a: str, b: str, form: str, limit: int, exit_code
     is different: their own digest, an input or its selector. A digest cannot be turned back into
     a line of a Dockerfile; where layers tell which step made them, that is shown as a hint.
     """
-    from cachexport.api.caches import (
-        diff_caches,
-    )
+    from cachexport.api.caches import diff_caches
     from cachexport.cli.views.difference import document_lines, table_lines
 
     with hinting_at_paths([a, b]):

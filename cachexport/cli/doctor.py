@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cachexport.cli.interrupts import interruptible
-from cachexport.cli.layout import verbatim
-from cachexport.cli.options import format_option
-from cachexport.cli.output import answer
-from cachexport.cli.specs import complete_spec, hinting_at_paths
+from cachexport.cli.console import answer
+from cachexport.cli.options import complete_spec, format_option, hinting_at_paths
+from cachexport.cli.process import interruptible
+from cachexport.cli.verbs import verbatim
 
 if TYPE_CHECKING:
     from cachexport.doctor.engine import Examination
@@ -67,10 +66,10 @@ def _show_table(prepared: Examination) -> None:
     """Write each row as soon as it is known: a check of a slow registry takes its time."""
     import shutil
 
-    from cachexport.cli.views.diagnosis import Table
+    from cachexport.cli.views.backends import DiagnosisTable
 
     names = [check.name for check in prepared.checks]
-    table = Table(names, shutil.get_terminal_size().columns)
+    table = DiagnosisTable(names, shutil.get_terminal_size().columns)
     answer(table.head(prepared.target))
     for result in prepared.run():
         answer(table.rows(result))
@@ -78,8 +77,8 @@ def _show_table(prepared: Examination) -> None:
 
 
 def _show_document(prepared: Examination) -> None:
-    from cachexport.cli.views.diagnosis import document_lines
+    from cachexport.cli.views.backends import diagnosis_document
 
     for _ in prepared.run():
         pass
-    answer(document_lines(prepared.diagnosis))
+    answer(diagnosis_document(prepared.diagnosis))

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cachexport.cli.layout import verbatim
-from cachexport.cli.options import format_option, progress_option, reporting
-from cachexport.cli.output import answer
-from cachexport.cli.specs import complete_spec
+from cachexport.cli.console import answer
+from cachexport.cli.options import complete_spec, format_option, progress_option, reporting
+from cachexport.cli.verbs import verbatim
 
 if TYPE_CHECKING:
     from cachexport.insight.usage import Usage
@@ -66,9 +65,7 @@ def command(specs: tuple[str, ...], by: str, form: str, limit: int, mode: str) -
 
     Layers are counted, each distinct blob once. No layer is read.
     """
-    from cachexport.api.caches import (
-        cache_usage,
-    )
+    from cachexport.api.caches import cache_usage
 
     with reporting(mode, specs) as progress:
         usage = cache_usage(specs, progress=progress)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import click
 
-from cachexport.cli.layout import verbatim
-from cachexport.cli.options import format_option
-from cachexport.cli.output import answer
-from cachexport.cli.specs import complete_spec, hinting_at_paths
+from cachexport.cli.console import answer
+from cachexport.cli.options import complete_spec, format_option, hinting_at_paths
+from cachexport.cli.verbs import verbatim
 
 
 @click.command(
@@ -55,9 +54,7 @@ def command(spec: str, digest: str, form: str) -> None:
 
     A digest that several records have, each on other inputs, is explained once for each.
     """
-    from cachexport.api.caches import (
-        explain_record,
-    )
+    from cachexport.api.caches import explain_record
     from cachexport.cli.views.explanation import document_lines, text_lines
 
     with hinting_at_paths([spec]):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from cachexport.cli.layout import verbatim
+from cachexport.cli.console import answer, line_width
 from cachexport.cli.options import format_option
-from cachexport.cli.output import answer, line_width
+from cachexport.cli.verbs import verbatim
 
 
 @click.command(
@@ -32,18 +32,16 @@ def command(kind: str | None, form: str) -> None:
 
     With a TYPE, such as s3, the attributes of its SPECs are listed.
     """
-    from cachexport.cli.views.plugins import attribute_lines, document_lines, table_lines
-    from cachexport.contract.discovery import (
-        list_plugins,
-    )
+    from cachexport.cli.views.backends import attribute_lines, plugin_document, plugin_lines
+    from cachexport.contract.discovery import list_plugins
     from cachexport.errors import UnknownBackend
 
     found = [plugin for plugin in list_plugins() if kind in (None, plugin.type)]
     if not found:
         raise UnknownBackend(f"no backend for type={kind} is installed (see `cachexport plugins`)")
     if form == "json":
-        answer(document_lines(found))
+        answer(plugin_document(found))
     elif kind is None:
-        answer(table_lines(found, line_width()))
+        answer(plugin_lines(found, line_width()))
     else:
         answer(attribute_lines(found[0], line_width()))

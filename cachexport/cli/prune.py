@@ -6,11 +6,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cachexport.cli.amounts import amount, span
-from cachexport.cli.layout import verbatim
-from cachexport.cli.options import format_option, progress_option, reporting
-from cachexport.cli.output import answer, line_width
-from cachexport.cli.specs import complete_spec
+from cachexport.cli.console import answer, line_width
+from cachexport.cli.options import (
+    amount,
+    complete_spec,
+    format_option,
+    progress_option,
+    reporting,
+    span,
+)
+from cachexport.cli.verbs import verbatim
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,10 +93,8 @@ def command(
     Nothing is deleted without --yes: it is told what would be. The exit code is 0 unless a name
     could not be removed.
     """
-    from cachexport.api.places import (
-        prune_caches,
-    )
-    from cachexport.cli.views.pruning import document_lines, table_lines
+    from cachexport.api.places import prune_caches
+    from cachexport.cli.views.names import pruning_document, pruning_lines
     from cachexport.upkeep.prune import Plan
     from cachexport.upkeep.retention import Retention
 
@@ -108,5 +111,5 @@ def command(
     with reporting(mode, specs) as progress:
         found = prune_caches(specs, plan, progress=progress)
     width = line_width()
-    answer(document_lines(found) if form == "json" else table_lines(found, width))
+    answer(pruning_document(found) if form == "json" else pruning_lines(found, width))
     ctx.exit(max(item.exit_code for item in found))

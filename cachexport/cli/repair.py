@@ -6,10 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cachexport.cli.layout import verbatim
-from cachexport.cli.options import format_option, names_option, progress_option, reporting
-from cachexport.cli.output import answer
-from cachexport.cli.specs import complete_spec
+from cachexport.cli.console import answer
+from cachexport.cli.options import (
+    complete_spec,
+    format_option,
+    names_option,
+    progress_option,
+    reporting,
+)
+from cachexport.cli.verbs import verbatim
 from cachexport.errors import WireFormat
 
 if TYPE_CHECKING:
@@ -71,10 +76,8 @@ def command(
     be done, so that no build takes it for good. What somebody else writes meanwhile is not
     overwritten. The exit code is 65 when a name is left damaged, else 0.
     """
-    from cachexport.api.names import (
-        repair_names,
-    )
-    from cachexport.cli.views.repairs import document_lines, table_lines
+    from cachexport.api.names import repair_names
+    from cachexport.cli.views.upkeep import repair_document, repair_lines
 
     with reporting(mode, [spec, *origins]) as progress:
         found = repair_names(
@@ -86,5 +89,5 @@ def command(
             dry_run=dry_run,
             progress=progress,
         )
-    answer(document_lines(found) if form == "json" else table_lines(found, dry_run=dry_run))
+    answer(repair_document(found) if form == "json" else repair_lines(found, dry_run=dry_run))
     ctx.exit(WireFormat.exit_code if any(item.outcome == "damaged" for item in found) else 0)

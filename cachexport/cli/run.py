@@ -11,18 +11,17 @@ from typing import TYPE_CHECKING
 import click
 
 from cachexport.cli import console
-from cachexport.cli.amounts import amount
-from cachexport.cli.layout import verbatim
-from cachexport.cli.output import answer
-from cachexport.cli.specs import complete_spec, hinting_at_paths
+from cachexport.cli.console import answer
+from cachexport.cli.options import amount, complete_spec, hinting_at_paths
+from cachexport.cli.verbs import verbatim
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from subprocess import Popen
     from types import FrameType
 
-    from cachexport.gateway.run.plan import Plan
-    from cachexport.gateway.run.summary import Summary
+    from cachexport.gateway.run.plan import RunPlan
+    from cachexport.gateway.run.run import Summary
 
 _FORMS = ("image-manifest", "oci-index", "docker-list")
 _SIGNALLED = 128
@@ -119,12 +118,10 @@ def command(
     when it is not there and 126 when it cannot be executed. What was read and written is told on
     stderr when it has ended.
     """
-    from cachexport.cli.leaving import leave
+    from cachexport.cli.process import leave
     from cachexport.gateway.run.plan import plan
     from cachexport.gateway.run.run import run
-    from cachexport.model.envelope.manifest import (
-        Form,
-    )
+    from cachexport.model.envelope.manifest import Form
 
     wanted = Form(form) if form else None
     with hinting_at_paths([*sources, *targets]):
@@ -176,8 +173,8 @@ def _signals_for_the_command() -> Iterator[Callable[[Popen[bytes]], None]]:
             signal.signal(number, handler)
 
 
-def _lines(prepared: Plan, listen: str) -> Iterator[str]:
-    from cachexport.gateway.run.registries import as_script
+def _lines(prepared: RunPlan, listen: str) -> Iterator[str]:
+    from cachexport.gateway.run.configs import as_script
 
     host = f"{listen.removesuffix(_ANY_PORT)}:PORT" if listen.endswith(_ANY_PORT) else listen
     adapted = prepared.adapted(host)
@@ -189,10 +186,10 @@ def _lines(prepared: Plan, listen: str) -> Iterator[str]:
         yield shlex.join(words)
 
 
-def _tell(prepared: Plan, summary: Summary) -> None:
-    from cachexport.cli.views.ran import lines, problems
+def _tell(prepared: RunPlan, summary: Summary) -> None:
+    from cachexport.cli.views.gateway import problems, summary_lines
 
-    for line in lines(prepared, summary):
+    for line in summary_lines(prepared, summary):
         console.say("note", line)
     for problem in problems(summary):
         console.say("warning", problem)

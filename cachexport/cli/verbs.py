@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import groupby
+from textwrap import dedent
 from typing import TYPE_CHECKING, Any, cast
 
 import click
@@ -70,7 +71,6 @@ _TABLE = (
 """In the order of the help; those of a group stand together."""
 VERBS = {verb.name: verb for verb in _TABLE}
 
-
 _IMAGE_TABLE = (
     ("save", "Move", "Write an image of the store as an archive, or elsewhere."),
     ("load", "Move", "Take the images of an archive into the store."),
@@ -129,3 +129,9 @@ class VerbGroup(click.Group):
         for group, verbs in groupby(self._verbs.values(), key=lambda verb: verb.group):
             with formatter.section(group):
                 formatter.write_dl([(verb.name.ljust(width), verb.summary) for verb in verbs])
+
+
+def verbatim(text: str) -> str:
+    """Give text for the end of a command's help, whose lines are not to be wrapped."""
+    # A backspace at the head of a paragraph is click's way to say so.
+    return "\n\n".join(f"\b\n{paragraph}" for paragraph in dedent(text).strip().split("\n\n"))

@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING
 import click
 
 from cachexport.cli import console
-from cachexport.cli.layout import verbatim
-from cachexport.cli.options import format_option, names_option, progress_option, reporting
-from cachexport.cli.output import answer
-from cachexport.cli.specs import complete_spec
+from cachexport.cli.console import answer
+from cachexport.cli.options import (
+    complete_spec,
+    format_option,
+    names_option,
+    progress_option,
+    reporting,
+)
+from cachexport.cli.verbs import verbatim
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,12 +63,8 @@ def command(
     Every fault is told, not only the first. The exit code is 0 without one, 65 when config or
     manifest is damaged, 70 when something is wrong with a layer.
     """
-    from cachexport.api.caches import (
-        verify_cache,
-    )
-    from cachexport.api.names import (
-        verify_names,
-    )
+    from cachexport.api.caches import verify_cache
+    from cachexport.api.names import verify_names
 
     with reporting(mode, [spec]) as progress:
         if pattern is None:
@@ -82,6 +83,6 @@ def _badness(exit_code: int) -> int:
 
 
 def _show(found: Sequence[Verification], form: str) -> None:
-    from cachexport.cli.views.verification import document_lines, table_lines
+    from cachexport.cli.views.upkeep import verification_document, verification_lines
 
-    answer(document_lines(found) if form == "json" else table_lines(found))
+    answer(verification_document(found) if form == "json" else verification_lines(found))

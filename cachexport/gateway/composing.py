@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     from cachexport.gateway.http.access import Access
     from cachexport.gateway.http.app import Gateway
-    from cachexport.gateway.http.record import Record
+    from cachexport.gateway.http.exchange import Exchange
     from cachexport.gateway.http.server import Server
     from cachexport.gateway.publishing import Publishing
-    from cachexport.gateway.shelf.forms import Forms
+    from cachexport.gateway.shelf.names import Forms
     from cachexport.gateway.shelf.shelf import Shelf
 
 
@@ -91,15 +91,15 @@ class Serving:
 
 
 @contextmanager
-def serving(options: Options, on_request: Callable[[Record], None]) -> Iterator[Serving]:
+def serving(options: Options, on_request: Callable[[Exchange], None]) -> Iterator[Serving]:
     """Open all that the options name, and listen; after the block all of it is closed.
 
     Raises InvalidInputError for an option that cannot be right, MissingExtra where the extra
     `serve` is not installed, and what opening the places raises.
     """
-    from cachexport.gateway.http.certificate import check_certificate
+    from cachexport.gateway.http.certificate import Tls, check_certificate
     from cachexport.gateway.publishing import Publishing
-    from cachexport.gateway.shelf.forms import read_forms
+    from cachexport.gateway.shelf.names import read_forms
 
     if options.tls_cert:
         check_certificate(options.tls_cert, options.tls_key)
@@ -115,7 +115,7 @@ def serving(options: Options, on_request: Callable[[Record], None]) -> Iterator[
             on_request=on_request,
             verify=options.verify,
         )
-        from cachexport.gateway.http.server import Server, Tls, address, bind
+        from cachexport.gateway.http.server import Server, address, bind
 
         bound = bind(options.listen)
         where = address(bound)
@@ -131,8 +131,7 @@ def serving(options: Options, on_request: Callable[[Record], None]) -> Iterator[
 
 
 def _access(options: Options) -> Access:
-    from cachexport.gateway.http.access import Access
-    from cachexport.gateway.http.tokens import read_token_file
+    from cachexport.gateway.http.access import Access, read_token_file
 
     return Access(
         tokens=read_token_file(options.token_file) if options.token_file else None,
@@ -163,15 +162,16 @@ def open_shelf(
     With `merge` what is pushed is merged with what has the name. Raises PluginError for a place
     that cannot be served.
     """
-    from cachexport.gateway.shelf.forms import Forms
+    from cachexport.gateway.shelf.names import Forms
+    from cachexport.gateway.shelf.origins import Origin, hosting
     from cachexport.gateway.shelf.shelf import Shelf
-    from cachexport.gateway.shelf.source import hosting, sources
 
     spec = parse_spec(store)
     if merge:
         spec = Spec(spec.type, {**spec.attrs, "merge": "true"})
     place, *behind = [hosting(open_place(one)) for one in (spec, *upstream)]
-    return Shelf(place=place, sources=sources(place, behind), forms=forms or Forms())
+    origins = [Origin(place, is_store=True), *map(Origin, behind)]
+    return Shelf(place=place, origins=origins, forms=forms or Forms())
 
 
 def open_gateway(
@@ -179,7 +179,7 @@ def open_gateway(
     *,
     access: Access,
     limits: Limits,
-    on_request: Callable[[Record], None],
+    on_request: Callable[[Exchange], None],
     verify: bool = False,
 ) -> Gateway:
     """Give the application that serves what `find` gives for a repository.
@@ -189,14 +189,13 @@ def open_gateway(
     """
     try:
         from cachexport.gateway.http.app import Gateway
-        from cachexport.gateway.http.metrics import Metrics
+        from cachexport.gateway.http.exchange import Metrics
         from cachexport.gateway.http.server import Server  # noqa: F401 - whether it is there
     except ImportError as error:
         raise MissingExtra(
             f"a gateway needs {error.name}; install cachexport[serve]", name=error.name
         ) from error
-    from cachexport.gateway.uploads.spool import Spool
-    from cachexport.gateway.uploads.upload import Uploads
+    from cachexport.gateway.uploads import Spool, Uploads
 
     spool = Spool(limits.spool, limits.spool_size)
     spool.check()

@@ -33,8 +33,7 @@ from cachexport.testing.harness import Harness  # noqa: E402
 from cachexport.testing.inheritance import inherit_nothing  # noqa: E402
 from cachexport.testing.meaning import difference  # noqa: E402
 from cachexport.testing.memory import MemoryObjects  # noqa: E402
-from cachexport.testing.real import CACHES, layout_files, real_cache  # noqa: E402
-from cachexport.testing.samples import small_cache, small_chains  # noqa: E402
+from cachexport.testing.samples import CACHES, layout_files, real_cache, small_cache, small_chains  # noqa: E402  # noqa: E402
 from cachexport.testing.suites import (  # noqa: E402
     BackendSuite,
     ContentSuite,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from cachexport.content.clock import clock
 from cachexport.content.protocols import Placed
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Faults:
     """Some faults, and which of them have happened. Wrappers may share them, threads too."""
 
     planned: Sequence[Fault]
-    sleep: Callable[[float], None] = time.sleep
+    sleep: Callable[[float], None] = field(default_factory=lambda: clock().sleep)
     happened: list[Fault] = field(default_factory=list)
     calls: Counter[str] = field(default_factory=Counter)
     """How often each method was called."""

@@ -1,10 +1,12 @@
-"""What the suites have to know of a backend: a place for caches, and what can be done there."""
+"""What the suites have to know of a backend, and what all of them have."""
 
 from __future__ import annotations
 
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import pytest
 
 from cachexport.api.caches import (
     export_cache,
@@ -90,3 +92,12 @@ class Harness:
                 return False
             place.delete([digest])
         return True
+
+
+class Suite:
+    """Tests of a backend. A subclass gives the fixture `harness`, and may have more tests."""
+
+    @pytest.fixture
+    def harness(self) -> Harness:
+        """Give a fresh and empty place; each test asks once."""
+        raise NotImplementedError(f"{type(self).__name__} needs a fixture `harness`")

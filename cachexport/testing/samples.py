@@ -1,4 +1,4 @@
-"""Small caches for tests of places: stacks of layers that several of them share."""
+"""Caches for tests: small ones made here, and some that a real BuildKit wrote."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import gzip
 import io
 import tarfile
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cachexport import (
@@ -24,7 +25,10 @@ from cachexport.oci.timestamp import Timestamp
 from cachexport.transfer.prepare import prepare_chains
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from cachexport.model.envelope.cache import WrappedCache
+
 
 BEGIN = Timestamp.parse("2026-01-01T00:00:00Z").seconds
 
@@ -70,3 +74,29 @@ def small_chains(*numbers: int, seconds: int = 0) -> CacheChains:
 def small_cache(*numbers: int, seconds: int = 0) -> WrappedCache:
     """Give such a graph as a cache that can be written."""
     return prepare_chains(small_chains(*numbers, seconds=seconds), CommonExport())
+
+
+_FOLDER = Path(__file__).with_name("caches")
+CACHES = ("copy-link", "max", "max-oci-index", "max-zstd")
+"""Their names. The first two have the form that every backend keeps, to the byte."""
+
+
+def real_cache(name: str) -> str:
+    """Give the SPEC that reads a cache of these names."""
+    return f"type=local,src={_FOLDER / name}.tar.gz"
+
+
+def layout_files(folder: Path) -> dict[str, bytes]:
+    """Give the content of all files of a `type=local` directory, by path; no temporary ones."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in _walk(folder)
+        if path.is_file() and "ingest" not in path.relative_to(folder).parts
+    }
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.iterdir()):
+        yield path
+        if path.is_dir():
+            yield from _walk(path)

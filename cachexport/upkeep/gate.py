@@ -24,7 +24,7 @@ class Demands:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
+class DemandCheck:
     """One demand and what was found."""
 
     name: str
@@ -45,8 +45,8 @@ class _Count:
 
 def check_caches(
     caches: Sequence[Cache], demands: Demands, before: Sequence[Cache] | None = None
-) -> list[Check]:
-    """Check the caches of a source, together, each demand on its own.
+) -> list[DemandCheck]:
+    """DemandCheck the caches of a source, together, each demand on its own.
 
     `before` is what they are compared with; without it nothing can have shrunk. A record counts
     as one result if it has any.
@@ -65,15 +65,17 @@ def _counted(caches: Sequence[Cache]) -> _Count:
     return _Count(len(records), results)
 
 
-def _least(kind: str, count: int, least: int | None) -> Iterator[Check]:
+def _least(kind: str, count: int, least: int | None) -> Iterator[DemandCheck]:
     if least is not None:
         text = f"{_counted_as(count, kind)}, wanted {least:,} at least"
-        yield Check(name=f"min-{kind}", holds=count >= least, figure=count, limit=least, text=text)
+        yield DemandCheck(
+            name=f"min-{kind}", holds=count >= least, figure=count, limit=least, text=text
+        )
 
 
 def _shrinking(
     now: _Count, before: Sequence[Cache] | None, percent: float | None
-) -> Iterator[Check]:
+) -> Iterator[DemandCheck]:
     if percent is None:
         return
     old = None if before is None else _counted(before)
@@ -81,17 +83,17 @@ def _shrinking(
         yield _shrunk(kind, getattr(now, kind), getattr(old, kind, None), percent)
 
 
-def _shrunk(kind: str, now: int, old: int | None, percent: float) -> Check:
+def _shrunk(kind: str, now: int, old: int | None, percent: float) -> DemandCheck:
     name = f"shrink-{kind}"
     if old is None:
         text = f"{_counted_as(now, kind)}, no cache to compare with"
-        return Check(name=name, holds=None, figure=0, limit=percent, text=text)
+        return DemandCheck(name=name, holds=None, figure=0, limit=percent, text=text)
     shrunk = 100 * (old - now) / old if old else 0.0
     change = f"{abs(shrunk):.1f}% {'fewer' if shrunk > 0 else 'more'}" if now != old else "as many"
     text = f"{_counted_as(now, kind)} after {old:,}, {change}, wanted {percent:g}% fewer at most"
     # In whole numbers, so that exactly as many as allowed are allowed.
     holds = 100 * (old - now) <= percent * old
-    return Check(name=name, holds=holds, figure=shrunk, limit=percent, text=text)
+    return DemandCheck(name=name, holds=holds, figure=shrunk, limit=percent, text=text)
 
 
 def _counted_as(count: int, kind: str) -> str:

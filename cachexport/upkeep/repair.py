@@ -17,8 +17,7 @@ from cachexport.errors import ChainError, ContentError, NotFound, WireFormat
 from cachexport.model.chains.tie import untied
 from cachexport.transfer.merge import until_current
 from cachexport.transfer.write import rewrite
-from cachexport.upkeep.mending import Mended, Mending, is_spoiled
-from cachexport.upkeep.restoring import Origins, restore_envelope
+from cachexport.upkeep.mending import Mended, Mending, RestoreSources, is_spoiled, restore_envelope
 from cachexport.upkeep.verify import verify_cache
 
 if TYPE_CHECKING:
@@ -30,10 +29,10 @@ if TYPE_CHECKING:
     from cachexport.contract.place import Entry, Place
     from cachexport.model.config import CacheConfig
     from cachexport.model.envelope.cache import WrappedCache
-    from cachexport.upkeep.verify import Contents, Fault
+    from cachexport.upkeep.verify import CacheFault, KnownFaults
 
 
-class Outcome(StrEnum):
+class RepairOutcome(StrEnum):
     """What became of a name."""
 
     SOUND = "sound"
@@ -62,7 +61,7 @@ class Repair:
     """What was done, or would be, for a name."""
 
     name: str
-    outcome: Outcome
+    outcome: RepairOutcome
     faults: tuple[str, ...] = ()
     """What was wrong, in words."""
     restored: int = 0
@@ -92,7 +91,7 @@ class _Repairing:
     place: Place
     plan: RepairPlan
     progress: Progress
-    known: Contents
+    known: KnownFaults
 
     def repair(self, entry: Entry) -> Repair | None:
         """Repair a name, as often as somebody else writes it meanwhile."""
@@ -121,7 +120,7 @@ class _Repairing:
             found = self._mend(entry, cache, damage, target)
             if not restored or damage:
                 return found
-            if found.outcome is Outcome.SOUND:
+            if found.outcome is RepairOutcome.SOUND:
                 return _restored(entry, was, restored)
             return replace(found, faults=(was, *found.faults), restored=found.restored + restored)
 
@@ -135,14 +134,14 @@ class _Repairing:
         return ""
 
     def _restore_envelope(self, entry: Entry, target: Target) -> int:
-        origins, digests = Origins(self.plan.origins, self.progress), entry.version.split()
+        origins, digests = RestoreSources(self.plan.origins, self.progress), entry.version.split()
         return restore_envelope(origins, digests, target.ingester, dry_run=self.plan.dry_run)
 
     def _unusable(self, entry: Entry, damage: str) -> Repair:
         if not self.plan.drop_damaged:
-            return Repair(name=entry.name, outcome=Outcome.DAMAGED, faults=(damage,))
+            return Repair(name=entry.name, outcome=RepairOutcome.DAMAGED, faults=(damage,))
         self._withdraw(entry)
-        return Repair(name=entry.name, outcome=Outcome.REMOVED, faults=(damage,))
+        return Repair(name=entry.name, outcome=RepairOutcome.REMOVED, faults=(damage,))
 
     def _withdraw(self, entry: Entry) -> None:
         if not self.plan.dry_run:
@@ -154,8 +153,8 @@ class _Repairing:
             cache, deep=self.plan.deep, progress=self.progress, known=self.known
         )
         if not verified.faults and not damage:
-            return Repair(name=entry.name, outcome=Outcome.SOUND)
-        origins = Origins(self.plan.origins, self.progress)
+            return Repair(name=entry.name, outcome=RepairOutcome.SOUND)
+        origins = RestoreSources(self.plan.origins, self.progress)
         mending = Mending(
             cache=cache, faults=verified.faults, origins=origins, dry_run=self.plan.dry_run
         )
@@ -174,10 +173,10 @@ class _Repairing:
 
     def _publish(
         self, entry: Entry, cache: WrappedCache, mended: Mended, target: Target
-    ) -> Outcome:
+    ) -> RepairOutcome:
         if not mended.cache.config.layers:
             self._withdraw(entry)
-            return Outcome.REMOVED
+            return RepairOutcome.REMOVED
         if not self.plan.dry_run:
             rewrite(mended.cache, target, Current(version=entry.version), self.progress)
             if isinstance(self.place, Sweepable):
@@ -186,11 +185,11 @@ class _Repairing:
                 provider = cache.provider
                 bad = [digest for digest in mended.spoiled if is_spoiled(provider, digest)]
                 self.place.delete(bad)
-        return Outcome.REPAIRED
+        return RepairOutcome.REPAIRED
 
 
 def _restored(entry: Entry, damage: str, blobs: int) -> Repair:
-    outcome = Outcome.REPAIRED
+    outcome = RepairOutcome.REPAIRED
     return Repair(name=entry.name, outcome=outcome, faults=(damage,), restored=blobs)
 
 
@@ -198,5 +197,5 @@ def _results(config: CacheConfig) -> int:
     return sum(len(item.results) + len(item.chained_results) for item in config.records)
 
 
-def _told(fault: Fault) -> str:
+def _told(fault: CacheFault) -> str:
     return f"{fault.blob}: {fault.text}" if fault.blob else fault.text

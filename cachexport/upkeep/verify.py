@@ -59,7 +59,7 @@ _DAMAGED_CODE, _BLOB_CODE = WireFormat.exit_code, Integrity.exit_code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class CacheFault:
     """One thing that is wrong."""
 
     kind: FaultKind
@@ -83,7 +83,7 @@ class Verification:
     blobs: int
     size: int
     """Bytes that all blobs should have."""
-    faults: tuple[Fault, ...]
+    faults: tuple[CacheFault, ...]
 
     @property
     def exit_code(self) -> int:
@@ -91,7 +91,7 @@ class Verification:
         return max((fault.exit_code for fault in self.faults), default=0)
 
 
-Contents = dict[tuple[str, int, str | None], "Fault | None"]
+KnownFaults = dict[tuple[str, int, str | None], "CacheFault | None"]
 """What was found in blobs that were read, by digest, size and diff ID: none is read twice."""
 
 
@@ -101,7 +101,7 @@ def verify_source(
     deep: bool = False,
     progress: Progress = silent,
     threads: int = DEFAULT_THREADS,
-    known: Contents | None = None,
+    known: KnownFaults | None = None,
 ) -> list[Verification]:
     """Verify the caches that a source names: one, or one for each image with an inline cache.
 
@@ -141,7 +141,7 @@ def verify_cache(
     deep: bool = False,
     progress: Progress = silent,
     threads: int = DEFAULT_THREADS,
-    known: Contents | None = None,
+    known: KnownFaults | None = None,
 ) -> Verification:
     """Verify one cache; see `verify_source`."""
     known = {} if known is None else known
@@ -161,30 +161,30 @@ def verify_cache(
 
 def damaged(error: Exception) -> Verification:
     """Say that a cache cannot be read at all, and why."""
-    fault = Fault(kind=FaultKind.DAMAGED, text=str(error))
+    fault = CacheFault(kind=FaultKind.DAMAGED, text=str(error))
     return Verification(records=0, blobs=0, size=0, faults=(fault,))
 
 
-def _graph_faults(cache: Cache) -> Iterator[Fault]:
+def _graph_faults(cache: Cache) -> Iterator[CacheFault]:
     try:
         CacheChains.parse(cache.config, cache.layers, cache.provider)
     except (Loop, WireFormat) as error:
-        yield Fault(kind=FaultKind.DAMAGED, text=f"the config: {error}")
+        yield CacheFault(kind=FaultKind.DAMAGED, text=f"the config: {error}")
 
 
-def _descriptor_faults(cache: Cache, layers: Sequence[Descriptor]) -> Iterator[Fault]:
+def _descriptor_faults(cache: Cache, layers: Sequence[Descriptor]) -> Iterator[CacheFault]:
     described = {str(desc.digest) for desc in layers}
     named = {layer.blob for layer in cache.config.layers}
     for blob in sorted(named - described):
         text = "the manifest does not describe it: results with it are lost"
-        yield Fault(kind=FaultKind.UNDESCRIBED, blob=blob, text=text)
+        yield CacheFault(kind=FaultKind.UNDESCRIBED, blob=blob, text=text)
     for blob in sorted(described - named):
         text = "the config does not name it: the manifest is one of another config"
-        yield Fault(kind=FaultKind.UNUSED, blob=blob, text=text)
+        yield CacheFault(kind=FaultKind.UNUSED, blob=blob, text=text)
     for desc in layers:
         if desc.diff_id is None and desc.media_type != mediatype.OCI_LAYER:
             text = "its descriptor does not tell the diff ID: BuildKit will not import it"
-            yield Fault(kind=FaultKind.NO_DIFF_ID, blob=desc.digest, text=text)
+            yield CacheFault(kind=FaultKind.NO_DIFF_ID, blob=desc.digest, text=text)
 
 
 def _blob_faults(
@@ -192,17 +192,17 @@ def _blob_faults(
     layers: Sequence[Descriptor],
     progress: Progress,
     reading: _Reading | None,
-) -> Iterator[Fault]:
+) -> Iterator[CacheFault]:
     with step(progress, f"looking for {len(layers)} blobs"):
         sizes = stored_sizes(provider, [desc.digest for desc in layers])
     sound = []
     for desc in layers:
         size = sizes.get(desc.digest)
         if size is None:
-            yield Fault(kind=FaultKind.MISSING, blob=desc.digest, text="it is not there")
+            yield CacheFault(kind=FaultKind.MISSING, blob=desc.digest, text="it is not there")
         elif size != desc.size:
             text = f"it has {size:,} bytes, wanted {desc.size:,}"
-            yield Fault(kind=FaultKind.WRONG_SIZE, blob=desc.digest, text=text)
+            yield CacheFault(kind=FaultKind.WRONG_SIZE, blob=desc.digest, text=text)
         else:
             sound.append(desc)
     if reading is not None:
@@ -228,9 +228,9 @@ class _Reading:
     provider: Provider
     progress: Progress
     threads: int
-    known: Contents
+    known: KnownFaults
 
-    def faults(self, layers: Sequence[Descriptor]) -> Iterator[Fault]:
+    def faults(self, layers: Sequence[Descriptor]) -> Iterator[CacheFault]:
         """Give what is wrong with the content of any. Raises TransferError when it cannot tell."""
         unread = [desc for desc in layers if _key(desc) not in self.known]
         for desc in unread:
@@ -239,16 +239,16 @@ class _Reading:
         self.known.update(zip(map(_key, unread), found, strict=True))
         yield from filter(None, (self.known[_key(desc)] for desc in layers))
 
-    def _fault(self, desc: Descriptor) -> Fault | None:
+    def _fault(self, desc: Descriptor) -> CacheFault | None:
         with step(self.progress, _reading(desc), desc.size) as moved:
             try:
                 found = diff_id(self.provider, desc, moved)
             except (Integrity, NotFound) as error:
-                return Fault(kind=FaultKind.CORRUPT, blob=desc.digest, text=str(error))
+                return CacheFault(kind=FaultKind.CORRUPT, blob=desc.digest, text=str(error))
         if found == (desc.diff_id or found):
             return None
         text = f"its content has the diff ID {found}, wanted {desc.diff_id}"
-        return Fault(kind=FaultKind.WRONG_DIFF_ID, blob=desc.digest, text=text)
+        return CacheFault(kind=FaultKind.WRONG_DIFF_ID, blob=desc.digest, text=text)
 
 
 def _key(desc: Descriptor) -> tuple[str, int, str | None]:
@@ -266,7 +266,7 @@ def verify_entries(
 
     What is no cache is left out. No blob is read twice.
     """
-    known: Contents = {}
+    known: KnownFaults = {}
     verified = []
     for entry in entries:
         try:
@@ -279,7 +279,9 @@ def verify_entries(
     return verified
 
 
-def verify_spec(spec: Spec, deep: bool, progress: Progress, known: Contents) -> list[Verification]:
+def verify_spec(
+    spec: Spec, deep: bool, progress: Progress, known: KnownFaults
+) -> list[Verification]:
     """Verify the caches of one source. Raises NotFound when there is none.
 
     `known` has what was found of blobs that were read before, and takes what is found now.

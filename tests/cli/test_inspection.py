@@ -6,10 +6,8 @@ import json
 
 import pytest
 
-from cachexport.cli.views.document import document_lines
-from cachexport.cli.views.dot import dot_lines
-from cachexport.cli.views.table import table_lines
-from cachexport.cli.views.tree import tree_lines
+from cachexport.cli.views.caches import document_lines, table_lines
+from cachexport.cli.views.graphs import dot_lines, tree_lines
 from cachexport.content.memory import MemoryContent
 from cachexport.errors import Loop, WireFormat
 from cachexport.insight.inspect import Inspection, inspect_cache

@@ -15,7 +15,7 @@ from cachexport import Digest, list_names, load_cache
 from cachexport.contract.units import (
     readable,
 )
-from cachexport.testing.services.ports import free_port
+from cachexport.testing.services import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,8 +13,7 @@ from support import caches
 from support.services.gateway import running_gateway
 
 from cachexport import Digest, copy_cache, load_cache
-from cachexport.testing.services.ports import free_port
-from cachexport.testing.services.process import running
+from cachexport.testing.services import free_port, running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

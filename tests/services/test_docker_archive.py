@@ -17,7 +17,7 @@ from support.images import CREATED, MadeImage, make_image, tar_layer
 from cachexport.content.verify import read_blob
 from cachexport.images import open_docker_archive, parse_history, save_docker_archive
 from cachexport.images.config.config import read_diff_ids
-from cachexport.testing.services.process import environment, program
+from cachexport.testing.services import environment, program
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -21,7 +21,7 @@ from support.services.sockets import is_read
 
 from cachexport import Digest, list_names, load_cache
 from cachexport.errors import NotFound
-from cachexport.testing.services.ports import answers, free_port
+from cachexport.testing.services import answers, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable

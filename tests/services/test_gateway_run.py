@@ -13,7 +13,7 @@ from support.services.builds import BuildLog
 from support.services.dockerd import CLIENT
 
 from cachexport import load_cache
-from cachexport.testing.services.process import environment, program
+from cachexport.testing.services import environment, program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -24,7 +24,7 @@ from cachexport.images.output import parse_output
 from cachexport.images.store import Store
 from cachexport.oci.descriptor import Platform
 from cachexport.oci.reference import Reference
-from cachexport.testing.services.process import environment, program
+from cachexport.testing.services import environment, program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,7 +20,7 @@ from cachexport import (
 )
 from cachexport.errors import FailedPrecondition, NotFound, PluginError
 from cachexport.testing.samples import layer, small_chains
-from cachexport.upkeep.repair import Outcome
+from cachexport.upkeep.repair import RepairOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,7 +106,7 @@ def test_a_layer_that_a_bucket_does_not_describe(places: Places, s3: S3) -> None
     [verified] = verify_names(spec("x"))
     assert [fault.kind for fault in verified.faults] == ["damaged"]
     [found] = repair_names(spec("main"))
-    assert (found.outcome, found.lost_results) == (Outcome.REPAIRED, 1)
+    assert (found.outcome, found.lost_results) == (RepairOutcome.REPAIRED, 1)
     [verified] = verify_names(spec("x"), deep=True)
     assert (verified.faults, verified.blobs) == ((), 1)
 

@@ -20,9 +20,8 @@ from support.services.push import PushFailed, push_blob, push_layout
 from support.services.registry import running_registry
 from support.services.token_server import SERVICE
 
-from cachexport.testing.services import ports
-from cachexport.testing.services.ports import answers, free_port
-from cachexport.testing.services.process import ServiceFailed, program, running
+from cachexport.testing import services
+from cachexport.testing.services import ServiceFailed, answers, free_port, program, running
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 STARTER = """
 import sys
 from pathlib import Path
-from cachexport.testing.services.process import running
+from cachexport.testing.services import running
 with running(["sleep", "600"], Path(sys.argv[1]), lambda pid: True) as pid:
     print(pid, flush=True)
     sys.stdin.read()
@@ -225,8 +224,8 @@ def test_the_token_server_knows_who_asked_for_what(tokens: TokenServer) -> None:
 
 
 def _leave_only(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ports, "LOWEST", port)
-    monkeypatch.setattr(ports, "BEYOND", port + 1)
+    monkeypatch.setattr(services, "LOWEST", port)
+    monkeypatch.setattr(services, "BEYOND", port + 1)
 
 
 def _head(registry: Registry, repo: str, digest: str, headers: dict[str, str] | None = None) -> int:

@@ -12,7 +12,7 @@ from support.services.http_server import Server, serving
 from support.services.messages import Reply, Request
 from support.services.push import push_blob
 
-from cachexport.testing.services.ports import free_port
+from cachexport.testing.services import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

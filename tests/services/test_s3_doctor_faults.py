@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from services.examining import found, outcomes
+from services.diagnoses import found, outcomes
 from services.s3_places import DENIED, UNKNOWN, Place, conditional, forget_logins, refusing
 from support.clock import set_ahead
 from support.services.faulty_proxy import Failure, FaultyProxy

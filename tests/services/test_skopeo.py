@@ -9,7 +9,7 @@ import pytest
 from support import caches
 
 from cachexport import copy_cache
-from cachexport.testing.services.process import environment, program
+from cachexport.testing.services import environment, program
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cachexport.cli.console import answer, line_width
 from cachexport.cli.image.options import opened_store, store_option
-from cachexport.cli.layout import verbatim
 from cachexport.cli.options import format_option
-from cachexport.cli.output import answer, line_width
+from cachexport.cli.verbs import verbatim
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +44,7 @@ def command(image: str, form: str, directory: Path | None) -> None:
     platform.
     """
     from cachexport.api.images import open_any
-    from cachexport.cli.views.inspection import document_lines, table_lines
+    from cachexport.cli.views.images import inspection_document, inspection_lines
     from cachexport.images.image import inspect_images
 
     with opened_store(directory) as store:
@@ -52,6 +52,8 @@ def command(image: str, form: str, directory: Path | None) -> None:
         with opened:
             found = inspect_images(opened.provider, opened.descriptor)
     lines = (
-        document_lines(found, name) if form == "json" else table_lines(found, name, line_width())
+        inspection_document(found, name)
+        if form == "json"
+        else inspection_lines(found, name, line_width())
     )
     answer(lines)

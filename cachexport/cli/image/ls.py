@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cachexport.cli.console import answer, line_width
 from cachexport.cli.image.options import opened_store, store_option
-from cachexport.cli.layout import verbatim
 from cachexport.cli.options import format_option
-from cachexport.cli.output import answer, line_width
+from cachexport.cli.verbs import verbatim
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,10 +39,10 @@ if TYPE_CHECKING:
 @store_option
 def command(form: str, directory: Path | None) -> None:
     """List the images of the store."""
-    from cachexport.cli.views.images import document_lines, table_lines
+    from cachexport.cli.views.images import image_document, image_lines
     from cachexport.images.stored import list_stored
 
     with opened_store(directory) as store:
         found = list_stored(store)
     width = line_width()
-    answer(document_lines(found) if form == "json" else table_lines(found, time.time(), width))
+    answer(image_document(found) if form == "json" else image_lines(found, time.time(), width))

@@ -6,14 +6,9 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from cachexport.cli.console import in_line
-from cachexport.cli.views.columns import aligned
-from cachexport.cli.views.names import counted, instant, short
-from cachexport.contract.units import (
-    readable,
-)
+from cachexport.cli.views.text import aligned, bold, counted, instant, short
+from cachexport.contract.units import readable
 from cachexport.insight.diff import Reason
 
 if TYPE_CHECKING:
@@ -38,7 +33,7 @@ def table_lines(found: Difference, limit: int, width: int | None) -> Iterator[st
         yield "no difference"
     if found.first:
         yield ""
-        yield _bold("First changes:")
+        yield bold("First changes:")
         shown = found.first[: limit or None]
         yield from (f"  {_first(change)}" for change in shown)
         yield from _more(len(found.first) - len(shown), "  ")
@@ -81,7 +76,7 @@ def _first(change: FirstChange) -> str:
             text = f"new: {name}"
         case Reason.GONE:
             text = f"gone: {name}"
-    return text + (f"  ({_line(change.description)})" if change.description else "")
+    return text + (f"  ({in_line(change.description)})" if change.description else "")
 
 
 def _listed(items: Sequence[str]) -> str:
@@ -113,20 +108,12 @@ def _row(mark: str, item: RecordChange) -> tuple[str, ...]:
         _made(item.before),
         _made(item.after),
         readable(result.remote.descriptor.size) if result else "-",
-        _line(item.description),
+        in_line(item.description),
     )
 
 
 def _made(result: CacheResult | None) -> str:
     return instant(None if result is None else result.created_at)
-
-
-def _line(text: str) -> str:
-    return in_line(text)
-
-
-def _bold(text: str) -> str:
-    return click.style(text, bold=True)
 
 
 def _first_object(change: FirstChange) -> dict[str, Any]:

@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cachexport.cli.console import in_line, printable
-from cachexport.cli.views.names import counted, instant, short
-from cachexport.contract.units import (
-    readable,
-)
+from cachexport.cli.views.text import bold, counted, instant, short
+from cachexport.contract.units import readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -44,7 +42,7 @@ def document_lines(found: Sequence[Explanation]) -> Iterator[str]:
 
 
 def _record(item: Explanation) -> Iterator[str]:
-    yield _bold(f"record {item.number}  {printable(item.digest)}")
+    yield bold(f"record {item.number}  {printable(item.digest)}")
     yield _usable(item)
     for obstacle in item.obstacles:
         yield f"  {click.style(obstacle.kind, fg='red')}  {_obstacle(obstacle)}"
@@ -104,10 +102,6 @@ def _layer(layer: ExplainedLayer) -> str:
     state = layer.obstacle.kind if layer.obstacle else "there"
     step = in_line(layer.description)
     return f"{printable(layer.blob)}  {size:>9}  {state}  {step}".rstrip()
-
-
-def _bold(text: str) -> str:
-    return click.style(text, bold=True)
 
 
 def _object(item: Explanation) -> dict[str, Any]:

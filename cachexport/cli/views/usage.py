@@ -6,11 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from cachexport.cli.console import in_line
-from cachexport.cli.views.columns import aligned
-from cachexport.cli.views.names import counted, short
-from cachexport.contract.units import (
-    readable,
-)
+from cachexport.cli.views.text import aligned, counted, short
+from cachexport.contract.units import readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +55,7 @@ def _layers(usage: Usage) -> _Table:
             f"{item.results:,}",
             f"{len(item.names):,}",
             short(item.digest),
-            _line(item.description),
+            in_line(item.description),
         )
         for item in usage.layers
     ]
@@ -75,10 +72,6 @@ def _records(usage: Usage) -> _Table:
 
 def _bytes(item: NameUsage | RecordUsage) -> tuple[str, str, str]:
     return readable(item.size), readable(item.unique), readable(item.shared)
-
-
-def _line(text: str) -> str:
-    return in_line(text)
 
 
 def _name(item: NameUsage) -> dict[str, Any]:

@@ -5,20 +5,19 @@ from __future__ import annotations
 import logging
 import re
 import secrets
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from cachexport.content.clock import Clock, clock
 from cachexport.contract.backend import VIA
-from cachexport.gateway.http import blobs, manifests, receiving
-from cachexport.gateway.http.call import Call
-from cachexport.gateway.http.download import Pace
-from cachexport.gateway.http.record import Record
+from cachexport.gateway.http import blobs, manifests, uploads
+from cachexport.gateway.http.blobs import Pace
+from cachexport.gateway.http.exchange import Exchange
 from cachexport.gateway.http.refusal import Refusal, refusal
-from cachexport.gateway.http.routes import target
+from cachexport.gateway.http.request import Call, read_route
 from cachexport.gateway.http.threads import Threads, threads
 
 if TYPE_CHECKING:
@@ -27,10 +26,10 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from cachexport.gateway.http.access import Access
-    from cachexport.gateway.http.metrics import Metrics
+    from cachexport.gateway.http.exchange import Metrics
     from cachexport.gateway.publishing import Publishing
     from cachexport.gateway.shelf.shelf import Shelf
-    from cachexport.gateway.uploads.upload import Uploads
+    from cachexport.gateway.uploads import Uploads
 
 _log = logging.getLogger(__name__)
 _OURS = 500
@@ -41,11 +40,11 @@ _ANSWERS: dict[tuple[str, str], Callable[[Call], Awaitable[Any]]] = {
     ("blobs", "GET"): blobs.get,
     ("blobs", "HEAD"): blobs.get,
     ("blobs", "DELETE"): blobs.delete,
-    ("uploads", "POST"): receiving.begin,
-    ("uploads", "PATCH"): receiving.append,
-    ("uploads", "PUT"): receiving.finish,
-    ("uploads", "GET"): receiving.status,
-    ("uploads", "DELETE"): receiving.cancel,
+    ("uploads", "POST"): uploads.begin,
+    ("uploads", "PATCH"): uploads.append,
+    ("uploads", "PUT"): uploads.finish,
+    ("uploads", "GET"): uploads.status,
+    ("uploads", "DELETE"): uploads.cancel,
     ("manifests", "GET"): manifests.get,
     ("manifests", "HEAD"): manifests.get,
     ("manifests", "PUT"): manifests.put,
@@ -63,11 +62,13 @@ class Gateway:
     access: Access
     uploads: Uploads
     metrics: Metrics
-    on_request: Callable[[Record], None]
+    on_request: Callable[[Exchange], None]
     timeout: float
     verify: bool = False
     pace: Pace = field(default_factory=Pace)
     threads: Threads = field(default_factory=threads)
+    clock: Clock = field(default_factory=clock)
+    """That of the context it is made in: requests are answered in contexts of the server's."""
     pseudonym: str = field(default_factory=lambda: f"cachexport-{secrets.token_hex(8)}")
     """What it calls itself to the registries that it reads from."""
 
@@ -76,62 +77,62 @@ class Gateway:
         if scope["type"] != "http":
             return
         request = Request(scope, receive)
-        record = _record(request)
-        watched = _Watched(send, record)
-        began = time.monotonic()
+        exchange = _record(request)
+        watched = _Watched(send, exchange)
+        began = self.clock.monotonic()
         try:
-            await self._answer(request, record, watched)
+            await self._answer(request, exchange, watched)
         finally:
-            record.seconds = time.monotonic() - began
-            self.metrics.tell(record)
-            self.on_request(record)
+            exchange.seconds = self.clock.monotonic() - began
+            self.metrics.count(exchange)
+            self.on_request(exchange)
 
-    async def _answer(self, request: Request, record: Record, watched: _Watched) -> None:
+    async def _answer(self, request: Request, exchange: Exchange, watched: _Watched) -> None:
         try:
-            answer = await self._prepare(request, record)
+            answer = await self._prepare(request, exchange)
             await answer(request.scope, request.receive, watched)
         except Exception as error:
             refused = refusal(error)
-            record.error = refused.message
+            exchange.error = refused.message
             if refused.status == _OURS:
                 what = "a bug, please report it: %s %s: %s"
-                _log.exception(what, record.method, record.path, refused.message)
+                _log.exception(what, exchange.method, exchange.path, refused.message)
             if watched.has_begun:
                 raise  # the connection breaks, which is all that can still be said
             await _refusing(refused)(request.scope, request.receive, watched)
 
-    async def _prepare(self, request: Request, record: Record) -> ASGIApp:
-        if record.path == "/healthz":
-            _check_method(record.method, _READING)
+    async def _prepare(self, request: Request, exchange: Exchange) -> ASGIApp:
+        if exchange.path == "/healthz":
+            _check_method(exchange.method, _READING)
             return self._health()
-        if record.path == "/metrics":
-            _check_method(record.method, _READING)
+        if exchange.path == "/metrics":
+            _check_method(exchange.method, _READING)
             return Response(self.metrics.text(), media_type=self.metrics.media_type)
-        if "origin" in request.headers and record.method not in _READING:
+        if "origin" in request.headers and exchange.method not in _READING:
             # No build tool is a page in a browser, which may be anybody's.
             raise Refusal(403, "DENIED", "nothing is taken from pages in a browser")
         visitor = self.access.visitor(request.headers.get("authorization", ""))
-        found = target(record.path)
-        record.kind, record.repository, record.item = found.kind, found.repository, found.item
+        found = read_route(exchange.path)
+        exchange.kind, exchange.repository, exchange.item = found.kind, found.repository, found.item
         if found.kind == "base":
-            _check_method(record.method, _READING)
+            _check_method(exchange.method, _READING)
             return Response("{}", media_type="application/json")
-        _check_method(record.method, [method for kind, method in _ANSWERS if kind == found.kind])
+        _check_method(exchange.method, [method for kind, method in _ANSWERS if kind == found.kind])
         publishing = self.find(found.repository)
         call = Call(
             request=request,
-            target=found,
+            route=found,
             shelf=self._shelf(publishing.shelf, request.headers.get("via", "")),
             publishing=publishing,
             visitor=visitor,
             uploads=self.uploads,
             threads=self.threads,
-            record=record,
+            exchange=exchange,
             pace=self.pace,
             timeout=self.timeout,
             verify=self.verify,
         )
-        prepared: ASGIApp = await _ANSWERS[found.kind, record.method](call)
+        prepared: ASGIApp = await _ANSWERS[found.kind, exchange.method](call)
         return prepared
 
     def _health(self) -> Response:
@@ -156,17 +157,17 @@ class _Watched:
     """Sends an answer on, counting what goes."""
 
     send: Send
-    record: Record
+    exchange: Exchange
     has_begun: bool = False
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.has_begun = True
-            self.record.status = message["status"]
+            self.exchange.status = message["status"]
             version = (b"docker-distribution-api-version", b"registry/2.0")
             message = {**message, "headers": [*message["headers"], version]}
-        elif self.record.method != "HEAD":
-            self.record.sent += len(message.get("body", b""))
+        elif self.exchange.method != "HEAD":
+            self.exchange.sent += len(message.get("body", b""))
         await self.send(message)
 
 
@@ -176,9 +177,9 @@ def _check_method(method: str, allowed: Sequence[str]) -> None:
         raise Refusal(405, "UNSUPPORTED", f"{method} does nothing here", headers)
 
 
-def _record(request: Request) -> Record:
+def _record(request: Request) -> Exchange:
     client = request.client
-    return Record(
+    return Exchange(
         method=request.method,
         path=request.scope.get("raw_path", b"").decode("latin-1"),
         client=client.host if client else "",

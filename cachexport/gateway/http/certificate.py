@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from cachexport.errors import InvalidInputError
@@ -12,6 +13,14 @@ if TYPE_CHECKING:
 
 _STRANGERS = frozenset({"KEY_VALUES_MISMATCH", "NO_CERTIFICATE_ASSIGNED"})
 """What OpenSSL says of a key that is not the certificate's; the second if its kind is another."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """A certificate and its key, as files in PEM."""
+
+    certificate: Path
+    key: Path | None = None
 
 
 def check_certificate(certificate: Path, key: Path | None) -> None:

@@ -8,18 +8,18 @@ from urllib.parse import urlencode
 from starlette.responses import JSONResponse, Response
 
 from cachexport.errors import NotFound
-from cachexport.gateway.http.numbers import number
 from cachexport.gateway.http.refusal import Refusal, manifest_unknown
+from cachexport.gateway.http.request import number
 from cachexport.gateway.shelf.shelf import MANIFEST_LIMIT
 from cachexport.oci.digest import Digest
 
 if TYPE_CHECKING:
-    from cachexport.gateway.http.call import Call
+    from cachexport.gateway.http.request import Call
 
 
 async def get(call: Call) -> Response:
     """Give a manifest."""
-    repository, item = call.target.repository, call.target.item
+    repository, item = call.route.repository, call.route.item
     try:
         if ":" in item:
             wanted = call.digest(item)
@@ -29,14 +29,14 @@ async def get(call: Call) -> Response:
     except NotFound as error:
         raise manifest_unknown(str(error)) from error
     digest = found.descriptor.digest
-    call.record.digest, call.record.origin = digest, found.origin
+    call.exchange.digest, call.exchange.origin = digest, found.origin
     headers = {"Docker-Content-Digest": str(digest), "ETag": f'"{digest}"'}
     return Response(found.raw, headers=headers, media_type=found.descriptor.media_type)
 
 
 async def put(call: Call) -> Response:
     """Store a manifest, and give it its name."""
-    repository, item = call.target.repository, call.target.item
+    repository, item = call.route.repository, call.route.item
     is_digest = ":" in item
     call.visitor.check_push(repository, None if is_digest else item)
     raw = await _received(call)
@@ -48,7 +48,7 @@ async def put(call: Call) -> Response:
         desc = await call.long(call.publishing.store, raw, stated)
     else:
         desc = await call.long(call.publishing.publish, repository, item, raw, stated)
-    call.record.digest = desc.digest
+    call.exchange.digest = desc.digest
     location = f"/v2/{repository}/manifests/{pushed}"
     headers = {"Location": location, "Docker-Content-Digest": str(pushed)}
     return Response(status_code=201, headers=headers)
@@ -56,7 +56,7 @@ async def put(call: Call) -> Response:
 
 async def delete(call: Call) -> Response:
     """Take a name away, or all names of a manifest. What they need goes with `prune`."""
-    repository, item = call.target.repository, call.target.item
+    repository, item = call.route.repository, call.route.item
     is_digest = ":" in item
     call.visitor.check_delete(repository, None if is_digest else item)
     try:
@@ -76,7 +76,7 @@ async def delete(call: Call) -> Response:
 
 async def tags(call: Call) -> Response:
     """List the tags of a repository, `n` at a time, behind `last`."""
-    repository = call.target.repository
+    repository = call.route.repository
     query = call.request.query_params
     most = query.get("n", "")
     if most and not (most.isascii() and most.isdecimal()):
@@ -96,4 +96,4 @@ async def _received(call: Call) -> bytes:
     try:
         return await body.read_all(MANIFEST_LIMIT)
     finally:
-        call.record.received = body.size
+        call.exchange.received = body.size

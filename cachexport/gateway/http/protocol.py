@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from cachexport.gateway.http.record import stranger
+from cachexport.gateway.http.exchange import stranger
 
 if TYPE_CHECKING:
     from asyncio import Transport

@@ -6,21 +6,20 @@ import asyncio
 import logging
 import socket
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import uvicorn
 
 from cachexport.errors import BackendError, InvalidInputError
-from cachexport.gateway.http.numbers import number
 from cachexport.gateway.http.protocol import Protocol
+from cachexport.gateway.http.request import number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from cachexport.gateway.http.app import Gateway
-    from cachexport.gateway.uploads.upload import Uploads
+    from cachexport.gateway.http.certificate import Tls
+    from cachexport.gateway.uploads import Uploads
 
 _EXPIRING = 5.0
 """Seconds between two looks for uploads that wait for too long."""
@@ -29,14 +28,6 @@ _RESTING = 10.0
 """Seconds that an upload may rest when the gateway is about to stop; clients need a blink."""
 _BACKLOG = 256
 _LAST_PORT = 65_535
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tls:
-    """A certificate and its key, as files in PEM."""
-
-    certificate: Path
-    key: Path | None = None
 
 
 def bind(listen: str) -> socket.socket:
@@ -126,7 +117,7 @@ class Server:
         self._server.force_exit = True
 
     async def _serve(self, ready: Callable[[], None]) -> None:
-        beside = [asyncio.create_task(self._expire()), asyncio.create_task(self._tell(ready))]
+        beside = [asyncio.create_task(self._expire()), asyncio.create_task(self._announce(ready))]
         try:
             await self._server.serve(sockets=[self._bound])
         finally:
@@ -135,7 +126,7 @@ class Server:
             self._gateway.uploads.close()
             self._gateway.threads.shutdown()
 
-    async def _tell(self, ready: Callable[[], None]) -> None:
+    async def _announce(self, ready: Callable[[], None]) -> None:
         while not self._server.started:
             await asyncio.sleep(0.005)
         ready()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
-import time
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from cachexport.content.clock import clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,9 +42,9 @@ class Threads:
         """Begin nothing more, and give what is under way a moment."""
         for executor in (self.short, self.long, self.far):
             executor.shutdown(wait=False, cancel_futures=True)
-        until = time.monotonic() + _ENDING
+        until = clock().monotonic() + _ENDING
         for thread in working(self.name):
-            thread.join(max(0.0, until - time.monotonic()))
+            thread.join(max(0.0, until - clock().monotonic()))
 
 
 def working(name: str) -> list[threading.Thread]:

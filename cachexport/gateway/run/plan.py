@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING
 from cachexport.contract.opening import expand, name_of, open_place
 from cachexport.contract.spec import Spec, parse_spec
 from cachexport.errors import CachexportError, InvalidInputError
-from cachexport.gateway.http.access import Access
+from cachexport.gateway.http.access import Access, Token
 from cachexport.gateway.http.refusal import Refusal
-from cachexport.gateway.http.tokens import Token
 from cachexport.gateway.publishing import Publishing
-from cachexport.gateway.run.logins import Login, for_containers, for_docker
+from cachexport.gateway.run.configs import GatewayLogin, for_containers, for_docker
 from cachexport.gateway.run.tools import Cached, recognise
-from cachexport.gateway.shelf.forms import Forms
-from cachexport.gateway.shelf.names import Below, Single
+from cachexport.gateway.shelf.names import Below, Forms, Single
+from cachexport.gateway.shelf.origins import Origin, hosting
 from cachexport.gateway.shelf.shelf import Shelf
-from cachexport.gateway.shelf.source import Source, hosting
 from cachexport.model.envelope.manifest import (
     Form,
 )
@@ -38,7 +36,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class End:
+class PlannedCache:
     """A cache that the command reads or writes."""
 
     spec: Spec
@@ -48,39 +46,39 @@ class End:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class RunPlan:
     """A command, and what it is to read and write."""
 
     tool: Tool
-    ends: tuple[End, ...]
+    caches: tuple[PlannedCache, ...]
     words: tuple[str, ...]
     token: str | None
     """What lets the command in; without one its repositories have names that nobody guesses."""
 
     def adapted(self, host: str) -> Adapted:
         """Give the command as it is run when the gateway listens at `host`."""
-        sources = [_cached(end, host, self.tool) for end in self.ends if not end.is_target]
-        targets = [_cached(end, host, self.tool) for end in self.ends if end.is_target]
+        sources = [_cached(cache, host, self.tool) for cache in self.caches if not cache.is_target]
+        targets = [_cached(cache, host, self.tool) for cache in self.caches if cache.is_target]
         tool, command = recognise(self.words)
         return tool.adapt(command, sources, targets)
 
     def find(self, repository: str) -> Publishing:
         """Give what a repository is in. Raises Refusal."""
-        for end in self.ends:
-            if end.repository == repository:
-                return end.publishing
+        for cache in self.caches:
+            if cache.repository == repository:
+                return cache.publishing
         raise Refusal(404, "NAME_UNKNOWN", f"there is no {repository}")
 
     @property
     def access(self) -> Access:
         """Targets may be pushed to, sources may not, and by nobody else."""
-        targets = tuple(end.repository for end in self.ends if end.is_target)
+        targets = tuple(cache.repository for cache in self.caches if cache.is_target)
         tokens = (Token(secret=self.token.encode()),) if self.token else None
         return Access(tokens=tokens, is_read_only=not targets, patterns=targets)
 
     def logged_in(
         self, host: str, env: Mapping[str, str], folder: Path
-    ) -> tuple[Plan, dict[str, str]]:
+    ) -> tuple[RunPlan, dict[str, str]]:
         """Write the login at `host` into `folder`; give the command that finds it there, and how.
 
         Raises InvalidInputError where the user's own logins cannot be read.
@@ -88,14 +86,14 @@ class Plan:
         if self.token is None:
             return self, {}
         write = for_containers if self.tool.reads_registries_conf else for_docker
-        login = Login(host=host, token=self.token)
+        login = GatewayLogin(host=host, token=self.token)
         words, named = write(login, self.words, env, folder)
         return replace(self, words=words), named
 
     def close(self) -> None:
         """Free what is held."""
-        for end in self.ends:
-            end.publishing.shelf.close()
+        for cache in self.caches:
+            cache.publishing.shelf.close()
 
 
 def plan(
@@ -106,7 +104,7 @@ def plan(
     form: Form | None = None,
     limit: int,
     login: bool = True,
-) -> Plan:
+) -> RunPlan:
     """Prepare a command; nothing is run yet. Raises InvalidInputError. The caller closes it.
 
     `form` is the one that caches are served in, by default theirs, or what plain Docker reads.
@@ -123,39 +121,39 @@ def plan(
     token = secrets.token_urlsafe(24) if login and not tool.single else None
     root = "" if token else f"{secrets.token_hex(16)}/"
     if tool.single:
-        opening = _single_end(tool, f"{root}cache", froms, tos, limit)
+        opening = _open_single(tool, f"{root}cache", froms, tos, limit)
     else:
-        opening = _ends(tool, root, froms, tos, limit, form)
-    return Plan(tool=tool, ends=_all(opening), words=tuple(words), token=token)
+        opening = _open_caches(tool, root, froms, tos, limit, form)
+    return RunPlan(tool=tool, caches=_all(opening), words=tuple(words), token=token)
 
 
-def _all(opening: Iterator[End]) -> tuple[End, ...]:
+def _all(opening: Iterator[PlannedCache]) -> tuple[PlannedCache, ...]:
     """Open all, or none if one cannot be opened."""
-    opened: list[End] = []
+    opened: list[PlannedCache] = []
     try:
-        for end in opening:
-            opened.append(end)  # noqa: PERF402 - each is known as soon as it is open
+        for cache in opening:
+            opened.append(cache)  # noqa: PERF402 - each is known as soon as it is open
     except BaseException:
-        for end in opened:
-            end.publishing.shelf.close()
+        for cache in opened:
+            cache.publishing.shelf.close()
         raise
     return tuple(opened)
 
 
-def _ends(
+def _open_caches(
     tool: Tool,
     root: str,
     froms: Sequence[Spec],
     tos: Sequence[Spec],
     limit: int,
     form: Form | None,
-) -> Iterator[End]:
+) -> Iterator[PlannedCache]:
     """Open a repository for each cache."""
     for n, spec in enumerate(froms, 1):
-        yield _end(tool, spec, f"{root}from{n}", limit, form)
+        yield _open_cache(tool, spec, f"{root}from{n}", limit, form)
     for n, spec in enumerate(tos, 1):
         merged = Spec(spec.type, {**spec.attrs, **({"merge": "true"} if tool.merges else {})})
-        yield _end(tool, merged, f"{root}to{n}", limit, form, is_target=True)
+        yield _open_cache(tool, merged, f"{root}to{n}", limit, form, is_target=True)
 
 
 def _expanded(text: str) -> list[Spec]:
@@ -169,7 +167,7 @@ def _expanded(text: str) -> list[Spec]:
         return []
 
 
-def _end(
+def _open_cache(
     tool: Tool,
     spec: Spec,
     repository: str,
@@ -177,15 +175,17 @@ def _end(
     form: Form | None = None,
     *,
     is_target: bool = False,
-    upstream: Sequence[Source] = (),
-) -> End:
+    upstream: Sequence[Origin] = (),
+) -> PlannedCache:
     naming = _naming(tool, spec, repository)
     forms = Forms(() if form is None else (("*", form),))
     place = hosting(open_place(spec))
-    sources = [Source(place, is_store=True), *upstream]
-    shelf = Shelf(place=place, sources=sources, naming=naming, forms=forms)
+    origins = [Origin(place, is_store=True), *upstream]
+    shelf = Shelf(place=place, origins=origins, naming=naming, forms=forms)
     publishing = Publishing(shelf=shelf, limit=limit, only_caches=tool.is_inline)
-    return End(spec=spec, repository=repository, is_target=is_target, publishing=publishing)
+    return PlannedCache(
+        spec=spec, repository=repository, is_target=is_target, publishing=publishing
+    )
 
 
 def _naming(tool: Tool, spec: Spec, repository: str) -> Naming:
@@ -195,24 +195,24 @@ def _naming(tool: Tool, spec: Spec, repository: str) -> Naming:
     return Single(repository=repository, tag=_TAG, target=name)
 
 
-def _single_end(
+def _open_single(
     tool: Tool, repository: str, froms: Sequence[Spec], tos: Sequence[Spec], limit: int
-) -> Iterator[End]:
+) -> Iterator[PlannedCache]:
     """Open the one repository of a tool that has no more: it reads the others through it."""
     if len(tos) > 1:
         raise InvalidInputError("kaniko writes one cache; give one --cache-to")
     if tos or froms:
         [first, *others] = [*tos, *froms]
         upstream = [
-            Source(hosting(open_place(spec)), naming=_naming(tool, spec, repository))
+            Origin(hosting(open_place(spec)), naming=_naming(tool, spec, repository))
             for spec in others
         ]
-        yield _end(tool, first, repository, limit, is_target=bool(tos), upstream=upstream)
+        yield _open_cache(tool, first, repository, limit, is_target=bool(tos), upstream=upstream)
 
 
-def _cached(end: End, host: str, tool: Tool) -> Cached:
-    ref = f"{host}/{end.repository}"
-    attrs = {key: end.spec.attrs[key] for key in _PASSED if key in end.spec.attrs}
+def _cached(cache: PlannedCache, host: str, tool: Tool) -> Cached:
+    ref = f"{host}/{cache.repository}"
+    attrs = {key: cache.spec.attrs[key] for key in _PASSED if key in cache.spec.attrs}
     if tool.many_tags:
         return Cached(ref=ref)
-    return Cached(ref=f"{ref}:{_TAG}", attrs=attrs if end.is_target else {})
+    return Cached(ref=f"{ref}:{_TAG}", attrs=attrs if cache.is_target else {})

@@ -1,4 +1,4 @@
-"""Running one command behind a gateway that lasts as long."""
+"""Running one command behind a gateway that lasts as long, and what it read and wrote."""
 
 from __future__ import annotations
 
@@ -6,22 +6,78 @@ import logging
 import subprocess
 import threading
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cachexport.content.files.temporary import temporary_folder
 from cachexport.errors import BackendError, CachexportError
 from cachexport.gateway.composing import Limits, open_gateway
 from cachexport.gateway.http.threads import working
-from cachexport.gateway.run.registries import with_insecure
-from cachexport.gateway.run.summary import Summary
+from cachexport.gateway.run.configs import with_insecure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from cachexport.gateway.http.record import Record
-    from cachexport.gateway.run.plan import Plan
+    from cachexport.gateway.http.exchange import Exchange
+    from cachexport.gateway.run.plan import RunPlan
+
+
+_WRITING = ("PUT", "POST", "PATCH")
+_LOGIN_WANTED = 401
+_SERVER_ERROR = 500
+
+
+@dataclass(slots=True)
+class Summary:
+    """What passed through the gateway. Blobs are those of a repository."""
+
+    found: dict[str, dict[str, str]] = field(default_factory=dict)
+    """By repository, the digest that each tag stood for when it was asked for."""
+    written: dict[str, dict[str, str]] = field(default_factory=dict)
+    """By repository, the digest that each tag stands for that was pushed."""
+    pulled: dict[tuple[str, str], int] = field(default_factory=dict)
+    """Bytes that were read of each blob."""
+    pushed: dict[tuple[str, str], int] = field(default_factory=dict)
+    """Bytes of each blob that was written."""
+    spared: dict[tuple[str, str], int] = field(default_factory=dict)
+    """Bytes of each blob that was there already when it was asked for or to be written."""
+    failed: list[str] = field(default_factory=list)
+    """What went wrong with pushes, and with the places of caches."""
+
+    def count(self, exchange: Exchange) -> None:
+        """Count a request that is over."""
+        if exchange.status == _LOGIN_WANTED:
+            return  # whoever asks without a login asks again with it
+        if exchange.error:
+            if exchange.method in _WRITING or exchange.status >= _SERVER_ERROR:
+                self.failed.append(exchange.error)
+        elif exchange.kind == "manifests":
+            self._count_manifest(exchange)
+        elif exchange.kind == "blobs":
+            self._count_blob(exchange)
+        elif exchange.kind == "uploads" and exchange.status == 201:
+            self._count_upload(exchange)
+
+    def _count_manifest(self, exchange: Exchange) -> None:
+        if ":" not in exchange.item:
+            tags = self.written if exchange.method == "PUT" else self.found
+            tags.setdefault(exchange.repository, {})[exchange.item] = exchange.digest
+
+    def _count_blob(self, exchange: Exchange) -> None:
+        blob = exchange.repository, exchange.digest
+        if exchange.method == "GET":
+            self.pulled[blob] = self.pulled.get(blob, 0) + exchange.sent
+        elif blob not in self.pushed:
+            self.spared[blob] = exchange.size
+
+    def _count_upload(self, exchange: Exchange) -> None:
+        blob = exchange.repository, exchange.digest
+        if exchange.method == "POST" and not exchange.received:  # taken over from elsewhere
+            self.spared[blob] = exchange.size
+        else:
+            self.pushed[blob] = exchange.size
+
 
 _ENDING = 2.0
 """Seconds for requests under way when the command has ended."""
@@ -51,7 +107,7 @@ class Ran:
 
 
 def run(
-    prepared: Plan,
+    prepared: RunPlan,
     *,
     env: Mapping[str, str],
     listen: str = "127.0.0.1:0",
@@ -65,13 +121,13 @@ def run(
     summary = Summary()
     guard = threading.Lock()
 
-    def hear(record: Record) -> None:
+    def count(exchange: Exchange) -> None:
         with guard:
-            summary.hear(record)
+            summary.count(exchange)
 
     with ExitStack() as stack:
         folder = stack.enter_context(temporary_folder("cachexport-run-"))
-        host, name = stack.enter_context(_serving(prepared, listen, folder, hear))
+        host, name = stack.enter_context(_serving(prepared, listen, folder, count))
         told_how, login = prepared.logged_in(host, env, folder)
         command = told_how.adapted(host)
         environment = {**command.env, **env, **login}
@@ -87,7 +143,7 @@ def run(
 
 @contextmanager
 def _serving(
-    prepared: Plan, listen: str, folder: Path, on_request: Callable[[Record], None]
+    prepared: RunPlan, listen: str, folder: Path, on_request: Callable[[Exchange], None]
 ) -> Iterator[tuple[str, str]]:
     """Give where the gateway listens, and what its threads are called."""
     limits = Limits(spool=folder / "spool")

@@ -1,13 +1,21 @@
-"""How the names of a place are spelled as references, and references as names."""
+"""How references stand for the names of a place, and in which form its caches are served."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Protocol
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Protocol
 
-from cachexport.errors import InvalidReference
+from cachexport.errors import InvalidInputError, InvalidReference
+from cachexport.model.envelope.manifest import (
+    Form,
+)
 from cachexport.oci.reference import Reference
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 
 PLAIN = "cache"
 """The repository of names that have no slash."""
@@ -32,7 +40,7 @@ class ByPath:
 
     def name(self, repository: str, tag: str, /) -> str:
         """See Naming."""
-        check(repository, tag)
+        check_reference(repository, tag)
         if f"{repository}/".startswith(_OURS):
             raise InvalidReference(f"{_OURS} is where buckets keep images, so choose another name")
         return tag if repository == PLAIN else f"{repository}/{tag}"
@@ -81,7 +89,7 @@ class Below:
 
     def name(self, repository: str, tag: str, /) -> str:
         """See Naming."""
-        check(repository, tag)
+        check_reference(repository, tag)
         if repository != self.repository:
             raise InvalidReference(f"{repository} is not served here, {self.repository} is")
         return f"{self.target}/{tag}"
@@ -92,9 +100,36 @@ class Below:
         return (self.repository, name.removeprefix(start)) if name.startswith(start) else None
 
 
-def check(repository: str, tag: str | None = None) -> None:
+def check_reference(repository: str, tag: str | None = None) -> None:
     """Raise InvalidReference unless these are a repository and a tag as registries have them."""
     text = f"{_HOST}/{repository}" + ("" if tag is None else f":{tag}")
     found = Reference.parse(text)
     if (found.repository, found.digest) != (repository, None):
         raise InvalidReference(f"not a repository: {repository!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Forms:
+    """Rules, of which the first counts whose pattern matches `repository:tag`."""
+
+    rules: tuple[tuple[str, Form], ...] = ()
+
+    def of(self, repository: str, tag: str) -> Form | None:
+        """Give the form that is wanted; None for the one that the cache has."""
+        reference = f"{repository}:{tag}"
+        return next((form for pattern, form in self.rules if fnmatchcase(reference, pattern)), None)
+
+
+def read_forms(texts: Iterable[str]) -> Forms:
+    """Read `FORM`, which is for all others, or `PATTERN=FORM`. Raises InvalidInputError."""
+    rules = [_rule(text) for text in texts]
+    return Forms(tuple(sorted(rules, key=lambda rule: rule[0] == "*")))
+
+
+def _rule(text: str) -> tuple[str, Form]:
+    pattern, equals, form = text.rpartition("=")
+    try:
+        return (pattern if equals else "*"), Form(form)
+    except ValueError:
+        known = ", ".join(Form)
+        raise InvalidInputError(f"no form of caches: {form!r} (known: {known})") from None

@@ -11,13 +11,11 @@ from cachexport.content.verify import open_verified, read_blob
 from cachexport.contract.place import Entry
 from cachexport.contract.reading import read_caches
 from cachexport.errors import NotFound, WireFormat
-from cachexport.gateway.shelf.content import Layered
-from cachexport.gateway.shelf.forms import Forms
-from cachexport.gateway.shelf.names import ByPath
-from cachexport.gateway.shelf.reading import read_manifest
-from cachexport.gateway.shelf.recent import Recent
-from cachexport.gateway.shelf.source import first
+from cachexport.gateway.shelf.names import ByPath, Forms
+from cachexport.gateway.shelf.origins import Recent, ShelfContent, first
 from cachexport.model.envelope.cache import WrappedCache
+from cachexport.model.envelope.manifest import Manifest, decode_manifest
+from cachexport.oci import gojson, mediatype
 from cachexport.oci.descriptor import Descriptor
 from cachexport.oci.digest import Digest
 
@@ -25,10 +23,51 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from cachexport.gateway.shelf.names import Naming
-    from cachexport.gateway.shelf.source import HostingPlace, Source
+    from cachexport.gateway.shelf.origins import HostingPlace, Origin
     from cachexport.model.envelope.manifest import (
         Form,
     )
+
+
+_KNOWN_TYPES = mediatype.MANIFESTS | mediatype.INDEXES
+_FIELDS = frozenset({"mediaType", "config", "layers", "manifests"})
+
+
+def read_manifest(raw: bytes, stated: str = "") -> Manifest:
+    """Read a manifest of a kind that is known here. Raises WireFormat.
+
+    What names its blobs in another way is refused, for nobody could tell whether they are there.
+    OCI leaves `mediaType` out at will; then it is what is `stated`, or what it names tells.
+    """
+    found = gojson.fields(gojson.loads(raw), _FIELDS, "")
+    manifest = decode_manifest(raw)
+    if found.get("mediaType"):
+        if manifest.media_type != found["mediaType"]:
+            raise WireFormat(f"no manifest that is known here: {found['mediaType']}", "mediaType")
+    else:
+        manifest = replace(manifest, media_type=_type(manifest, stated))
+    has_all = "manifests" in found if manifest.is_index else {"config", "layers"} <= found.keys()
+    if not has_all:
+        raise WireFormat("a manifest has config and layers, or manifests")
+    return manifest
+
+
+def check_stated(manifest: Manifest, stated: str) -> None:
+    """Raise WireFormat when a Content-Type names another kind of manifest."""
+    if stated in _KNOWN_TYPES and stated != manifest.media_type:
+        raise WireFormat(f"the Content-Type is {stated}, the manifest {manifest.media_type}")
+
+
+def _type(manifest: Manifest, stated: str) -> str:
+    kinds = mediatype.INDEXES if manifest.is_index else mediatype.MANIFESTS
+    if stated in kinds:
+        return stated
+    config = [manifest.config] if manifest.config else []
+    named = [*config, *manifest.layers, *manifest.manifests]
+    if any(desc.media_type.startswith("application/vnd.oci.") for desc in named):
+        return mediatype.OCI_INDEX if manifest.is_index else mediatype.OCI_MANIFEST
+    return manifest.media_type
+
 
 MANIFEST_LIMIT = 4 << 20
 """Bytes of a manifest that is taken or served, as in other registries."""
@@ -52,43 +91,43 @@ class Shelf:
 
     place: HostingPlace
     """What is written to."""
-    sources: Sequence[Source]
+    origins: Sequence[Origin]
     """What is read, the first that has it: the place, and what stands behind it."""
     naming: Naming = field(default_factory=ByPath)
     forms: Forms = field(default_factory=Forms)
     recent: Recent = field(default_factory=Recent)
 
     @cached_property
-    def content(self) -> Layered:
+    def content(self) -> ShelfContent:
         """All blobs that can be had."""
-        return Layered(self.recent, self.sources)
+        return ShelfContent(self.recent, self.origins)
 
     @cached_property
     def alone(self) -> Shelf:
         """The place without what stands behind it."""
-        return replace(self, sources=[source for source in self.sources if source.is_store])
+        return replace(self, origins=[origin for origin in self.origins if origin.is_store])
 
     @cached_property
     def upstream(self) -> list[Shelf]:
         """What stands behind the place, each by itself."""
-        return [replace(self, sources=[each]) for each in self.sources if not each.is_store]
+        return [replace(self, origins=[each]) for each in self.origins if not each.is_store]
 
     def find(self, repository: str, tag: str) -> Served:
         """Give what a tag stands for, in the form that is wanted. Raises NotFound."""
         form = self.forms.of(repository, tag)
 
-        def find(source: Source) -> Served:
-            naming = source.naming or self.naming
-            return self._find(source.place, naming.name(repository, tag), form)
+        def find(origin: Origin) -> Served:
+            naming = origin.naming or self.naming
+            return self._find(origin.place, naming.name(repository, tag), form)
 
-        return first(self.sources, find, f"{repository}:{tag}")
+        return first(self.origins, find, f"{repository}:{tag}")
 
     def manifest(self, digest: Digest) -> Served:
         """Give a manifest by its digest. Raises NotFound."""
         made = self.recent.get(digest)
         if made is not None:
             return _as_manifest(made, self.place.title)
-        return first(self.sources, lambda source: _read_manifest(source.place, digest), digest)
+        return first(self.origins, lambda origin: _read_manifest(origin.place, digest), digest)
 
     def tags(self, repository: str) -> list[str]:
         """List the tags of a repository, sorted. Raises NotFound when there is none."""
@@ -123,8 +162,8 @@ class Shelf:
 
     def close(self) -> None:
         """Free what is held; twice is fine."""
-        for source in self.sources:
-            source.place.close()
+        for origin in self.origins:
+            origin.place.close()
 
     def _find(self, place: HostingPlace, name: str, form: Form | None) -> Served:
         try:

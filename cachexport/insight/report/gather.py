@@ -12,7 +12,7 @@ from cachexport.errors import Integrity, Loop, NotFound, WireFormat
 from cachexport.insight.inspect import inspect_cache
 from cachexport.insight.usage import measure_usage
 from cachexport.transfer.importer import numbered
-from cachexport.upkeep.verify import Fault, FaultKind, verify_cache
+from cachexport.upkeep.verify import CacheFault, FaultKind, verify_cache
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from cachexport.insight.usage import NameUsage, Usage
     from cachexport.model.envelope.cache import Cache
     from cachexport.oci.timestamp import Timestamp
-    from cachexport.upkeep.verify import Contents
+    from cachexport.upkeep.verify import KnownFaults
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class Reported:
     """One cache and what was found out about it."""
 
     name: str
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[CacheFault, ...] = ()
     absent: str = ""
     """Why there is no cache of this name, if there is none."""
     cache: Cache | None = None
@@ -100,7 +100,7 @@ def _report(
     except NotFound as error:
         return [Reported(name=name, absent=f"{name}: {error}")]
     except (Integrity, Loop, WireFormat) as error:
-        fault = Fault(kind=FaultKind.DAMAGED, text=str(error))
+        fault = CacheFault(kind=FaultKind.DAMAGED, text=str(error))
         return [Reported(name=name, faults=(fault,))]
     if not caches:
         return [Reported(name=name, absent=f"{name}: the image has no inline cache")]
@@ -109,7 +109,9 @@ def _report(
     ]
 
 
-def _look(name: str, cache: Cache, *, deep: bool, progress: Progress, known: Contents) -> Reported:
+def _look(
+    name: str, cache: Cache, *, deep: bool, progress: Progress, known: KnownFaults
+) -> Reported:
     verification = verify_cache(cache, deep=deep, progress=progress, known=known)
     inspection = None
     with suppress(Loop, WireFormat):  # a damaged graph is one of the faults already

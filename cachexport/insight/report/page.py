@@ -18,9 +18,8 @@ from cachexport.contract.units import (
     readable,
 )
 from cachexport.insight.report import words
-from cachexport.insight.report.ages import count_ages
-from cachexport.insight.report.graph import graph_data
-from cachexport.insight.report.treemap import kind_of, treemap_data
+from cachexport.insight.report.drawings import graph_data, kind_of, treemap_data
+from cachexport.insight.report.words import count_ages
 from cachexport.model.envelope.cache import WrappedCache
 
 if TYPE_CHECKING:

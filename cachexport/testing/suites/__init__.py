@@ -2,13 +2,11 @@
 
 from cachexport.testing.suites.content import ContentSuite
 from cachexport.testing.suites.hosting import HostingSuite
-from cachexport.testing.suites.names import NamesSuite
+from cachexport.testing.suites.names import NamesSuite, RacingSuite
 from cachexport.testing.suites.objects import ObjectClientSuite
-from cachexport.testing.suites.racing import RacingSuite
 from cachexport.testing.suites.refusals import RefusalSuite
-from cachexport.testing.suites.sweeping import SweepingSuite
 from cachexport.testing.suites.transfer import TransferSuite
-from cachexport.testing.suites.upkeep import UpkeepSuite
+from cachexport.testing.suites.upkeep import SweepingSuite, UpkeepSuite
 
 __all__ = [
     "BackendSuite",

@@ -18,7 +18,7 @@ from cachexport.errors import CachexportError, Integrity, NotFound, TransferErro
 from cachexport.oci.descriptor import Descriptor
 from cachexport.oci.mediatype import OCI_LAYER
 from cachexport.testing.faults import Fault, Faults, FaultyProvider
-from cachexport.testing.suites.suite import Suite
+from cachexport.testing.harness import Suite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,7 +21,7 @@ from cachexport.contract.place import Hosting, Sweepable
 from cachexport.errors import NotFound
 from cachexport.oci.descriptor import Descriptor
 from cachexport.oci.mediatype import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST
-from cachexport.testing.suites.suite import Suite
+from cachexport.testing.harness import Suite
 from cachexport.upkeep.prune import Plan
 from cachexport.upkeep.retention import Retention
 

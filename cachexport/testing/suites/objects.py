@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from random import Random
@@ -17,6 +16,7 @@ from cachexport.backends.objects.client import ABSENT
 from cachexport.backends.objects.layout import Blobs, Keys, find_stored, pages
 from cachexport.backends.objects.names import load_named
 from cachexport.backends.objects.target import ObjectTarget
+from cachexport.content.clock import clock
 from cachexport.contract.export import CommonExport
 from cachexport.errors import BackendError, CachexportError, NotFound, Outdated
 from cachexport.oci.digest import Digest
@@ -71,8 +71,8 @@ class ObjectClientSuite:
         raw, stored = client.load(key)
         assert (raw, stored.key, stored.size, stored.version) == (b"some", key, 4, version)
         assert stored.metadata["cachexport-manifest"] == "sha256:ab"
-        assert stored.modified is None or abs(stored.modified - time.time()) < _CLOCK
-        assert abs(client.now() - time.time()) < _CLOCK
+        assert stored.modified is None or abs(stored.modified - clock().now()) < _CLOCK
+        assert abs(client.now() - clock().now()) < _CLOCK
         looked = client.head(key)
         assert (looked.key, looked.size, looked.version) == (key, 4, version)
         assert looked.metadata == stored.metadata
@@ -187,10 +187,10 @@ class ObjectClientSuite:
         key = f"{prefix}main"
         client.replace(key, b"some", {"cachexport-manifest": "sha256:ab"}, version=None)
         [before] = client.list_page(prefix).objects
-        deadline = time.monotonic() + 10
+        deadline = clock().monotonic() + 10
         now = before
         while (now.modified or 0) <= (before.modified or 0):  # some count in seconds
-            assert time.monotonic() < deadline
+            assert clock().monotonic() < deadline
             Event().wait(0.1)
             version = client.touch(now)
             [now] = client.list_page(prefix).objects

@@ -29,8 +29,8 @@ from cachexport.errors import (
     TransferError,
 )
 from cachexport.testing.faults import Fault, Faults, FaultyProvider, FaultyTarget
+from cachexport.testing.harness import Suite
 from cachexport.testing.samples import small_cache, small_chains
-from cachexport.testing.suites.suite import Suite
 from cachexport.transfer.write import write
 
 if TYPE_CHECKING:
@@ -121,8 +121,8 @@ class RefusalSuite(Suite):
     def test_what_passes_is_tried_again(self, harness: Harness) -> None:
         busy = BackendError("busy", op="ingest", temporary=True)
         faults = Faults([Fault(op="ingest", call=call, error=busy) for call in range(1, ATTEMPTS)])
-        hasty = Clock(sleep=lambda seconds: None)
-        with harness.target("main") as target, using(hasty):
+        sleepless = Clock(sleep=lambda seconds: None)
+        with harness.target("main") as target, using(sleepless):
             write(small_cache(2), FaultyTarget(target, faults))
         assert len(faults.happened) == ATTEMPTS - 1
         assert load_cache(harness.spec("main"))

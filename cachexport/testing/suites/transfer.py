@@ -22,10 +22,9 @@ from cachexport.api.names import (
 from cachexport.insight.inspect import inspect_cache
 from cachexport.model.chains import CacheChains
 from cachexport.model.envelope.cache import WrappedCache
+from cachexport.testing.harness import Suite
 from cachexport.testing.meaning import difference
-from cachexport.testing.real import CACHES, layout_files, real_cache
-from cachexport.testing.samples import layer, small_chains
-from cachexport.testing.suites.suite import Suite
+from cachexport.testing.samples import CACHES, layer, layout_files, real_cache, small_chains
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from cachexport.testing.services.process import program
+from cachexport.testing.services import program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cachexport.testing.services.process import program
+from cachexport.testing.services import program
 from support import TESTS
 
 if TYPE_CHECKING:

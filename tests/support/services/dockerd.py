@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cachexport.testing.services.machine import lacking
-from cachexport.testing.services.process import environment, program, running
+from cachexport.testing.services import environment, lacking, program, running
 from support.services.builds import BuildLog
 
 if TYPE_CHECKING:

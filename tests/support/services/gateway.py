@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import urllib3
 
-from cachexport.testing.services.ports import answers, free_port
-from cachexport.testing.services.process import running
+from cachexport.testing.services import answers, free_port, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -9,8 +9,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from cachexport.testing.services.ports import answers, free_port
-from cachexport.testing.services.process import running
+from cachexport.testing.services import answers, free_port, running
 from support.services.s3 import S3, AccessKey, connected
 
 if TYPE_CHECKING:

@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cachexport.testing.services.ports import answers, free_port
-from cachexport.testing.services.process import program, running
+from cachexport.testing.services import answers, free_port, program, running
 from support.services.token_server import ISSUER, SERVICE
 
 if TYPE_CHECKING:

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cachexport.testing.services.ports import answers, free_port
-from cachexport.testing.services.process import program, running
+from cachexport.testing.services import answers, free_port, program, running
 from support.services.s3 import S3, AccessKey, connected
 
 if TYPE_CHECKING:

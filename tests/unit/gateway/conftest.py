@@ -14,7 +14,7 @@ from cachexport.gateway.composing import Limits, open_gateway, open_shelf
 from cachexport.gateway.http.access import Access
 from cachexport.gateway.http.server import Server, address, bind
 from cachexport.gateway.publishing import Publishing
-from cachexport.gateway.shelf.forms import read_forms
+from cachexport.gateway.shelf.names import read_forms
 from cachexport.model.envelope.manifest import (
     IMPORT_LIMIT,
 )
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from cachexport.gateway.http.record import Record
+    from cachexport.gateway.http.exchange import Exchange
     from cachexport.gateway.shelf.shelf import Shelf
 
 
@@ -53,7 +53,7 @@ class Gateway:
     drain: Callable[[], None]
     """Do what a signal does."""
     thread: threading.Thread
-    told: list[Record] = field(default_factory=list)
+    told: list[Exchange] = field(default_factory=list)
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Answered:
         """Send a request whose path goes as it is; a `_` in a header's name stands for `-`."""
@@ -96,7 +96,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Gateway]]:
             opened = open_shelf(store, upstream, merge=merge, forms=read_forms(forms))
             shelf = stack.enter_context(closing(opened))
             publishing = Publishing(shelf=shelf, limit=config)
-            told: list[Record] = []
+            told: list[Exchange] = []
             app = open_gateway(
                 lambda repository: publishing,
                 access=access or Access(),
@@ -109,7 +109,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Gateway]]:
         yield started
 
 
-def _running(stack: ExitStack, app: Any, shelf: Shelf, told: list[Record], port: int) -> Gateway:
+def _running(stack: ExitStack, app: Any, shelf: Shelf, told: list[Exchange], port: int) -> Gateway:
     bound = bind(f"127.0.0.1:{port}")
     host, server, ready = address(bound), Server(app, bound), threading.Event()
     thread = threading.Thread(target=server.run, args=(ready.set,))

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cachexport.errors import InvalidInputError
-from cachexport.gateway.http.access import Access
-from cachexport.gateway.http.tokens import read_tokens
-from cachexport.gateway.shelf.forms import read_forms
+from cachexport.gateway.http.access import Access, read_tokens
+from cachexport.gateway.shelf.names import read_forms
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from unit.gateway.conftest import Gateway
 
     from cachexport.content.protocols import Reader
-    from cachexport.gateway.http.record import Record
+    from cachexport.gateway.http.exchange import Exchange
 
 RAW = os.urandom(1_000_000)
 DIGEST = Digest.of(RAW)
@@ -54,7 +54,7 @@ def connected(gateway: Gateway) -> socket.socket:
     return socket.create_connection((host, int(port)), timeout=20)
 
 
-def told(gateway: Gateway, method: str) -> Record:
+def told(gateway: Gateway, method: str) -> Exchange:
     """Wait until the first request of this kind is over."""
     while True:
         for record in gateway.told:

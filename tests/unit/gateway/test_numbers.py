@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 
 from cachexport.errors import InvalidInputError
-from cachexport.gateway.http.numbers import MOST, number
+from cachexport.gateway.http.request import MOST, number
 from cachexport.gateway.http.server import bind
 
 if TYPE_CHECKING:

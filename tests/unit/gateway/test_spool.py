@@ -12,15 +12,14 @@ import pytest
 
 from cachexport import Descriptor, Digest, MemoryContent
 from cachexport.errors import Integrity
-from cachexport.gateway.uploads import upload as uploads
-from cachexport.gateway.uploads.spool import Spool, Spooled
-from cachexport.gateway.uploads.upload import Upload
+from cachexport.gateway import uploads
+from cachexport.gateway.uploads import Spool, Spooled, Upload
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from cachexport.gateway.shelf.source import HostingPlace
+    from cachexport.gateway.shelf.origins import HostingPlace
 
 PARTS = [b"a" * 100_000, b"b" * 7, b"c" * 50_000]
 WHOLE = b"".join(PARTS)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from cachexport import Digest, MemoryContent
+from cachexport.content.clock import Clock, using
 from cachexport.errors import FailedPrecondition, Integrity
 from cachexport.gateway.http.refusal import Refusal
 from cachexport.gateway.shelf.names import Below, ByPath, Single
-from cachexport.gateway.shelf.recent import Recent
-from cachexport.gateway.uploads.spool import Spool
-from cachexport.gateway.uploads.upload import Uploads
+from cachexport.gateway.shelf.origins import Recent
+from cachexport.gateway.uploads import Spool, Uploads
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,7 +115,8 @@ def test_a_spool_of_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_an_upload_is_forgotten_after_a_while(tmp_path: Path) -> None:
     now = [0.0]
-    those, place = uploads(tmp_path, monotonic=lambda: now[0]), Place()
+    with using(Clock(monotonic=lambda: now[0])):
+        those, place = uploads(tmp_path), Place()
     resting, used = begin(those, place), begin(those, place)
     those.release(resting)
     now[0] = 59.0

@@ -13,10 +13,11 @@ import pytest
 from support import caches
 
 from cachexport import Digest, copy_cache, load_cache
+from cachexport.content.clock import Clock, using
 from cachexport.errors import BackendError, NotFound, RegistryError, WireFormat
+from cachexport.gateway.shelf.origins import Origin
 from cachexport.gateway.shelf.shelf import Shelf
-from cachexport.gateway.shelf.source import Source
-from cachexport.testing.services.ports import free_port
+from cachexport.testing.services import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,9 +30,9 @@ MAX = f"type=local,src={caches.FOLDER / 'max'}"
 def test_what_the_store_lacks_is_read_upstream(
     start: Callable[..., Gateway], tmp_path: Path
 ) -> None:
-    for name, source in (("first", "max"), ("second", "multi-amd64")):
+    for name, origin in (("first", "max"), ("second", "multi-amd64")):
         copy_cache(
-            [f"type=local,src={caches.FOLDER / source}"],
+            [f"type=local,src={caches.FOLDER / origin}"],
             [f"type=local,dest={tmp_path / name},tag=team/app/main"],
         )
     copy_cache([MAX], [f"type=local,dest={tmp_path / 'second'},tag=team/app/only"])
@@ -106,7 +107,7 @@ def test_one_that_is_away_is_passed_over(start: Callable[..., Gateway]) -> None:
 
 
 class Away:
-    """As much of a place as a Source needs, which counts the questions."""
+    """As much of a place as an Origin needs, which counts the questions."""
 
     title = "somewhere"
 
@@ -122,14 +123,15 @@ class Away:
 def test_one_that_is_away_is_not_asked_for_a_while() -> None:
     now = [0.0]
     place: Any = Away(BackendError("no route", op="read", temporary=True))
-    source = Source(place, monotonic=lambda: now[0])
+    with using(Clock(monotonic=lambda: now[0])):
+        origin = Origin(place)
     for _ in range(3):
         with pytest.raises(NotFound):
-            source.ask(place.question)
+            origin.ask(place.question)
     assert place.asked == 1
     now[0] = 31.0
     with pytest.raises(NotFound):
-        source.ask(place.question)
+        origin.ask(place.question)
     assert place.asked == 2
 
 
@@ -139,19 +141,19 @@ def test_one_that_is_away_is_not_asked_for_a_while() -> None:
 )
 def test_one_that_answers_is_asked_again(error: Exception) -> None:
     place: Any = Away(error)
-    source = Source(place)
+    origin = Origin(place)
     for _ in range(3):
         with pytest.raises(NotFound):
-            source.ask(place.question)
+            origin.ask(place.question)
     assert place.asked == 3
 
 
 def test_what_the_store_raises_counts() -> None:
     place: Any = Away(BackendError("no route", op="read", temporary=True))
-    source = Source(place, is_store=True)
+    origin = Origin(place, is_store=True)
     for _ in range(3):
         with pytest.raises(BackendError):
-            source.ask(place.question)
+            origin.ask(place.question)
     assert place.asked == 3
 
 
@@ -182,8 +184,8 @@ class Hole:
 
 @pytest.fixture
 def hole(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hole]:
-    monkeypatch.setattr("cachexport.gateway.http.call.ANSWERING", 0.3)
-    monkeypatch.setattr("cachexport.gateway.http.call.LISTING", 0.3)
+    monkeypatch.setattr("cachexport.gateway.http.request.ANSWERING", 1.5)
+    monkeypatch.setattr("cachexport.gateway.http.request.LISTING", 1.5)
     with closing(Hole()) as made:
         yield made
 
@@ -212,7 +214,7 @@ def test_a_list_that_takes_long_keeps_nobody_from_the_store(
     start: Callable[..., Gateway], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gateway, go_on = start(), threading.Event()
-    monkeypatch.setattr("cachexport.gateway.http.call.LISTING", 0.3)
+    monkeypatch.setattr("cachexport.gateway.http.request.LISTING", 0.3)
     monkeypatch.setattr(Shelf, "tags", lambda shelf, repository: go_on.wait(20))
     digest = gateway.put_blob("a", b"a blob")
     assert gateway.ask("GET", "/v2/a/tags/list").status == 503

@@ -21,7 +21,7 @@ from cachexport.api.caches import (
     load_cache,
 )
 from cachexport.contract.export import CommonExport
-from cachexport.insight.diff import Blobs, Difference, FirstChange, Reason, diff_caches
+from cachexport.insight.diff import BlobCount, Difference, FirstChange, Reason, diff_caches
 from cachexport.oci import mediatype
 from cachexport.oci.descriptor import DESCRIPTION
 from cachexport.transfer.prepare import prepare_chains
@@ -111,7 +111,7 @@ def test_what_is_only_there_in_one_is_new_or_gone():
     assert [(c.reason, c.digest) for c in forward.first] == [(Reason.NEW, d("pages"))]
     assert [(c.reason, c.digest) for c in back.first] == [(Reason.GONE, d("pages"))]
     assert {r.digest for r in forward.gained} == {r.digest for r in back.lost}
-    assert forward.gained_blobs == back.lost_blobs == Blobs(count=1, size=len("docs"))
+    assert forward.gained_blobs == back.lost_blobs == BlobCount(count=1, size=len("docs"))
 
 
 def test_two_changes_at_one_place_are_not_guessed_at():
@@ -144,8 +144,8 @@ def test_a_new_result_of_the_same_is_a_change_without_cause():
     assert (found.gained, found.lost, found.first) == ((), (), ())
     assert str(change.before.created_at) < str(change.after.created_at)
     assert (found.gained_blobs, found.lost_blobs) == (
-        Blobs(count=1, size=3),
-        Blobs(count=1, size=3),
+        BlobCount(count=1, size=3),
+        BlobCount(count=1, size=3),
     )
 
 

@@ -25,7 +25,7 @@ from cachexport.model.envelope.manifest import (
 from cachexport.oci.descriptor import UNCOMPRESSED
 from cachexport.oci.mediatype import CACHE_CONFIG_V0
 from cachexport.upkeep import repair
-from cachexport.upkeep.repair import Outcome
+from cachexport.upkeep.repair import RepairOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,7 +95,7 @@ def rewritten(folder: Path, change: Change) -> None:
 
 def test_a_sound_cache_stays_as_it_is(folder: Path) -> None:
     before = caches.files(folder)
-    assert repaired(folder).outcome is Outcome.SOUND
+    assert repaired(folder).outcome is RepairOutcome.SOUND
     assert caches.files(folder) == before
 
 
@@ -110,7 +110,7 @@ def test_results_with_a_bad_blob_are_left_out(folder: Path, harm: str) -> None:
         spoil(path)
     assert len(faults(folder)) == 1
     found = repaired(folder)
-    assert (found.outcome, found.restored, found.lost_records) == (Outcome.REPAIRED, 0, 0)
+    assert (found.outcome, found.restored, found.lost_records) == (RepairOutcome.REPAIRED, 0, 0)
     assert found.lost_results > 0
     assert faults(folder) == []
     # Whoever looks only whether it is there must not find it.
@@ -132,7 +132,7 @@ def test_a_blob_that_somebody_else_mends_meanwhile_stays(
 
     monkeypatch.setattr(repair, "rewrite", overtaken)
     [found] = repair_names(f"{spec(folder)},tag=latest", deep=True)
-    assert found.outcome is Outcome.REPAIRED
+    assert found.outcome is RepairOutcome.REPAIRED
     assert faults(folder) == []
     assert path.exists()
 
@@ -146,7 +146,7 @@ def test_blobs_are_restored_from_elsewhere(folder: Path, harm: str) -> None:
     else:
         path.write_bytes(path.read_bytes()[:-1] + (b"" if harm == "truncated" else b"?"))
     found = repaired(folder, origins=[f"type=local,src={caches.FOLDER / 'max'}"])
-    assert (found.outcome, found.restored, found.lost_results) == (Outcome.REPAIRED, 1, 0)
+    assert (found.outcome, found.restored, found.lost_results) == (RepairOutcome.REPAIRED, 1, 0)
     assert caches.files(folder) == before
 
 
@@ -174,7 +174,7 @@ def test_a_descriptor_that_lies_is_put_right(folder: Path, change: Change) -> No
     rewritten(folder, change)
     assert len(faults(folder)) == 1
     found = repaired(folder)
-    assert (found.outcome, found.lost_results, found.lost_records) == (Outcome.REPAIRED, 0, 0)
+    assert (found.outcome, found.lost_results, found.lost_records) == (RepairOutcome.REPAIRED, 0, 0)
     assert faults(folder) == []
     assert {d.digest: d.size for d in cache(folder).layers} == {
         d.digest: d.size for d in cache().layers
@@ -207,7 +207,7 @@ def test_what_leads_nowhere_is_left_out(folder: Path, change: Change) -> None:
     rewritten(folder, change)
     assert faults(folder) == ["damaged"]
     found = repaired(folder)
-    assert found.outcome is Outcome.REPAIRED
+    assert found.outcome is RepairOutcome.REPAIRED
     assert found.lost_records + found.lost_results > 0
     assert faults(folder) == []
     assert len(cache(folder).config.records) > 5
@@ -229,7 +229,7 @@ def unused(config: CacheConfig, layers: list[Descriptor]) -> tuple[CacheConfig, 
 def test_a_config_that_does_not_match_its_manifest(folder: Path, change: Change) -> None:
     rewritten(folder, change)
     assert faults(folder)
-    assert repaired(folder).outcome is Outcome.REPAIRED
+    assert repaired(folder).outcome is RepairOutcome.REPAIRED
     assert faults(folder) == []
 
 
@@ -241,12 +241,12 @@ def test_a_damaged_config_or_manifest(folder: Path, what: str) -> None:
     spoil(path_of(folder, desc.digest))
     assert faults(folder) == ["damaged"]
     found = repaired(folder)
-    assert found.outcome is Outcome.DAMAGED
+    assert found.outcome is RepairOutcome.DAMAGED
     assert str(desc.digest) in found.faults[0]
     origins = [f"type=local,src={caches.FOLDER / 'max'}"]
     for dry_run in (True, False):
         restored = repaired(folder, origins=origins, dry_run=dry_run)
-        assert (restored.outcome, restored.restored) == (Outcome.REPAIRED, 2)
+        assert (restored.outcome, restored.restored) == (RepairOutcome.REPAIRED, 2)
         assert restored.faults == found.faults
     assert caches.files(folder) == before
 
@@ -254,8 +254,8 @@ def test_a_damaged_config_or_manifest(folder: Path, what: str) -> None:
 def test_a_name_that_leads_nowhere_is_a_fault_and_can_be_dropped(folder: Path) -> None:
     path_of(folder, cache().wrapped.descriptor.digest).unlink()
     assert faults(folder) == ["damaged"]
-    assert repaired(folder).outcome is Outcome.DAMAGED
-    assert repaired(folder, drop_damaged=True).outcome is Outcome.REMOVED
+    assert repaired(folder).outcome is RepairOutcome.DAMAGED
+    assert repaired(folder, drop_damaged=True).outcome is RepairOutcome.REMOVED
     assert json.loads((folder / "index.json").read_bytes())["manifests"] == []
     with pytest.raises(NotFound, match="latest"):
         repair_names(spec(folder))
@@ -264,7 +264,7 @@ def test_a_name_that_leads_nowhere_is_a_fault_and_can_be_dropped(folder: Path) -
 def test_a_name_of_which_nothing_is_left_goes(folder: Path) -> None:
     for desc in cache().layers:
         path_of(folder, desc.digest).unlink(missing_ok=True)
-    assert repaired(folder).outcome is Outcome.REMOVED
+    assert repaired(folder).outcome is RepairOutcome.REMOVED
     with pytest.raises(NotFound):
         load_cache(spec(folder))
 
@@ -273,7 +273,7 @@ def test_a_dry_run_changes_nothing(folder: Path) -> None:
     layer(folder).unlink()
     before = caches.files(folder)
     found = repaired(folder, dry_run=True)
-    assert (found.outcome, found.lost_results > 0) == (Outcome.REPAIRED, True)
+    assert (found.outcome, found.lost_results > 0) == (RepairOutcome.REPAIRED, True)
     assert caches.files(folder) == before
 
 

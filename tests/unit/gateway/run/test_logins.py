@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cachexport.errors import InvalidInputError
-from cachexport.gateway.run.logins import Login, for_containers, for_docker
+from cachexport.gateway.run.configs import GatewayLogin, for_containers, for_docker
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 HOST = "127.0.0.1:4711"
-LOGIN = Login(host=HOST, token="sesame")
+LOGIN = GatewayLogin(host=HOST, token="sesame")
 OURS = {HOST: {"auth": base64.b64encode(b"cachexport:sesame").decode()}}
 THEIRS = {"registry.example": {"auth": "eDp5"}}
 BUILD = ("docker", "build", ".")

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cachexport import Digest
-from cachexport.cli.views.ran import lines, problems
-from cachexport.gateway.http.record import Record
+from cachexport.cli.views.gateway import problems, summary_lines
+from cachexport.gateway.http.exchange import Exchange
 from cachexport.gateway.run.plan import plan
-from cachexport.gateway.run.summary import Summary
+from cachexport.gateway.run.run import Summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -24,7 +24,7 @@ def summary(*heard: tuple[str, str, int, dict[str, Any]]) -> Summary:
     found = Summary()
     for method, kind, status, more in heard:
         known = {"method": method, "path": "", "client": "", "agent": "", "repository": "to1"}
-        found.hear(Record(**{**known, "kind": kind, "status": status, **more}))
+        found.count(Exchange(**{**known, "kind": kind, "status": status, **more}))
     return found
 
 
@@ -38,9 +38,9 @@ def told(tmp_path: Path, words: str, heard: Iterable[Any], *, target: bool = Tru
     source, to = f"type=local,src={tmp_path},tag=a", f"type=local,dest={tmp_path},tag=b"
     prepared = plan(words.split(), [source], [to] if target else [], limit=1)
     if prepared.tool.single:  # nobody guesses the name of its repository
-        [end] = prepared.ends
-        prepared = replace(prepared, ends=(replace(end, repository="cache"),))
-    found = list(lines(prepared, summary(*heard)))
+        [end] = prepared.caches
+        prepared = replace(prepared, caches=(replace(end, repository="cache"),))
+    found = list(summary_lines(prepared, summary(*heard)))
     prepared.close()
     return [line.replace(source, "SOURCE").replace(to, "TARGET") for line in found]
 
@@ -135,5 +135,5 @@ def test_bytes_of_a_blob_that_comes_in_parts(start: Callable[..., Gateway]) -> N
     gateway.stop()
     found = Summary()
     for record in gateway.told:
-        found.hear(record)
+        found.count(record)
     assert sorted(found.pushed.values()) == [7, 15]

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cachexport.errors import CachexportError, InvalidInputError
+from cachexport.gateway.run.configs import VARIABLE, as_script, with_insecure
 from cachexport.gateway.run.plan import plan
-from cachexport.gateway.run.registries import VARIABLE, as_script, with_insecure
 from cachexport.gateway.run.tools import recognise
 from cachexport.gateway.shelf.shelf import Shelf
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cachexport.gateway.run.plan import Plan
+    from cachexport.gateway.run.plan import RunPlan
 
 HOST = "127.0.0.1:5000"
 FROM, TO = f"{HOST}/from1:cache", f"{HOST}/to1:cache"
@@ -91,10 +91,10 @@ def test_a_tool_is_told_of_caches(tmp_path: Path, words: str, wanted: str) -> No
     prepared.close()
 
 
-def shown(prepared: Plan, words: Sequence[str]) -> str:
+def shown(prepared: RunPlan, words: Sequence[str]) -> str:
     """Give a command line with the repository of kaniko called `cache`: nobody guesses its name."""
     line = shlex.join(words)
-    return line.replace(prepared.ends[0].repository, "cache") if prepared.tool.single else line
+    return line.replace(prepared.caches[0].repository, "cache") if prepared.tool.single else line
 
 
 def test_what_docker_builds_is_pushed_afterwards(tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_a_source_that_is_not_there_is_no_reason_to_fail(
 ) -> None:
     source = f"type=local,src={tmp_path / 'nowhere'},tag=pr-*"
     prepared = plan(words.split(), [source], [], limit=1)
-    assert prepared.ends == ()
+    assert prepared.caches == ()
     assert shlex.join(prepared.adapted(HOST).words) == words
     assert f"reading nothing from {source}" in caplog.text
     prepared.close()

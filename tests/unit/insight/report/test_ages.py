@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cachexport import Timestamp
-from cachexport.insight.report.ages import count_ages
-from cachexport.insight.report.words import age, instant, span
+from cachexport.insight.report.words import age, count_ages, instant, span
 
 T = Timestamp.parse
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cachexport.insight.report.lanes import lay_out
+from cachexport.insight.report.drawings import lay_out
 
 
 @st.composite

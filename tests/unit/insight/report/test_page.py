@@ -13,10 +13,10 @@ from unit.insight.report.page_text import Page, said, source
 
 from cachexport import Timestamp, load_cache, render_report, report_caches
 from cachexport.errors import InvalidInputError, NotFound
-from cachexport.insight.report import graph
+from cachexport.insight.report import drawings
+from cachexport.insight.report.drawings import treemap_data
 from cachexport.insight.report.gather import gather
 from cachexport.insight.report.page import embedded
-from cachexport.insight.report.treemap import treemap_data
 from cachexport.insight.usage import measure_usage
 from cachexport.model.config import CacheInput
 
@@ -135,7 +135,7 @@ def test_lines_that_would_hide_all_others_wait() -> None:
 
 
 def test_a_graph_too_large_to_draw(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(graph, "MOST", 15)
+    monkeypatch.setattr(drawings, "MOST_RECORDS", 15)
     found = page(MAX)
     assert found.data["graphs"] == [None]
     assert "Too many to draw" in said(found.words)

@@ -1,0 +1,184 @@
+"""The places that are read, and the blobs of the first that has them."""
+
+from __future__ import annotations
+
+import io
+import logging
+import threading
+from collections import OrderedDict
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
+
+from cachexport.content.clock import clock
+from cachexport.content.protocols import Info, RangedProvider
+from cachexport.content.verify import BLOCK
+from cachexport.contract.place import Hosting, Place
+from cachexport.errors import (
+    BackendError,
+    CachexportError,
+    NotFound,
+    PluginError,
+    TransferError,
+    Unavailable,
+)
+from cachexport.oci.digest import Digest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from cachexport.content.protocols import Reader
+    from cachexport.contract.place import Content
+    from cachexport.gateway.shelf.names import Naming
+    from cachexport.oci.descriptor import Descriptor
+
+
+AWAY = 30.0
+"""Seconds for which a place that is away is not asked again: each question takes its time."""
+
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+
+class HostingPlace(Hosting, Place, Protocol):
+    """A Place that is Hosting, for type checkers."""
+
+
+def hosting(place: Place) -> HostingPlace:
+    """Give the place as one that can be served. Raises PluginError."""
+    if not isinstance(place, Hosting):
+        raise PluginError(
+            f"{place.title} takes no blobs before they have a name, so it cannot be served; ask "
+            "the authors of its backend for what docs/plugins.md calls Hosting"
+        )
+    return cast("HostingPlace", place)
+
+
+class Origin:
+    """A place that is read. Threads may share it.
+
+    What another place than the store lacks is no reason to fail, and neither is that it is away:
+    a build can do without a cache.
+    """
+
+    def __init__(
+        self,
+        place: HostingPlace,
+        *,
+        is_store: bool = False,
+        naming: Naming | None = None,
+    ) -> None:
+        self.place = place
+        self.is_store = is_store
+        self.naming = naming
+        """How names are spelled there, if not as in the store."""
+        self._clock = clock()
+        self._away_until = 0.0
+
+    def ask(self, work: Callable[[Origin], _T]) -> _T:
+        """Give what `work` gives. Raises NotFound, and what the store raises."""
+        if self._clock.monotonic() < self._away_until:
+            kind = Unavailable if self.is_store else NotFound
+            raise kind(f"{self.place.title} does not answer")
+        try:
+            return work(self)
+        except NotFound:
+            raise
+        except CachexportError as error:
+            if self.is_store:
+                raise
+            self._pass_over(error)
+            raise NotFound(f"{self.place.title} has no answer") from error
+
+    def leave(self, seconds: float) -> None:
+        """Do not ask it for a while: it did not answer."""
+        self._away_until = self._clock.monotonic() + seconds
+
+    def _pass_over(self, error: CachexportError) -> None:
+        if _is_away(error):
+            self.leave(AWAY)
+        _log.warning("passing over %s: %s", self.place.title, error)
+
+
+def _is_away(error: CachexportError) -> bool:
+    """Say whether a place is not to be had, rather than that it does not like the question."""
+    if isinstance(error, BackendError):
+        return error.temporary or error.exhausted
+    return isinstance(error, TransferError | Unavailable)
+
+
+def first(origins: Iterable[Origin], work: Callable[[Origin], _T], what: str) -> _T:
+    """Give what the first place has that has it. Raises as `ask` does."""
+    for origin in origins:
+        with suppress(NotFound):
+            return origin.ask(work)
+    raise NotFound(f"there is no {what}")
+
+
+MOST = 32 << 20
+"""Bytes that are kept. What was made last is kept whatever its size."""
+
+
+class Recent:
+    """The manifests and configs that were made last, by digest. Threads may share it."""
+
+    def __init__(self, most: int = MOST) -> None:
+        self._most = most
+        self._size = 0
+        self._guard = threading.Lock()
+        self._kept: OrderedDict[Digest, bytes] = OrderedDict()
+
+    def keep(self, made: Iterable[bytes]) -> None:
+        """Keep these; what was asked for least recently makes room."""
+        fresh = {Digest.of(raw): raw for raw in made}
+        with self._guard:
+            for digest, raw in fresh.items():
+                self._size += len(raw) - len(self._kept.pop(digest, b""))
+                self._kept[digest] = raw
+            while self._size > self._most and len(self._kept) > len(fresh):
+                self._size -= len(self._kept.popitem(last=False)[1])
+
+    def get(self, digest: Digest) -> bytes | None:
+        """Give what was kept."""
+        with self._guard:
+            if digest in self._kept:
+                self._kept.move_to_end(digest)
+            return self._kept.get(digest)
+
+
+@dataclass(frozen=True, slots=True)
+class ShelfContent:
+    """A Content, and a RangedProvider, over what was made here and then over origins, in order."""
+
+    recent: Recent
+    origins: Sequence[Origin]
+
+    def info(self, digest: Digest, /) -> Info:
+        """See InfoProvider."""
+        made = self.recent.get(digest)
+        if made is not None:
+            return Info(digest, len(made))
+        return first(
+            self.origins, lambda origin: origin.place.content.info(digest), f"blob {digest}"
+        )
+
+    def open(self, desc: Descriptor, /) -> Reader:
+        """See Provider."""
+        return self.open_from(desc, 0)
+
+    def open_from(self, desc: Descriptor, start: int, /) -> Reader:
+        """See RangedProvider."""
+        made = self.recent.get(desc.digest)
+        if made is not None:
+            return io.BytesIO(made[start:])
+        what = f"blob {desc.digest}"
+        return first(self.origins, lambda origin: _opened(origin.place.content, desc, start), what)
+
+
+def _opened(place: Content, desc: Descriptor, start: int) -> Reader:
+    if isinstance(place, RangedProvider):
+        return place.open_from(desc, start)
+    reader = place.open(desc)
+    while start and (block := reader.read(min(start, BLOCK))):
+        start -= len(block)
+    return reader

@@ -1,1 +1,0 @@
-"""Blobs on their way in, whose digest is not known yet."""
