@@ -9,7 +9,7 @@ from cachexport.cli.console import in_line
 from cachexport.cli.views.document import filled
 from cachexport.cli.views.text import aligned, bold, counted, instant, short
 from cachexport.contract.units import readable
-from cachexport.insight.diff import Blobs, Reason, Side
+from cachexport.insight.diff import BlobCount, Reason, Side
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -111,8 +111,8 @@ class DifferenceDocument:
     gained: tuple[ChangeView, ...]
     lost: tuple[ChangeView, ...]
     changed: tuple[ChangeView, ...]
-    gained_blobs: Blobs
-    lost_blobs: Annotated[Blobs, "{}"]
+    gained_blobs: BlobCount
+    lost_blobs: Annotated[BlobCount, "{}"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
