@@ -65,10 +65,10 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _open_missing_streams() -> None:
-    """Give the process the streams that it was started without (`>&-`): Python has None for them.
+    """Replace the streams that the process was started without (`>&-`): Python has None there.
 
-    An answer that cannot be written is an error, so what is written to such a stdout fails as it
-    does where a stream is closed. What is said on stderr does not matter as much.
+    Writing to such a stdout fails, as to a closed one: an answer that cannot be written is an
+    error. What is written to such a stderr is dropped.
     """
     if sys.stdout is None:
         sys.stdout = open(os.open(os.devnull, os.O_RDONLY), "w", encoding="utf-8")  # noqa: SIM115

@@ -1,4 +1,7 @@
-"""Lines on stderr that nobody waits for: who reads them may be slow, or gone."""
+"""Lines on stderr, written by a thread: a slow or absent reader must not stop the gateway.
+
+Only `serve` needs them, so that no other verb imports what they need.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,13 @@ from contextlib import suppress
 import click
 
 MOST = 10_000
-"""Lines that wait at most."""
+"""How many lines may wait."""
 _ENDING = 1.0
-"""Seconds to write what waits at the end."""
+"""Seconds that `close` waits for the thread."""
 
 
 class Lines:
-    """Writes lines in a thread of its own. What does not fit is counted, and told of."""
+    """Writes lines in a thread of its own. Lines for which there is no room are counted."""
 
     def __init__(self) -> None:
         self._waiting: queue.Queue[str | None] = queue.Queue(MOST)
@@ -31,14 +34,14 @@ class Lines:
             self._lost += 1
 
     def close(self) -> None:
-        """Write what waits, if somebody reads it."""
+        """Write the lines that wait, within a second."""
         with suppress(queue.Full):
             self._waiting.put_nowait(None)
         self._thread.join(_ENDING)
 
     @property
     def are_stuck(self) -> bool:
-        """Whether some are not written, after `close`."""
+        """Whether the thread still tries to write, after `close`."""
         return self._thread.is_alive()
 
     def _write_all(self) -> None:

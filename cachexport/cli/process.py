@@ -99,7 +99,7 @@ def _show_traceback(error: Exception) -> None:
 
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""What a terminal sends, and what a CI system sends to a job that it cancels."""
+"""A terminal sends SIGINT and SIGHUP; a CI system that cancels a job sends SIGTERM."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -120,7 +120,7 @@ def interruptible(progress: Progress) -> Iterator[Progress]:
     """
     stopped: list[int] = []
 
-    def hear(event: Event) -> None:
+    def passed_on(event: Event) -> None:
         if stopped and event.state != "done":
             raise Interrupted(stopped[0])
         progress(event)
@@ -134,7 +134,7 @@ def interruptible(progress: Progress) -> Iterator[Progress]:
             for number in _SIGNALS:
                 if signal.getsignal(number) is not signal.SIG_IGN:
                     stack.callback(signal.signal, number, signal.signal(number, stop))
-        yield hear
+        yield passed_on
 
 
 @contextmanager

@@ -55,7 +55,7 @@ def command(specs: tuple[str, ...], output: Path, deep: bool, mode: str) -> None
         report = report_caches(specs, deep=deep, now=_now(), progress=progress)
         page = render_report(report)
     write_file(output, page)
-    answer([_told(report, output)])
+    answer([_summary(report, output)])
 
 
 def _now() -> Timestamp:
@@ -64,7 +64,7 @@ def _now() -> Timestamp:
     return source_date_epoch() or Timestamp(int(time.time()))
 
 
-def _told(report: Report, output: Path) -> str:
+def _summary(report: Report, output: Path) -> str:
     from cachexport.cli.views.text import counted
 
     faults = counted(report.faults, "fault") if report.faults else "no fault"

@@ -132,7 +132,7 @@ def command(
             return
         with _signals_for_the_command() as began:
             ran = run(prepared, env=os.environ, listen=listen, began=began)
-    _tell(prepared, ran.summary)
+    _write_summary(prepared, ran.summary)
     code = _SIGNALLED - ran.exit_code if ran.exit_code < 0 else ran.exit_code
     if ran.is_stuck:
         leave(code)
@@ -141,10 +141,11 @@ def command(
 
 @contextmanager
 def _signals_for_the_command() -> Iterator[Callable[[Popen[bytes]], None]]:
-    """Leave signals to the command, which decides what ends; give what is told of its process.
+    """Leave signals to the command, and give the function that takes its process.
 
-    A terminal sends it an interrupt too, so that is not passed on. What comes before a process is
-    known is passed on then. What is ignored, as under nohup, the command ignores too.
+    SIGINT is not passed on: the terminal has sent it to the command too. A signal that comes
+    before the process is known is passed on as soon as it is. An ignored signal, as under nohup,
+    stays ignored: the command inherits that.
     """
     processes: list[Popen[bytes]] = []
     early: list[int] = []
@@ -164,8 +165,8 @@ def _signals_for_the_command() -> Iterator[Callable[[Popen[bytes]], None]]:
             process.send_signal(number)
 
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
-    before = [(number, signal.signal(number, passed_on)) for number in heard]
+    handled = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    before = [(number, signal.signal(number, passed_on)) for number in handled]
     try:
         yield began
     finally:
@@ -186,7 +187,7 @@ def _lines(prepared: RunPlan, listen: str) -> Iterator[str]:
         yield shlex.join(words)
 
 
-def _tell(prepared: RunPlan, summary: Summary) -> None:
+def _write_summary(prepared: RunPlan, summary: Summary) -> None:
     from cachexport.cli.views.gateway import problems, summary_lines
 
     for line in summary_lines(prepared, summary):

@@ -173,22 +173,22 @@ def command(log: str, **given: Any) -> None:
         console.logging_to(say),
         hinting_at_paths([str(spec) for spec in (options.store, *options.upstream)]),
         closing(Lines()) as lines,
-        serving(options, _telling(log, lines)) as gateway,
+        serving(options, _request_log(log, lines)) as gateway,
     ):
         _warn(gateway, say)
         # A listing of many names takes a while, and what is wrong there is no reason not to begin.
-        threading.Thread(target=_tell_unserved, args=(gateway.shelf, say), daemon=True).start()
+        threading.Thread(target=_report_unserved, args=(gateway.shelf, say), daemon=True).start()
         place = f"serving {gateway.shelf.place.title} at {gateway.url}"
         with stopping(gateway.server.drain):
-            gateway.server.run(lambda: _tell_place(place))
+            gateway.server.run(lambda: _announce(place))
     if lines.are_stuck or working(gateway.gateway.threads.name):
         leave(0)
 
 
-def _tell_place(text: str) -> None:
+def _announce(text: str) -> None:
     try:
         click.echo(text)
-    except OSError:  # nobody wants to know, and clients are served all the same
+    except OSError:  # a stdout that cannot be written to is no reason not to serve
         abandon_stdout()
 
 
@@ -199,7 +199,7 @@ def _warn(gateway: Serving, say: Say) -> None:
         say("warning", f"listening at {gateway.address}: others can {what} these caches {who}")
 
 
-def _tell_unserved(shelf: Shelf, say: Say) -> None:
+def _report_unserved(shelf: Shelf, say: Say) -> None:
     try:
         for name in shelf.unserved():
             say("note", f"{name!r} is no reference, so it is not served")
@@ -213,8 +213,8 @@ def _say_json(kind: str, message: str) -> None:
     click.echo(message_document(kind, message, time.time()), err=True)
 
 
-def _telling(log: str, lines: Lines) -> Callable[[Exchange], None]:
-    """Give what tells of requests."""
+def _request_log(log: str, lines: Lines) -> Callable[[Exchange], None]:
+    """Give the function that logs a request."""
     from cachexport.cli.views.gateway import request_document, request_line
 
     if log == "json":

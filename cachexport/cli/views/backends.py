@@ -160,7 +160,7 @@ class PluginsDocument:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PluginView:
-    """Of PluginsDocument."""
+    """Part of PluginsDocument."""
 
     type: str
     package: str
@@ -178,7 +178,7 @@ class PluginView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttributeView:
-    """Of PluginView."""
+    """Part of PluginView."""
 
     name: str
     summary: str
@@ -207,7 +207,7 @@ class DiagnosisDocument:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckView:
-    """Of DiagnosisDocument."""
+    """Part of DiagnosisDocument."""
 
     name: str
     outcome: str

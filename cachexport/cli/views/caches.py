@@ -136,7 +136,7 @@ class CachesDocument:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheView:
-    """Of CachesDocument."""
+    """Part of CachesDocument."""
 
     form: str
     manifest: BlobView | None
@@ -157,7 +157,7 @@ class CacheView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SummaryView:
-    """Of CacheView."""
+    """Part of CacheView."""
 
     records: int
     results: int
@@ -183,7 +183,7 @@ class SummaryView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KindView:
-    """Of SummaryView: the blobs of one media type."""
+    """Part of SummaryView: the blobs of one media type."""
 
     media_type: str
     compression: str | None
@@ -193,7 +193,7 @@ class KindView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordView:
-    """Of CacheView."""
+    """Part of CacheView."""
 
     digest: str
     inputs: Annotated[tuple[tuple[InputView, ...], ...], "{}"]
@@ -202,7 +202,7 @@ class RecordView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputView:
-    """Of RecordView: one alternative of an input."""
+    """Part of RecordView: one alternative of an input."""
 
     record: int
     selector: str
@@ -215,7 +215,7 @@ class InputView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResultView:
-    """Of RecordView."""
+    """Part of RecordView."""
 
     created_at: str | None
     layer: int | None
@@ -230,7 +230,7 @@ class ResultView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerView:
-    """Of CacheView."""
+    """Part of CacheView."""
 
     blob: str
     parent: int

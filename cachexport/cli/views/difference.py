@@ -117,7 +117,7 @@ class DifferenceDocument:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirstView:
-    """Of DifferenceDocument: where the caches part."""
+    """Part of DifferenceDocument: where the caches part."""
 
     reason: str
     digest: str
@@ -135,7 +135,7 @@ class FirstView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeView:
-    """Of DifferenceDocument: a record that not both have alike."""
+    """Part of DifferenceDocument: a record that not both have alike."""
 
     digest: str
     before: ChangedResultView | None
@@ -145,7 +145,7 @@ class ChangeView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangedResultView:
-    """Of ChangeView."""
+    """Part of ChangeView."""
 
     created_at: str
     layer: str

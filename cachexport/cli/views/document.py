@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from itertools import groupby
@@ -42,18 +41,14 @@ class BlobView:
 
 def json_lines(document: object) -> Iterator[str]:
     """Give a document as JSON, its keys in the order of the fields."""
-    yield json.dumps(_plain(document), indent=2)
+    yield json.dumps(document, indent=2, default=_keyed)
 
 
-def _plain(value: Any) -> Any:
-    """Give what `json` can write: data classes as dictionaries, however deep they stand."""
-    if is_dataclass(value):
-        return {_key(field.name): _plain(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    return value
+def _keyed(document: Any) -> dict[str, Any]:
+    return {
+        _key(name): getattr(document, name)
+        for name in _fields(type(document))  # type: ignore[arg-type]
+    }
 
 
 def filled(kind: type[T], item: object, **given: object) -> T:
@@ -71,12 +66,12 @@ def filled(kind: type[T], item: object, **given: object) -> T:
 
 
 def _held(kind: Any, value: Any) -> Any:
-    if isinstance(value, tuple | list):
-        return tuple([_held(kind, item) for item in value])
     if isinstance(value, Timestamp):
         return str(value)
     if kind is None or value is None or isinstance(value, kind):
         return value
+    if isinstance(value, tuple | list):
+        return tuple([_held(kind, item) for item in value])
     return kind.of(value) if hasattr(kind, "of") else filled(kind, value)
 
 

@@ -114,7 +114,7 @@ class ExplanationsDocument:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExplanationView:
-    """Of ExplanationsDocument."""
+    """Part of ExplanationsDocument."""
 
     record: int
     digest: str
@@ -136,7 +136,7 @@ class ExplanationView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObstacleView:
-    """Of ExplanationView."""
+    """Part of ExplanationView."""
 
     kind: str
     blob: Annotated[str | None, "null or a digest"]
@@ -145,7 +145,7 @@ class ObstacleView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeView:
-    """Of ExplanationView: another record, and the selector by which it is an input."""
+    """Part of ExplanationView: another record, and the selector by which it is an input."""
 
     record: int
     digest: str
@@ -159,7 +159,7 @@ class NodeView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildView:
-    """Of ExplanationView: a record that depends on this one, as its input of that number."""
+    """Part of ExplanationView: a record that depends on this one, as its input of that number."""
 
     record: int
     digest: str
@@ -174,7 +174,7 @@ class ChildView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExplainedResultView:
-    """Of ExplanationView."""
+    """Part of ExplanationView."""
 
     created_at: str | None
     counts: bool
@@ -183,7 +183,7 @@ class ExplainedResultView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExplainedLayerView:
-    """Of ExplainedResultView."""
+    """Part of ExplainedResultView."""
 
     blob: str
     size: int | None

@@ -1,4 +1,4 @@
-"""What a gateway answered, and what became of caches while a command ran."""
+"""Requests of a gateway as lines, and the summary of `cachexport run`."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 def request_document(record: Exchange, now: float) -> str:
     """Give a request as JSON; `now` is in seconds since 1970."""
-    told = {"time": round(now, 3), **asdict(record), "seconds": round(record.seconds, 4)}
-    return json.dumps(told)
+    fields = {"time": round(now, 3), **asdict(record), "seconds": round(record.seconds, 4)}
+    return json.dumps(fields)
 
 
 def message_document(kind: str, message: str, now: float) -> str:
-    """Give what is about no request as JSON."""
+    """Give a warning or a note of the gateway as JSON."""
     return json.dumps({"time": round(now, 3), "level": kind, "message": message})
 
 
 def request_line(record: Exchange) -> str:
-    """Give a request for people."""
+    """Give a request as a line for people."""
     asked = f"{record.method} {record.path}" if record.method else "no request"
     moved = f" {record.received:,} in, {record.sent:,} out" if record.received + record.sent else ""
     text = f"{asked} {record.status} {record.seconds:.3f}s{moved} {record.error}"

@@ -105,7 +105,7 @@ class StoredDocument:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredView:
-    """Of StoredDocument."""
+    """Part of StoredDocument."""
 
     name: str
     digest: str
@@ -144,7 +144,7 @@ class ImagesDocument:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageView:
-    """Of ImagesDocument."""
+    """Part of ImagesDocument."""
 
     name: Annotated[str | None, "null without one"]
     platform: str
@@ -174,7 +174,7 @@ class ImageView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageLayerView:
-    """Of ImageView."""
+    """Part of ImageView."""
 
     digest: str
     diff_id: str | None
@@ -189,7 +189,7 @@ class ImageLayerView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepView:
-    """Of ImageView: a step of the history."""
+    """Part of ImageView: a step of the history."""
 
     created: str | None
     created_by: str

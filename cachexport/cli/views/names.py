@@ -107,7 +107,7 @@ class ListingDocument:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NameView:
-    """Of ListingDocument."""
+    """Part of ListingDocument."""
 
     name: str
     time: Annotated[float | None, "null or seconds since 1970"]
@@ -133,7 +133,7 @@ class PruningDocument:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrunedPlaceView:
-    """Of PruningDocument."""
+    """Part of PruningDocument."""
 
     title: str
     dry_run: bool
@@ -151,7 +151,7 @@ class PrunedPlaceView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BytesView:
-    """Of PrunedPlaceView: blobs and what they are together."""
+    """Part of PrunedPlaceView: blobs and what they are together."""
 
     blobs: int
     size: int
@@ -159,7 +159,7 @@ class BytesView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrunedNameView:
-    """Of PrunedPlaceView."""
+    """Part of PrunedPlaceView."""
 
     place: str
     name: str

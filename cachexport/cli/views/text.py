@@ -29,7 +29,7 @@ def instant(time: Timestamp | None) -> str:
 
 
 def age(time: float | None, now: float) -> str:
-    """Say how long ago something was; `-` where nobody knows."""
+    """Say how long ago something was; `-` where that is unknown."""
     return "-" if time is None else readable_span(now - time)
 
 

@@ -133,7 +133,7 @@ class VerificationDocument:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedView:
-    """Of VerificationDocument."""
+    """Part of VerificationDocument."""
 
     name: Annotated[str | None, "null for one name"]
     records: int
@@ -144,7 +144,7 @@ class VerifiedView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultView:
-    """Of VerifiedView."""
+    """Part of VerifiedView."""
 
     kind: str
     blob: Annotated[str | None, "null or a digest"]
@@ -166,7 +166,7 @@ class GateDocument:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateCheckView:
-    """Of GateDocument."""
+    """Part of GateDocument."""
 
     name: str
     holds: Annotated[bool | None, "null without a cache to compare with"]
@@ -189,7 +189,7 @@ class RepairDocument:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepairView:
-    """Of RepairDocument."""
+    """Part of RepairDocument."""
 
     name: str
     outcome: str
@@ -223,7 +223,7 @@ class CompactionDocument:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtentView:
-    """Of CompactionDocument: how large a cache is."""
+    """Part of CompactionDocument: how large a cache is."""
 
     records: int
     results: int
@@ -240,7 +240,7 @@ class ExtentView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LossView:
-    """Of CompactionDocument."""
+    """Part of CompactionDocument."""
 
     covered: int
     dead: int

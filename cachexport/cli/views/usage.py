@@ -76,7 +76,7 @@ class UsageDocument:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NameUse:
-    """Of UsageDocument."""
+    """Part of UsageDocument."""
 
     name: str
     blobs: int
@@ -87,7 +87,7 @@ class NameUse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerUse:
-    """Of UsageDocument."""
+    """Part of UsageDocument."""
 
     digest: str
     size: int
@@ -98,7 +98,7 @@ class LayerUse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordUse:
-    """Of UsageDocument."""
+    """Part of UsageDocument."""
 
     name: int
     record: int
