@@ -23,7 +23,7 @@ from costs import Cost, measure
 from seaweed import BUCKET, LOGIN, bucket
 
 from cachexport import CacheChains, CacheLink, CacheResult, Descriptor, Digest, Remote, Timestamp
-from cachexport.backends.objects.named import encode_named
+from cachexport.backends.objects.names import encode_named
 from cachexport.content.diff_ids import with_diff_ids
 from cachexport.contract.export import CommonExport
 from cachexport.oci.index import REF_NAME, Index

@@ -16,4 +16,4 @@ _RENAMED = {
     "Keeping": "PlaceBackend",
     "persistently": "retry",
 }
-__getattr__, __dir__, __all__ = attach(__name__, __file__, _RENAMED)
+__getattr__, __dir__ = attach(__name__, __file__, _RENAMED)

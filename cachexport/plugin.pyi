@@ -7,14 +7,17 @@ from .backends.objects.attrs import (
 from .backends.objects.attrs import (
     ObjectNames as ObjectNames,
 )
+from .backends.objects.attrs import (
+    StoreExport as StoreExport,
+)
+from .backends.objects.attrs import (
+    StoreImport as StoreImport,
+)
 from .backends.objects.backend import (
     ObjectBackend as ObjectBackend,
 )
 from .backends.objects.backend import (
     Store as Store,
-)
-from .backends.objects.blobs import (
-    Blobs as Blobs,
 )
 from .backends.objects.client import (
     ABSENT as ABSENT,
@@ -28,7 +31,13 @@ from .backends.objects.client import (
 from .backends.objects.client import (
     Stored as Stored,
 )
-from .backends.objects.keys import (
+from .backends.objects.client import (
+    landed as landed,
+)
+from .backends.objects.layout import (
+    Blobs as Blobs,
+)
+from .backends.objects.layout import (
     Keys as Keys,
 )
 from .backends.objects.place import (

@@ -1,47 +1,50 @@
 """The public names of a module: listed once, in the stub beside it, imported when first used.
 
-Type checkers read the stub; so does this, and no name is typed twice. Names of earlier versions
-stay for one minor version, with a warning.
+Type checkers read the stub; so does this, when the first name is asked for, and no name is typed
+twice. Names of earlier versions stay for one minor version, with a warning.
 """
 
 from __future__ import annotations
 
-import re
 import sys
-from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_IMPORT = re.compile(r"^from \.([\w.]+) import (\([^)]*\)|.*)$", re.MULTILINE)
-
 
 def attach(
     module: str, file: str, renamed: Mapping[str, str] | None = None
-) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
-    """Give `__getattr__`, `__dir__` and `__all__` for a module with a stub beside its `file`.
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """Give `__getattr__` and `__dir__` for a module with a stub beside its `file`.
 
-    `renamed` has the names of earlier versions, and what each is called now.
+    `__all__` is all that the stub imports. `renamed` has the names of earlier versions, and what
+    each is called now.
     """
-    path = Path(file)
-    package = module if path.stem == "__init__" else module.rpartition(".")[0]
-    homes = _homes(path.with_suffix(".pyi"), package)
+    package = module if file.endswith("__init__.py") else module.rpartition(".")[0]
+    homes: dict[str, str] = {}
+
+    def read() -> dict[str, str]:
+        homes.update(homes or _homes(file.removesuffix(".py") + ".pyi", package))
+        return homes
 
     def find(name: str) -> Any:
+        if name == "__all__":
+            return sorted(read())
         if renamed and name in renamed:
             return find_renamed(module, name, renamed)
-        if name not in homes:
+        if name.startswith("__") or name not in read():
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        from importlib import import_module
+
         found = getattr(import_module(homes[name]), name)
         setattr(sys.modules[module], name, found)
         return found
 
     def names() -> list[str]:
-        return sorted({*vars(sys.modules[module]), *homes})
+        return sorted({*vars(sys.modules[module]), *read()})
 
-    return find, names, sorted(homes)
+    return find, names
 
 
 def find_renamed(module: str, name: str, renamed: Mapping[str, str]) -> Any:
@@ -59,6 +62,7 @@ def find_moved(module: str, now: str) -> Callable[[str], Any]:
 
     def find(name: str) -> Any:
         import warnings
+        from importlib import import_module
 
         if name.startswith("__"):
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
@@ -69,11 +73,15 @@ def find_moved(module: str, now: str) -> Callable[[str], Any]:
     return find
 
 
-def _homes(stub: Path, package: str) -> dict[str, str]:
+def _homes(stub: str, package: str) -> dict[str, str]:
     """Read which module of the package each name of its stub comes from."""
+    import re
+
+    with open(stub, encoding="utf-8") as file:
+        imports = re.findall(r"^from \.([\w.]+) import (\([^)]*\)|.*)$", file.read(), re.MULTILINE)
     return {
         name.split()[0]: f"{package}.{home}"
-        for home, names in _IMPORT.findall(stub.read_text(encoding="utf-8"))
+        for home, names in imports
         for name in names.strip("()").split(",")
         if name.strip()
     }

@@ -44,7 +44,7 @@ _log = logging.getLogger(__name__)
 _INLINE = "inline"
 _SCRATCH = "scratch"
 _LAST_SECOND = 1 << 33
-"""What a tar archive says without further ado: until 2242."""
+"""Seconds since 1970, in 2242: later times do not fit into a plain tar header."""
 _LABELS = {"cachexport.lease": "build"}
 
 
@@ -68,19 +68,21 @@ def build(
             b.config(entrypoint=["/app/run"])
             b.export("type=docker,dest=app.tar,name=app:1")
 
-    `base` is an image in the store or in a registry, or `scratch`; `pull` says when the registry
-    is asked, as `missing`, `always` or `never`. Its layers are fetched when a step needs them.
-    `cache_from` and `cache_to` are specifications as for BuildKit; a cache that cannot be read is
-    a warning, and `type=inline` puts the records into the image. `store` is where layers are made;
-    by default the user's own. All that is made counts as made at `epoch`, seconds since 1970, so
-    that the same steps make the same image.
+    `base` is an image in the store or in a registry, or `scratch`; `pull` says when the registry is
+    asked, as `missing`, `always` or `never`. Its layers are fetched when a step needs them.
+    `cache_from` and `cache_to` are specifications as for BuildKit; a cache that cannot be read is a
+    warning, and `type=inline` puts the records into the image. Layers are made in `store`, by
+    default the user's own. New files and history entries have the time `epoch`, seconds since 1970,
+    so that the same steps make the same image. `clock` gives the time in seconds since 1970, by
+    default as the clock of the context does.
 
     When the block raises, no cache is exported. Raises InvalidAttr and the like for a bad
     specification before anything is done; an ExceptionGroup where several exports fail.
     """
     _check_lists(cache_from=cache_from, cache_to=cache_to)
     _check_epoch(epoch)
-    wanted, policy = _platform(platform), _pull_policy(pull)
+    wanted = parse_platform(os.uname().machine if platform is None else platform)
+    policy = _pull_policy(pull)
     is_inline, targets = _targets(cache_to)
     with ExitStack() as stack:
         home = stack.enter_context(Store.open(store or home_store(os.environ), clock=clock))
@@ -120,10 +122,6 @@ def _check_epoch(epoch: object) -> None:
         raise InvalidInputError(f"epoch is a number of seconds since 1970, not {epoch!r}")
 
 
-def _platform(text: str | None) -> Platform:
-    return parse_platform(os.uname().machine if text is None else text)
-
-
 def _pull_policy(text: str) -> PullPolicy:
     known = sorted(policy.value for policy in PullPolicy)
     if text not in known:
@@ -132,7 +130,7 @@ def _pull_policy(text: str) -> PullPolicy:
 
 
 def _targets(cache_to: Sequence[str]) -> tuple[bool, list[str]]:
-    """Say whether the image gets the cache, and give the other targets, whose words are checked."""
+    """Say whether the image gets the cache, and give the other targets, checked."""
     targets = [text for text in cache_to if parse_spec(text).type != _INLINE]
     for text in targets:
         for _, target in open_targets(text):
@@ -154,7 +152,7 @@ def _known(stack: ExitStack, cache_from: Sequence[str], progress: Progress) -> C
             try:
                 with step(progress, f"importing cache manifest from {name}"):
                     read = source.load()
-                # What is no graph may leave a part of itself, which is as true as the rest.
+                # A damaged cache may have merged a part of its graph by then; that part is valid.
                 for cache in read:
                     known.merge(cache.config, cache.layers, cache.provider)
             except CachexportError as error:
@@ -164,7 +162,7 @@ def _known(stack: ExitStack, cache_from: Sequence[str], progress: Progress) -> C
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _BaseFinder:
-    """Finds the image to begin with, in a store or elsewhere; open until `stack` ends."""
+    """Finds the image that a build begins with, and has it open until `stack` ends."""
 
     stack: ExitStack
     store: Store
@@ -173,7 +171,7 @@ class _BaseFinder:
     pull: PullPolicy
 
     def base(self, text: str) -> BuildBase:
-        """Give what a build begins with that is to begin with this image."""
+        """Open the image that a build begins with."""
         wanted = self.platform
         if text == _SCRATCH:
             return BuildBase(config=empty_config(wanted.architecture, wanted.os, wanted.variant))

@@ -209,7 +209,7 @@ def verify_cache(
 
 
 def check_cache(source: str, demands: Demands, before: str | None = None) -> list[DemandCheck]:
-    """DemandCheck that a source's caches are as large as they should be; see `upkeep.gate`.
+    """Check that a source's caches are as large as they should be; see `upkeep.gate`.
 
     `before` is a source to compare with; one that is not there is as good as none.
     """

@@ -53,12 +53,12 @@ if TYPE_CHECKING:
 
 
 def open_image(image: str | Spec) -> OpenedImage:
-    """Find an image without reading its layers; they are read when something needs them.
+    """Find an image without reading its layers; they are read when they are needed.
 
     `image` is a reference, such as `alpine:3.20`, or a specification, such as
     `type=local,src=image.tar`. `cachexport.images` has what looks into it: `select_image`,
-    `read_config`. Raises NotFound when there is nothing of the name, PluginError for a type that
-    has no images. The caller closes.
+    `read_config`. Raises NotFound when there is no such name, PluginError for a type without
+    images. The caller closes.
     """
     source = _image_source(parse_spec(image))
     try:
@@ -97,7 +97,7 @@ def _in_archive(path: str) -> tuple[OpenedImage, str]:
 def image_puller(
     store: Store, attrs: Mapping[str, str] | None = None, *, progress: Progress = silent
 ) -> Puller:
-    """Give what pulls images from registries into a store.
+    """Make a puller of images from registries into a store.
 
     `attrs` are those of `type=registry` that say how to reach it, such as `registry.insecure`.
     """
@@ -114,9 +114,9 @@ def pull_image(
 ) -> NamedImage:
     """Copy an image into a store and name it there, by default as its reference does.
 
-    That is the image for `platform`, or without one all that an index names. What the store has
-    is not fetched again. Raises as `open_image` does, InvalidInputError for an image that is not
-    in a registry and gets no name, FailedPrecondition for what is no image.
+    That is the image for `platform`, or without one all that an index names. Blobs that the store
+    has are not fetched again. Raises as `open_image` does, InvalidInputError for an image that is
+    not in a registry and gets no name, FailedPrecondition for other content.
     """
     spec = parse_spec(image)
     named = name or _own_name(spec)
@@ -138,9 +138,10 @@ def push_image(
     platform: Platform | None = None,
     progress: Progress = silent,
 ) -> Descriptor:
-    """Copy an image to a registry under the reference that `to` names; see `transfer.images.push`.
+    """Copy an image to a registry under the reference that `to` names.
 
-    `to` may be a specification with the attributes of `type=registry`, as for a build cache.
+    `to` may be a specification with the attributes of `type=registry`, as for a build cache. Raises
+    as `cachexport.images.distribution.push_image` does, PluginError for a type without images.
     """
     with closing(open_image_target(to)) as target, step(progress, f"copying image to {target}"):
         return distribution.push_image(
@@ -149,7 +150,7 @@ def push_image(
 
 
 def open_image_target(to: str | Spec) -> ImageTarget:
-    """Give what an image can be pushed to; the caller closes. Raises PluginError without one."""
+    """Open the target of a push; the caller closes. Raises PluginError as `open_image` does."""
     spec = parse_spec(to)
     backend = find_backend(spec.type)
     if not isinstance(backend, ImageBackend):
@@ -187,12 +188,11 @@ def output_image(
 ) -> Descriptor:
     """Write an image as `output` says, and give the descriptor of the manifest written.
 
-    `names` are those of an output without any. Of an index it is the image for `platform`; a
-    whole index goes to a registry, a store or a layout, not into a Docker archive. `store` is what
-    `type=store` means, and `stdout` what a `dest` of `-` does. `rewrite-timestamp` is for those
-    who make layers.
+    `names` are used for an output without names. Of an index the image for `platform` is written; a
+    whole index goes to a registry, a store or a layout, not into a Docker archive. `type=store`
+    writes to `store`, and `dest=-` to `stdout`. `rewrite-timestamp` only counts for new layers.
 
-    Raises before anything is read, else what writing there raises.
+    A bad output raises before anything is read. Raises as writing to its destination does.
     """
     if isinstance(output, str):
         output = parse_output(output, tuple(names))
@@ -301,18 +301,18 @@ def append_image(
     stdout: Sink | None = None,
     progress: Progress = silent,
 ) -> Descriptor:
-    """Put layers on top of an image, and write that as `output` says; see `append_layers`.
+    """Put layers on top of an image, and write the result as `output` says; see `append_layers`.
 
-    Without a base they are all that there is, for `platform`; of an index that is the base it is
-    the image for `platform`. The layers of the base are read only when they have to go somewhere.
+    Without a base the image has only these layers, and is for `platform`; of an index the image for
+    `platform` is the base. The layers of the base are read only if the output needs them.
     """
     with (
         workspace(store if isinstance(output, StoreOutput) else None) as content,
         step(progress, "extending image"),
     ):
-        ground, provider = _ground(base, content, platform)
+        start, provider = _base(base, content, platform)
         made = append_layers(
-            ground,
+            start,
             additions,
             settings or Settings(),
             content,
@@ -321,22 +321,18 @@ def append_image(
             level=output.compression_level,
             progress=progress,
         )
-        image = OpenedImage(provider, made, _nothing)
+        image = OpenedImage(provider, made, close=lambda: None)
         return output_image(output, image, store=store, stdout=stdout, progress=progress)
 
 
-def _ground(
+def _base(
     base: OpenedImage | None, content: StoreContent, platform: Platform | None
 ) -> tuple[Base, Provider]:
     if base is not None:
         found = select_image(base.provider, base.descriptor, platform)
-        ground = Base.of(found, read_config(base.provider, found))
-        return ground, FallbackProvider(content, base.provider)
+        start = Base.of(found, read_config(base.provider, found))
+        return start, FallbackProvider(content, base.provider)
     if platform is None:
         raise InvalidInputError("an image without a base is for no platform yet; say for which")
     config = empty_config(platform.architecture, platform.os, platform.variant)
     return Base(config=config), content
-
-
-def _nothing() -> None:
-    """Close nothing: what it reads is the caller's."""

@@ -11,9 +11,8 @@ import click
 
 import cachexport
 from cachexport.cli.console import logging_to_stderr
-from cachexport.cli.failures import guard
-from cachexport.cli.layout import verbatim
-from cachexport.cli.verbs import VERBS, VerbGroup
+from cachexport.cli.process import guard
+from cachexport.cli.verbs import VERBS, VerbGroup, verbatim
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

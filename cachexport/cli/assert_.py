@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
-from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 import click
 
-from cachexport.cli.layout import verbatim
-from cachexport.cli.options import format_option
-from cachexport.cli.output import answer
-from cachexport.cli.specs import complete_spec, hinting_at_paths
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from cachexport.upkeep.gate import DemandCheck
+from cachexport.cli.console import answer
+from cachexport.cli.options import complete_spec, format_option, hinting_at_paths
+from cachexport.cli.verbs import DocumentedCommand, verbatim
 
 FAILED = 70
 
@@ -34,12 +25,12 @@ def _percent(text: str) -> float:
 
 @click.command(
     "assert",
+    cls=DocumentedCommand,
+    document="upkeep:GateDocument",
     epilog=verbatim(
         """
         Fields of the JSON:
-          holds, checks[]
-          checks[]   name, holds (null without a cache to compare with), figure,
-                     limit, text
+          {fields}
           "figure" and "limit" are numbers of records or results, or percent.
 
         Examples:
@@ -75,7 +66,7 @@ def command(
     vs: str | None,
     form: str,
 ) -> None:
-    """DemandCheck that a cache is as large as it should be: a CI gate.
+    """Check that a cache is as large as it should be: a CI gate.
 
     Every check is told with its figure. The exit code is 0 when all hold, 70 when one does not.
     If there is no cache to compare with, as before the first build, nothing has shrunk; that there
@@ -87,30 +78,14 @@ def command(
         )
     if (max_shrink is None) != (vs is None):
         raise click.UsageError("--max-shrink and --vs go together")
-    from cachexport.api.caches import (
-        check_cache,
-    )
+    from cachexport.api.caches import check_cache
+    from cachexport.cli.views.document import json_lines
+    from cachexport.cli.views.upkeep import GateDocument, all_hold, gate_lines
     from cachexport.upkeep.gate import Demands
 
     demands = Demands(min_records=min_records, min_results=min_results, max_shrink=max_shrink)
     with hinting_at_paths([spec, vs] if vs else [spec]):
         checks = check_cache(spec, demands, vs)
-    answer(_document(checks) if form == "json" else map(_row, checks))
-    if not _hold(checks):
+    answer(json_lines(GateDocument.of(checks)) if form == "json" else gate_lines(checks))
+    if not all_hold(checks):
         ctx.exit(FAILED)
-
-
-def _hold(checks: Sequence[DemandCheck]) -> bool:
-    return all(check.holds is not False for check in checks)
-
-
-def _row(check: DemandCheck) -> str:
-    outcome, color = ("failed", "red") if check.holds is False else ("ok", "green")
-    if check.holds is None:
-        outcome, color = "skipped", "yellow"
-    return f"{click.style(f'{outcome:<7}', fg=color)}  {check.name:<14}  {check.text}"
-
-
-def _document(checks: Sequence[DemandCheck]) -> Iterator[str]:
-    document = {"holds": _hold(checks), "checks": [asdict(check) for check in checks]}
-    yield json.dumps(document, indent=2)

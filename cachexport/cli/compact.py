@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import click
 
-from cachexport.cli.amounts import amount
-from cachexport.cli.layout import verbatim
-from cachexport.cli.options import format_option, progress_option, reporting
-from cachexport.cli.output import answer
-from cachexport.cli.specs import complete_spec
+from cachexport.cli.console import answer
+from cachexport.cli.options import amount, complete_spec, format_option, progress_option, reporting
+from cachexport.cli.verbs import DocumentedCommand, verbatim
 
 
 @click.command(
     "compact",
+    cls=DocumentedCommand,
+    document="upkeep:CompactionDocument",
+    column=15,
     epilog=verbatim(
         """
         What is dropped, in this order:
@@ -24,10 +25,7 @@ from cachexport.cli.specs import complete_spec
                    it, so nothing is kept without what it depends on
 
         Fields of the JSON:
-          manifest (digest), written, before, after, dropped
-          before, after  records, results, layers, size, config, manifest
-          dropped        covered, dead, old, results, layers, size, oldest,
-                         newest (null or times)
+          {fields}
           "size" is the bytes of all blobs, "config" and "manifest" are bytes.
 
         Examples:
@@ -74,10 +72,9 @@ def command(
     stay where they are until `cachexport prune`. If nothing fits, nothing is written and the exit
     code is 70.
     """
-    from cachexport.api.caches import (
-        compact_cache,
-    )
-    from cachexport.cli.views.compaction import document_lines, table_lines
+    from cachexport.api.caches import compact_cache
+    from cachexport.cli.views.document import json_lines
+    from cachexport.cli.views.upkeep import CompactionDocument, compaction_lines
 
     with reporting(mode, [spec, to] if to else [spec]) as progress:
         found = compact_cache(
@@ -88,4 +85,8 @@ def command(
             dry_run=dry_run,
             progress=progress,
         )
-    answer(document_lines(found, dry_run) if form == "json" else table_lines(found, dry_run))
+    answer(
+        json_lines(CompactionDocument.of(found, dry_run))
+        if form == "json"
+        else compaction_lines(found, dry_run)
+    )

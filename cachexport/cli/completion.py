@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from cachexport.cli.layout import verbatim
-from cachexport.cli.output import answer
+from cachexport.cli.console import answer
+from cachexport.cli.verbs import verbatim
 
 
 @click.command(

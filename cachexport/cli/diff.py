@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import click
 
-from cachexport.cli.layout import verbatim
-from cachexport.cli.options import format_option
-from cachexport.cli.output import answer, line_width
-from cachexport.cli.specs import complete_spec, hinting_at_paths
+from cachexport.cli.console import answer, line_width
+from cachexport.cli.options import complete_spec, format_option, hinting_at_paths
+from cachexport.cli.verbs import DocumentedCommand, verbatim
 
 DIFFERENT = 70
 
 
 @click.command(
     "diff",
+    cls=DocumentedCommand,
+    document="difference:DifferenceDocument",
     epilog=verbatim(
         """
         Reasons of a first change:
@@ -28,14 +29,7 @@ DIFFERENT = 70
           +  only B has it    -  only A has it    ~  both, with other results
 
         Fields of the JSON:
-          a, b       records, results, blobs, size
-          common (records that both have), first[], gained[], lost[], changed[],
-          gained_blobs, lost_blobs (count, size)
-          first[]    reason, digest, was (null or a digest), input (null or a
-                     number), before[], after[], description
-          gained[], lost[], changed[]
-                     digest, before, after (null or created_at, layer, size,
-                     depth), description
+          {fields}
           "before" and "after" of a first change are digests of the records that
           stand at the input, or selectors. Sizes are in bytes.
 
@@ -66,14 +60,17 @@ def command(ctx: click.Context, a: str, b: str, form: str, limit: int, exit_code
     is different: their own digest, an input or its selector. A digest cannot be turned back into
     a line of a Dockerfile; where layers tell which step made them, that is shown as a hint.
     """
-    from cachexport.api.caches import (
-        diff_caches,
-    )
-    from cachexport.cli.views.difference import document_lines, table_lines
+    from cachexport.api.caches import diff_caches
+    from cachexport.cli.views.difference import DifferenceDocument, table_lines
+    from cachexport.cli.views.document import filled, json_lines
 
     with hinting_at_paths([a, b]):
         found = diff_caches(a, b)
     width = line_width()
-    answer(document_lines(found) if form == "json" else table_lines(found, limit, width))
+    answer(
+        json_lines(filled(DifferenceDocument, found))
+        if form == "json"
+        else table_lines(found, limit, width)
+    )
     if exit_code and not found.is_empty:
         ctx.exit(DIFFERENT)

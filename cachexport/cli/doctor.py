@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cachexport.cli.interrupts import interruptible
-from cachexport.cli.layout import verbatim
-from cachexport.cli.options import format_option
-from cachexport.cli.output import answer
-from cachexport.cli.specs import complete_spec, hinting_at_paths
+from cachexport.cli.console import answer
+from cachexport.cli.options import complete_spec, format_option, hinting_at_paths
+from cachexport.cli.process import interruptible
+from cachexport.cli.verbs import DocumentedCommand, verbatim
 
 if TYPE_CHECKING:
     from cachexport.doctor.engine import Examination
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
 
 @click.command(
     "doctor",
+    cls=DocumentedCommand,
+    document="backends:DiagnosisDocument",
     epilog=verbatim(
         """
         Outcomes:
@@ -28,10 +29,7 @@ if TYPE_CHECKING:
           skipped  could not be tried; the finding says why
 
         Fields of the JSON:
-          target, exit_code, checks[]
-          checks[]   name, outcome, finding, advice (null or text), facts,
-                     exit_code
-          facts      what was measured; its fields are those of the check
+          {fields}
 
         Examples:
           cachexport doctor type=local,dest=cache
@@ -67,10 +65,10 @@ def _show_table(prepared: Examination) -> None:
     """Write each row as soon as it is known: a check of a slow registry takes its time."""
     import shutil
 
-    from cachexport.cli.views.diagnosis import Table
+    from cachexport.cli.views.backends import DiagnosisTable
 
     names = [check.name for check in prepared.checks]
-    table = Table(names, shutil.get_terminal_size().columns)
+    table = DiagnosisTable(names, shutil.get_terminal_size().columns)
     answer(table.head(prepared.target))
     for result in prepared.run():
         answer(table.rows(result))
@@ -78,8 +76,9 @@ def _show_table(prepared: Examination) -> None:
 
 
 def _show_document(prepared: Examination) -> None:
-    from cachexport.cli.views.diagnosis import document_lines
+    from cachexport.cli.views.backends import DiagnosisDocument
+    from cachexport.cli.views.document import json_lines
 
     for _ in prepared.run():
         pass
-    answer(document_lines(prepared.diagnosis))
+    answer(json_lines(DiagnosisDocument.of(prepared.diagnosis)))

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
-from cachexport.cli.layout import verbatim
-from cachexport.cli.options import format_option, progress_option, reporting
-from cachexport.cli.output import answer
-from cachexport.cli.specs import complete_spec
-
-if TYPE_CHECKING:
-    from cachexport.insight.usage import Usage
+from cachexport.cli.console import answer
+from cachexport.cli.options import complete_spec, format_option, progress_option, reporting
+from cachexport.cli.verbs import DocumentedCommand, verbatim
 
 _WAYS = ("name", "layer", "record")
 
 
 @click.command(
     "du",
+    cls=DocumentedCommand,
+    document="usage:UsageDocument",
     epilog=verbatim(
         """
         Ways:
@@ -28,10 +24,7 @@ _WAYS = ("name", "layer", "record")
                   would be freed without them
 
         Fields of the JSON, which has everything:
-          size       bytes of all distinct blobs
-          names[]    name, blobs, size, unique, shared
-          layers[]   digest, size, description, results, names
-          records[]  name, record, digest, size, unique, shared
+          {fields}
           "name" and "names" count from 0 in names[], "record" in the records of
           that cache.
 
@@ -66,16 +59,14 @@ def command(specs: tuple[str, ...], by: str, form: str, limit: int, mode: str) -
 
     Layers are counted, each distinct blob once. No layer is read.
     """
-    from cachexport.api.caches import (
-        cache_usage,
-    )
+    from cachexport.api.caches import cache_usage
+    from cachexport.cli.views.document import filled, json_lines
+    from cachexport.cli.views.usage import UsageDocument, table_lines
 
     with reporting(mode, specs) as progress:
         usage = cache_usage(specs, progress=progress)
-    _show(usage, by, form, limit)
-
-
-def _show(usage: Usage, by: str, form: str, limit: int) -> None:
-    from cachexport.cli.views.usage import document_lines, table_lines
-
-    answer(document_lines(usage) if form == "json" else table_lines(usage, by, limit))
+    answer(
+        json_lines(filled(UsageDocument, usage))
+        if form == "json"
+        else table_lines(usage, by, limit)
+    )

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import click
 
-from cachexport.cli.layout import verbatim
-from cachexport.cli.options import format_option
-from cachexport.cli.output import answer
-from cachexport.cli.specs import complete_spec, hinting_at_paths
+from cachexport.cli.console import answer
+from cachexport.cli.options import complete_spec, format_option, hinting_at_paths
+from cachexport.cli.verbs import DocumentedCommand, verbatim
 
 
 @click.command(
     "explain",
+    cls=DocumentedCommand,
+    document="explanation:ExplanationsDocument",
+    column=15,
     epilog=verbatim(
         """
         Why an import would not use a record:
@@ -23,16 +25,7 @@ from cachexport.cli.specs import complete_spec, hinting_at_paths
           no-diff-id   a descriptor lacks what BuildKit needs to import it
 
         Fields of the JSON:
-          records[]      record, digest, usable, obstacles[], inputs[][], path[],
-                         ancestors, results[], children[], descendants,
-                         results_below
-          obstacles[]    kind, blob (null or a digest), text
-          inputs[][]     record, digest, selector
-          path[]         record, digest, selector
-          children[]     record, digest, input, selector
-          results[]      created_at, counts, layers[] (bottom first)
-          layers[]       blob, size, media_type, description, obstacle (null or
-                         a kind)
+          {fields}
           "record" is the number that `cachexport inspect` shows; "counts" tells
           the newest result, which alone is imported.
 
@@ -55,11 +48,10 @@ def command(spec: str, digest: str, form: str) -> None:
 
     A digest that several records have, each on other inputs, is explained once for each.
     """
-    from cachexport.api.caches import (
-        explain_record,
-    )
-    from cachexport.cli.views.explanation import document_lines, text_lines
+    from cachexport.api.caches import explain_record
+    from cachexport.cli.views.document import json_lines
+    from cachexport.cli.views.explanation import ExplanationsDocument, text_lines
 
     with hinting_at_paths([spec]):
         found = explain_record(spec, digest)
-    answer(document_lines(found) if form == "json" else text_lines(found))
+    answer(json_lines(ExplanationsDocument.of(found)) if form == "json" else text_lines(found))

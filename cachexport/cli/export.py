@@ -7,18 +7,22 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cachexport.cli.answers import answering, metadata_option, threads_option
-from cachexport.cli.layout import verbatim
-from cachexport.cli.options import names_option, progress_option, reporting
-from cachexport.cli.specs import complete_spec
+from cachexport.cli.options import (
+    answering,
+    complete_spec,
+    metadata_option,
+    names_option,
+    progress_option,
+    reporting,
+    threads_option,
+)
+from cachexport.cli.verbs import verbatim
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from cachexport.api.caches import (
-        Answer,
-    )
+    from cachexport.api.caches import Answer
 
 
 @click.command(
@@ -87,12 +91,8 @@ def command(
         raise click.UsageError("--all-names takes one --cache-from and one --cache-to")
     is_one = len(targets) == 1 and not (all_names or pattern)
     with answering(metadata_file, is_one=is_one) as answered:
-        from cachexport.api.caches import (
-            copy_cache,
-        )
-        from cachexport.api.names import (
-            copy_names,
-        )
+        from cachexport.api.caches import copy_cache
+        from cachexport.api.names import copy_names
 
         copy: Callable[..., list[Answer]]
         with reporting(mode, [*sources, *targets]) as progress:

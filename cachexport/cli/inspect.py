@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cachexport.cli.layout import verbatim
-from cachexport.cli.options import format_option
-from cachexport.cli.output import answer, line_width
-from cachexport.cli.specs import complete_spec, hinting_at_paths
+from cachexport.cli.console import answer, line_width
+from cachexport.cli.options import complete_spec, format_option, hinting_at_paths
+from cachexport.cli.verbs import DocumentedCommand, verbatim
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
 
 @click.command(
     "inspect",
+    cls=DocumentedCommand,
+    document="caches:CachesDocument",
     epilog=verbatim(
         """
         Formats:
@@ -28,14 +29,7 @@ if TYPE_CHECKING:
           json   everything; sizes in bytes, digests in full
 
         Fields of the JSON:
-          caches[]   form, manifest, config (null or media_type, digest, size),
-                     import_limit, summary, notes[], records[], layers[]
-          summary    records, results, layers, blobs, size, oldest_result,
-                     newest_result, kinds[]
-          kinds[]    media_type, compression, blobs, size
-          records[]  digest, inputs[][] (record, selector), results[]
-          results[]  created_at, layer, depth, chain
-          layers[]   blob, parent, media_type, size, diff_id, description
+          {fields}
           "record", "layer", "chain" and "parent" count from 0 in records and
           layers; a parent of -1 is none.
 
@@ -69,9 +63,7 @@ def command(spec: str, form: str, limit: int) -> None:
 def _inspect(spec: str) -> list[Inspection]:
     from contextlib import ExitStack
 
-    from cachexport.contract.opening import (
-        open_sources,
-    )
+    from cachexport.contract.opening import open_sources
     from cachexport.errors import NotFound
     from cachexport.insight.inspect import inspect_cache
 
@@ -85,18 +77,19 @@ def _inspect(spec: str) -> list[Inspection]:
 
 def _view(inspections: Sequence[Inspection], form: str, limit: int) -> Iterable[str]:
     if form == "json":
-        from cachexport.cli.views.document import document_lines
+        from cachexport.cli.views.caches import CachesDocument
+        from cachexport.cli.views.document import json_lines
 
-        return document_lines(inspections)
+        return json_lines(CachesDocument.of(inspections))
     if form == "tree":
-        from cachexport.cli.views.tree import tree_lines
+        from cachexport.cli.views.graphs import tree_lines
 
         return tree_lines(inspections)
     if form == "dot":
-        from cachexport.cli.views.dot import dot_lines
+        from cachexport.cli.views.graphs import dot_lines
 
         return dot_lines(inspections)
-    from cachexport.cli.views.table import table_lines
+    from cachexport.cli.views.caches import table_lines
 
     width = line_width()
     return table_lines(inspections, limit, width)

@@ -7,9 +7,9 @@ import json
 import click
 
 from cachexport.cli import console
-from cachexport.cli.layout import verbatim
-from cachexport.cli.output import answer
-from cachexport.cli.specs import complete_spec
+from cachexport.cli.console import answer
+from cachexport.cli.options import complete_spec
+from cachexport.cli.verbs import verbatim
 
 
 @click.command(
@@ -39,9 +39,7 @@ def command(spec: str, days: int, apply: bool) -> None:
     put-bucket-lifecycle-configuration` takes them. Exports with another touch_refresh than 24h
     have to be told with the SPEC.
     """
-    from cachexport.api.places import (
-        lifecycle_rules,
-    )
+    from cachexport.api.places import lifecycle_rules
 
     rules = lifecycle_rules(spec, days, apply=apply)
     answer([json.dumps(rules.document, indent=2)])

@@ -6,14 +6,16 @@ import time
 
 import click
 
-from cachexport.cli.layout import verbatim
-from cachexport.cli.options import format_option, names_option
-from cachexport.cli.output import answer, line_width
-from cachexport.cli.specs import complete_spec, hinting_at_paths
+from cachexport.cli.console import answer, line_width
+from cachexport.cli.options import complete_spec, format_option, hinting_at_paths, names_option
+from cachexport.cli.verbs import DocumentedCommand, verbatim
 
 
 @click.command(
     "ls",
+    cls=DocumentedCommand,
+    document="names:ListingDocument",
+    column=10,
     epilog=verbatim(
         """
         Columns:
@@ -26,8 +28,7 @@ from cachexport.cli.specs import complete_spec, hinting_at_paths
                  read, and FAULT says why
 
         Fields of the JSON:
-          names[]   name, time (null or seconds since 1970), kind, digest, size,
-                    records, layers, fault
+          {fields}
 
         Examples:
           cachexport ls type=local,src=cache
@@ -44,12 +45,15 @@ def command(spec: str, pattern: str, form: str) -> None:
 
     Whatever name the SPEC has, all are listed, the newest first.
     """
-    from cachexport.api.names import (
-        list_names,
-    )
-    from cachexport.cli.views.listing import document_lines, table_lines
+    from cachexport.api.names import list_names
+    from cachexport.cli.views.document import json_lines
+    from cachexport.cli.views.names import ListingDocument, listing_lines
 
     with hinting_at_paths([spec]):
         found = list_names(spec, pattern or "*")
     width = line_width()
-    answer(document_lines(found) if form == "json" else table_lines(found, time.time(), width))
+    answer(
+        json_lines(ListingDocument.of(found))
+        if form == "json"
+        else listing_lines(found, time.time(), width)
+    )

@@ -6,10 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cachexport.cli.answers import answering, metadata_option, threads_option
-from cachexport.cli.layout import verbatim
-from cachexport.cli.options import progress_option, reporting
-from cachexport.cli.specs import complete_spec
+from cachexport.cli.options import (
+    answering,
+    complete_spec,
+    metadata_option,
+    progress_option,
+    reporting,
+    threads_option,
+)
+from cachexport.cli.verbs import verbatim
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,9 +63,7 @@ def command(
     warning; that none does is an error.
     """
     with answering(metadata_file, is_one=len(targets) == 1) as answered:
-        from cachexport.api.caches import (
-            merge_cache,
-        )
+        from cachexport.api.caches import merge_cache
 
         with reporting(mode, [*sources, *targets]) as progress:
             merge_cache(sources, targets, progress=progress, threads=threads, answered=answered)

@@ -6,11 +6,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cachexport.cli.amounts import amount, span
-from cachexport.cli.layout import verbatim
-from cachexport.cli.options import format_option, progress_option, reporting
-from cachexport.cli.output import answer, line_width
-from cachexport.cli.specs import complete_spec
+from cachexport.cli.console import answer, line_width
+from cachexport.cli.options import (
+    amount,
+    complete_spec,
+    format_option,
+    progress_option,
+    reporting,
+    span,
+)
+from cachexport.cli.verbs import DocumentedCommand, verbatim
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +23,8 @@ if TYPE_CHECKING:
 
 @click.command(
     "prune",
+    cls=DocumentedCommand,
+    document="names:PruningDocument",
     epilog=verbatim(
         """
         Rules, of which a name that goes breaks one:
@@ -37,9 +44,7 @@ if TYPE_CHECKING:
           anything is deleted.
 
         Fields of the JSON:
-          places[]   title, dry_run, freed (null or blobs, size), kept, young,
-                     failures[], names[]
-          names[]    place, name, time, size, own, stays, reason, image
+          {fields}
 
         Examples:
           cachexport prune type=s3,bucket=caches,prefix=app/
@@ -88,10 +93,9 @@ def command(
     Nothing is deleted without --yes: it is told what would be. The exit code is 0 unless a name
     could not be removed.
     """
-    from cachexport.api.places import (
-        prune_caches,
-    )
-    from cachexport.cli.views.pruning import document_lines, table_lines
+    from cachexport.api.places import prune_caches
+    from cachexport.cli.views.document import json_lines
+    from cachexport.cli.views.names import PruningDocument, pruning_lines
     from cachexport.upkeep.prune import Plan
     from cachexport.upkeep.retention import Retention
 
@@ -108,5 +112,5 @@ def command(
     with reporting(mode, specs) as progress:
         found = prune_caches(specs, plan, progress=progress)
     width = line_width()
-    answer(document_lines(found) if form == "json" else table_lines(found, width))
+    answer(json_lines(PruningDocument.of(found)) if form == "json" else pruning_lines(found, width))
     ctx.exit(max(item.exit_code for item in found))

@@ -6,10 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cachexport.cli.layout import verbatim
-from cachexport.cli.options import format_option, names_option, progress_option, reporting
-from cachexport.cli.output import answer
-from cachexport.cli.specs import complete_spec
+from cachexport.cli.console import answer
+from cachexport.cli.options import (
+    complete_spec,
+    format_option,
+    names_option,
+    progress_option,
+    reporting,
+)
+from cachexport.cli.verbs import DocumentedCommand, verbatim
 from cachexport.errors import WireFormat
 
 if TYPE_CHECKING:
@@ -18,6 +23,9 @@ if TYPE_CHECKING:
 
 @click.command(
     "repair",
+    cls=DocumentedCommand,
+    document="upkeep:RepairDocument",
+    column=10,
     epilog=verbatim(
         """
         Outcomes:
@@ -28,8 +36,7 @@ if TYPE_CHECKING:
                     give --from a copy, or --drop-damaged
 
         Fields of the JSON:
-          names[]   name, outcome, faults[], restored, lost_results,
-                    lost_records
+          {fields}
 
         Examples:
           cachexport repair type=s3,bucket=caches,name=main
@@ -71,10 +78,9 @@ def command(
     be done, so that no build takes it for good. What somebody else writes meanwhile is not
     overwritten. The exit code is 65 when a name is left damaged, else 0.
     """
-    from cachexport.api.names import (
-        repair_names,
-    )
-    from cachexport.cli.views.repairs import document_lines, table_lines
+    from cachexport.api.names import repair_names
+    from cachexport.cli.views.document import json_lines
+    from cachexport.cli.views.upkeep import RepairDocument, repair_lines
 
     with reporting(mode, [spec, *origins]) as progress:
         found = repair_names(
@@ -86,5 +92,9 @@ def command(
             dry_run=dry_run,
             progress=progress,
         )
-    answer(document_lines(found) if form == "json" else table_lines(found, dry_run=dry_run))
+    answer(
+        json_lines(RepairDocument.of(found))
+        if form == "json"
+        else repair_lines(found, dry_run=dry_run)
+    )
     ctx.exit(WireFormat.exit_code if any(item.outcome == "damaged" for item in found) else 0)

@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cachexport.cli.epoch import source_date_epoch
-from cachexport.cli.layout import verbatim
-from cachexport.cli.options import progress_option, reporting
-from cachexport.cli.output import answer, check_writable, write_file
-from cachexport.cli.specs import complete_spec
+from cachexport.cli.console import answer, check_writable, write_file
+from cachexport.cli.options import complete_spec, progress_option, reporting, source_date_epoch
+from cachexport.cli.verbs import verbatim
 
 if TYPE_CHECKING:
     from cachexport.insight.report.gather import Report
@@ -49,9 +47,7 @@ def command(specs: tuple[str, ...], output: Path, deep: bool, mode: str) -> None
     that is set: then the same caches give the same bytes. What is wrong with a cache is told in
     the page, and does not fail the command; for that there is `verify`.
     """
-    from cachexport.api.caches import (
-        report_caches,
-    )
+    from cachexport.api.caches import report_caches
     from cachexport.insight.report.page import render_report
 
     check_writable(output)
@@ -69,7 +65,7 @@ def _now() -> Timestamp:
 
 
 def _told(report: Report, output: Path) -> str:
-    from cachexport.cli.views.names import counted
+    from cachexport.cli.views.text import counted
 
     faults = counted(report.faults, "fault") if report.faults else "no fault"
     absent = f", {report.absent:,} not there" if report.absent else ""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import click
 
-from cachexport.cli.console import in_line
-from cachexport.cli.layout import verbatim
-from cachexport.cli.output import answer
-from cachexport.cli.specs import complete_spec, hinting_at_paths
+from cachexport.cli.console import answer, in_line
+from cachexport.cli.options import complete_spec, hinting_at_paths
+from cachexport.cli.verbs import verbatim
 
 
 @click.command(
@@ -34,9 +33,7 @@ def command(spec: str, force: bool, dry_run: bool) -> None:
     that a gateway keeps beside the caches of a bucket. The exit code is 66 when there is no such
     name.
     """
-    from cachexport.api.names import (
-        remove_names,
-    )
+    from cachexport.api.names import remove_names
 
     with hinting_at_paths([spec]):
         remove_names(

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 import click
 
 from cachexport.cli import console
-from cachexport.cli.amounts import amount
-from cachexport.cli.layout import verbatim
-from cachexport.cli.output import answer
-from cachexport.cli.specs import complete_spec, hinting_at_paths
+from cachexport.cli.console import answer
+from cachexport.cli.options import amount, complete_spec, hinting_at_paths
+from cachexport.cli.verbs import verbatim
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -119,12 +118,10 @@ def command(
     when it is not there and 126 when it cannot be executed. What was read and written is told on
     stderr when it has ended.
     """
-    from cachexport.cli.leaving import leave
+    from cachexport.cli.process import leave
     from cachexport.gateway.run.plan import plan
     from cachexport.gateway.run.run import run
-    from cachexport.model.envelope.manifest import (
-        Form,
-    )
+    from cachexport.model.envelope.manifest import Form
 
     wanted = Form(form) if form else None
     with hinting_at_paths([*sources, *targets]):
@@ -190,9 +187,9 @@ def _lines(prepared: RunPlan, listen: str) -> Iterator[str]:
 
 
 def _tell(prepared: RunPlan, summary: Summary) -> None:
-    from cachexport.cli.views.ran import lines, problems
+    from cachexport.cli.views.gateway import problems, summary_lines
 
-    for line in lines(prepared, summary):
+    for line in summary_lines(prepared, summary):
         console.say("note", line)
     for problem in problems(summary):
         console.say("warning", problem)

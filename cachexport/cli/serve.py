@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cachexport.cli import console
-from cachexport.cli.amounts import amount, span
-from cachexport.cli.interrupts import stopping
-from cachexport.cli.layout import verbatim
+from cachexport.cli.console import abandon_stdout
 from cachexport.cli.lines import Lines
-from cachexport.cli.output import abandon_stdout
-from cachexport.cli.specs import complete_spec, hinting_at_paths
+from cachexport.cli.options import amount, complete_spec, hinting_at_paths, span
+from cachexport.cli.process import stopping
+from cachexport.cli.verbs import verbatim
 from cachexport.errors import CachexportError
 
 if TYPE_CHECKING:
@@ -159,8 +158,7 @@ def command(log: str, **given: Any) -> None:
     a SIGTERM or SIGINT, after which it finishes what is under way; the exit code is then 0. A
     second one ends it at once.
     """
-    from cachexport.cli.leaving import leave
-    from cachexport.cli.memory import keep_small
+    from cachexport.cli.process import keep_small, leave
     from cachexport.gateway.composing import Options, serving
     from cachexport.gateway.http.threads import working
 
@@ -210,17 +208,17 @@ def _tell_unserved(shelf: Shelf, say: Say) -> None:
 
 
 def _say_json(kind: str, message: str) -> None:
-    from cachexport.cli.views.requests import message_document
+    from cachexport.cli.views.gateway import message_document
 
     click.echo(message_document(kind, message, time.time()), err=True)
 
 
 def _telling(log: str, lines: Lines) -> Callable[[Exchange], None]:
     """Give what tells of requests."""
-    from cachexport.cli.views.requests import document, line
+    from cachexport.cli.views.gateway import request_document, request_line
 
     if log == "json":
-        return lambda record: lines.add(document(record, time.time()))
+        return lambda record: lines.add(request_document(record, time.time()))
     if log == "plain":
-        return lambda record: lines.add(line(record))
+        return lambda record: lines.add(request_line(record))
     return lambda record: None

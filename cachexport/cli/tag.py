@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cachexport.cli.layout import verbatim
-from cachexport.cli.options import progress_option, reporting
-from cachexport.cli.output import answer
-from cachexport.cli.specs import complete_spec
+from cachexport.cli.console import answer
+from cachexport.cli.options import complete_spec, progress_option, reporting
+from cachexport.cli.verbs import verbatim
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,9 +33,7 @@ def command(spec: str, names: Sequence[str], mode: str) -> None:
 
     No layer is moved. A name that stood for another cache stands for this one then.
     """
-    from cachexport.api.names import (
-        tag_cache,
-    )
+    from cachexport.api.names import tag_cache
 
     with reporting(mode, [spec]) as progress:
         answers = tag_cache(spec, *names, progress=progress)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from cachexport.cli.layout import verbatim
-from cachexport.cli.output import answer
-from cachexport.cli.specs import complete_spec, hinting_at_paths
-from cachexport.cli.views.names import counted
+from cachexport.cli.console import answer
+from cachexport.cli.options import complete_spec, hinting_at_paths
+from cachexport.cli.verbs import verbatim
+from cachexport.cli.views.text import counted
 
 
 @click.command(
@@ -27,9 +27,7 @@ def command(spec: str) -> None:
     Expiry by age, as in a bucket with lifecycle rules, spares it then. Builds that only import
     touch nothing. A pattern for the name touches several caches.
     """
-    from cachexport.api.names import (
-        touch_cache,
-    )
+    from cachexport.api.names import touch_cache
 
     with hinting_at_paths([spec]):
         count = touch_cache(spec)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import groupby
+from textwrap import dedent
 from typing import TYPE_CHECKING, Any, cast
 
 import click
@@ -70,7 +71,6 @@ _TABLE = (
 """In the order of the help; those of a group stand together."""
 VERBS = {verb.name: verb for verb in _TABLE}
 
-
 _IMAGE_TABLE = (
     ("save", "Move", "Write an image of the store as an archive, or elsewhere."),
     ("load", "Move", "Take the images of an archive into the store."),
@@ -92,6 +92,31 @@ COMMANDS: dict[tuple[str, ...], Verb] = {
     **{("image", name): verb for name, verb in IMAGE_VERBS.items()},
 }
 """All commands by the words that call them."""
+
+
+class DocumentedCommand(click.Command):
+    """A command whose help lists the fields of the JSON that it answers.
+
+    They stand where the epilog says `{fields}`. `document` names the data class of that JSON, as
+    module:class in the views. It is imported when the help is shown; `column` is where the names
+    of its fields begin.
+    """
+
+    def __init__(self, *args: Any, document: str, column: int = 11, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._document = document
+        self._column = column
+
+    def format_epilog(self, ctx: click.Context, formatter: HelpFormatter) -> None:
+        """Write the epilog, with the fields."""
+        from cachexport.cli.views.document import field_lines
+
+        module, _, name = self._document.partition(":")
+        document = getattr(import_module(f"cachexport.cli.views.{module}"), name)
+        lines = "\n  ".join(field_lines(document, self._column))
+        template, self.epilog = self.epilog, (self.epilog or "").replace("{fields}", lines)
+        super().format_epilog(ctx, formatter)
+        self.epilog = template
 
 
 class VerbGroup(click.Group):
@@ -129,3 +154,9 @@ class VerbGroup(click.Group):
         for group, verbs in groupby(self._verbs.values(), key=lambda verb: verb.group):
             with formatter.section(group):
                 formatter.write_dl([(verb.name.ljust(width), verb.summary) for verb in verbs])
+
+
+def verbatim(text: str) -> str:
+    """Give text for the end of a command's help, whose lines are not to be wrapped."""
+    # A backspace at the head of a paragraph is click's way to say so.
+    return "\n\n".join(f"\b\n{paragraph}" for paragraph in dedent(text).strip().split("\n\n"))

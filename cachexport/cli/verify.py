@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING
 import click
 
 from cachexport.cli import console
-from cachexport.cli.layout import verbatim
-from cachexport.cli.options import format_option, names_option, progress_option, reporting
-from cachexport.cli.output import answer
-from cachexport.cli.specs import complete_spec
+from cachexport.cli.console import answer
+from cachexport.cli.options import (
+    complete_spec,
+    format_option,
+    names_option,
+    progress_option,
+    reporting,
+)
+from cachexport.cli.verbs import DocumentedCommand, verbatim
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +25,8 @@ if TYPE_CHECKING:
 
 @click.command(
     "verify",
+    cls=DocumentedCommand,
+    document="upkeep:VerificationDocument",
     epilog=verbatim(
         """
         Faults:
@@ -33,8 +40,7 @@ if TYPE_CHECKING:
           no-diff-id     a descriptor lacks what BuildKit needs to import it
 
         Fields of the JSON:
-          caches[]   name (null for one name), records, blobs, size, faults[]
-          faults[]   kind, blob (null or a digest), text
+          {fields}
 
         Examples:
           cachexport verify type=local,src=cache
@@ -58,12 +64,8 @@ def command(
     Every fault is told, not only the first. The exit code is 0 without one, 65 when config or
     manifest is damaged, 70 when something is wrong with a layer.
     """
-    from cachexport.api.caches import (
-        verify_cache,
-    )
-    from cachexport.api.names import (
-        verify_names,
-    )
+    from cachexport.api.caches import verify_cache
+    from cachexport.api.names import verify_names
 
     with reporting(mode, [spec]) as progress:
         if pattern is None:
@@ -82,6 +84,9 @@ def _badness(exit_code: int) -> int:
 
 
 def _show(found: Sequence[Verification], form: str) -> None:
-    from cachexport.cli.views.verification import document_lines, table_lines
+    from cachexport.cli.views.document import json_lines
+    from cachexport.cli.views.upkeep import VerificationDocument, verification_lines
 
-    answer(document_lines(found) if form == "json" else table_lines(found))
+    answer(
+        json_lines(VerificationDocument.of(found)) if form == "json" else verification_lines(found)
+    )

@@ -1,1 +1,1 @@
-"""What a place for content can do, and the one way in which content is copied between two."""
+"""One blob: reading, writing, verifying, copying, converting it, and trying again."""

@@ -1,7 +1,7 @@
-"""The time, and waiting for it to pass: one clock for all that happens in a context.
+"""The clock of a context: what time it is, and sleeping.
 
-Nothing else in the library asks the machine for the time or sleeps. So a test, or a program that
-simulates, gives a clock of its own and neither patches a module nor waits.
+Nothing else in the library asks the machine for the time or sleeps. A test or a simulation sets a
+clock of its own, so it need not patch a module and does not wait.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clock:
-    """What tells the time; all of it in seconds."""
+    """A source of time. All times are in seconds."""
 
     now: Callable[[], float] = time.time
-    """Seconds since 1970, which may jump when somebody sets the clock."""
+    """Seconds since 1970. They jump when somebody sets the machine's clock."""
     monotonic: Callable[[], float] = time.monotonic
-    """Seconds since some moment, which only grow: for timeouts."""
+    """Seconds since an arbitrary moment. They only grow: use them for timeouts."""
     sleep: Callable[[float], None] = time.sleep
-    """Wait so many seconds."""
+    """Waits for a number of seconds."""
 
 
 _MACHINE = Clock()
@@ -33,13 +33,13 @@ _clock: ContextVar[Clock] = ContextVar("clock", default=_MACHINE)
 
 
 def clock() -> Clock:
-    """Give the clock of this context, by default the machine's."""
+    """Give the clock of this context; by default it is the machine's."""
     return _clock.get()
 
 
 @contextmanager
 def using(given: Clock) -> Iterator[None]:
-    """Have all that the block does go by this clock, in the threads of `map_parallel` too."""
+    """Set the clock for the block, and for the threads that `map_parallel` starts in it."""
     token = _clock.set(given)
     try:
         yield

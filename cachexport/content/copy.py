@@ -1,4 +1,4 @@
-"""Copying blobs from a provider to an ingester: verified while they stream, and tried again."""
+"""Copying blobs from a provider to an ingester: verified in the stream, retried when they break."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def copy_blob(
 ) -> None:
     """Copy the content that `desc` names once, holding no more than a block of it in memory.
 
-    `moved` hears of every block how many bytes it had.
+    `moved` is called with the size of every block.
 
-    Raises NotFound or Integrity when the source lacks it or has something else under its
-    digest, Auth when either side refuses who is asking, else TransferError, whose `origin` says
-    which side failed. The target then has nothing of it.
+    Raises NotFound if the source lacks it, Integrity if the source has other content there, Auth
+    if either side refuses the login, else TransferError, whose `origin` says which side failed.
+    The target then has nothing of it.
     """
     try:
         reader = open_verified(source, desc, moved)
@@ -50,7 +50,7 @@ def copy_blob(
 def move_blob(
     provider: Provider, ingester: Ingester, desc: Descriptor, moved: Callable[[int], None]
 ) -> None:
-    """Have `ingester` take a blob over from where it is, or else copy it, as often as need be.
+    """Mount a blob in `ingester` if it can, else copy it; retry as the ingester's policy says.
 
     Raises as `copy_blob` does.
     """
@@ -69,7 +69,7 @@ def move_missing(
     moving: Moving,
     threads: int = DEFAULT_THREADS,
 ) -> None:
-    """Move the blobs that `ingester` lacks; around each is a block of `moving`.
+    """Move the blobs that `ingester` lacks. Each moves inside a `with moving(desc)` block.
 
     Raises as `copy_blob` does, for the first blob that fails.
     """
@@ -85,7 +85,7 @@ def move_missing(
 
 
 def ingest_bytes(target: Ingester, desc: Descriptor, raw: bytes) -> None:
-    """Store bytes that are at hand, as often as need be.
+    """Store bytes that are in memory; retry as the ingester's policy says.
 
     Raises Integrity or TransferError, as `copy_blob` does.
     """
@@ -103,7 +103,7 @@ def _retry(ingester: Ingester) -> Retry:
 
 @contextmanager
 def _to_destination(desc: Descriptor) -> Iterator[None]:
-    """Say of an error in the block that writing failed, not reading."""
+    """Turn errors in the block into a TransferError whose origin is the destination."""
     try:
         yield
     except (Auth, Integrity, TransferError):

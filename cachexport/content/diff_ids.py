@@ -1,4 +1,4 @@
-"""Making sure that every layer's descriptor tells its diff ID: BuildKit imports none without."""
+"""Diff IDs in descriptors of layers. BuildKit imports no layer without one."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 def with_diff_ids(descs: Iterable[Descriptor], provider: Provider) -> dict[Digest, Descriptor]:
     """Give each descriptor, by digest, with its diff ID.
 
-    A compressed layer that does not tell it is read for it. Raises NotFound, Integrity or
-    TransferError when it cannot be.
+    If the descriptor of a compressed layer lacks it, the layer is read. Raises NotFound, Integrity
+    or TransferError if that fails.
     """
     from cachexport.content.layers.convert import diff_id
 

@@ -1,4 +1,4 @@
-"""Content held in memory: for what was just made, and for programs that have blobs as bytes."""
+"""Content in memory, for blobs that a program just made."""
 
 from __future__ import annotations
 

@@ -14,9 +14,9 @@ _In = TypeVar("_In")
 _Out = TypeVar("_Out")
 
 _TOLD = 3
-"""How many further errors an error tells of."""
+"""How many further errors are noted on the one that is raised."""
 DEFAULT_THREADS = 4
-"""As many layers at once as BuildKit moves."""
+"""How many layers move at a time; the same as in BuildKit."""
 
 
 def map_parallel(
@@ -24,8 +24,8 @@ def map_parallel(
 ) -> list[_Out]:
     """Give `work(item)` for every item, in the order of the items; all see the caller's context.
 
-    When one fails no other is begun, those under way are waited for, and the first error is
-    raised with a note of each other that has another cause.
+    When one fails, no other is started and those under way are waited for. Then the first error
+    is raised, with a note for each other error that has a different cause.
     """
     failed = threading.Event()
 
@@ -50,9 +50,9 @@ def map_parallel(
 
 
 def soon(work: Callable[[], _Out]) -> Callable[[], _Out]:
-    """Begin `work` in the background; what is given back waits for what it gives or raises.
+    """Start `work` in the background. Calling the result waits for what it gives or raises.
 
-    Nobody waits when the program ends before.
+    A program that ends does not wait for it.
     """
     answer: Future[_Out] = Future()
 

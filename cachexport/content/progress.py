@@ -1,4 +1,4 @@
-"""Telling what is going on: one event when a step begins, moves and ends."""
+"""Events of progress: a step is planned, starts, moves bytes, and is done."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something happened to a step, such as `writing layer sha256:…`.
+    """A change of one step. `step` is its text, for example `writing layer sha256:…`.
 
     `current` and `total` are bytes; `total` is 0 where a step moves none. A step that failed
-    has an `error`. Of many steps alike it is said beforehand that they are planned.
+    has an `error`. Where many steps of one kind follow, each is announced as planned.
     """
 
     step: str
@@ -24,16 +24,16 @@ class Event:
 
 
 Progress = Callable[[Event], None]
-"""Hears of events. It is called from several threads, and should return at once."""
+"""Takes events. It is called from several threads and should return at once."""
 
 
 def silent(event: Event) -> None:
-    """Hear of events and do nothing."""
+    """Ignore an event."""
 
 
 @contextmanager
 def step(progress: Progress, name: str, total: int = 0) -> Iterator[Callable[[int], None]]:
-    """Report a step around a block, which can report in turn how many bytes it moved."""
+    """Report the step that the block is. The block calls what it is given with bytes moved."""
     current = 0
 
     def moved(count: int) -> None:

@@ -1,8 +1,8 @@
-"""When something that failed is tried again, and how long before: the one policy for all of it.
+"""The one policy of retries: whether to try again, how often, and how long to wait before.
 
-An error says whether another try may help (`temporary`) and when the other side wants it
-(`retry_after`). Whoever can begin again asks a policy to. When its tries are used up, the error
-that goes up is no longer temporary, so that tries of several layers never multiply.
+An error says whether another try may help (`temporary`) and when the server wants it
+(`retry_after`). Code that can start over calls its work through a policy. When the tries are used
+up, the error that is raised is no longer temporary. So the tries of nested layers never multiply.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
 ATTEMPTS = 5
-"""How often something is tried in all, where its backend has no setting for it."""
+"""How many tries there are in all, if the backend has no setting for it."""
 _LONGEST_ASKED = 60.0
 """Seconds that a server may make us wait before the next try."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
-    """A policy. Pauses grow twofold from `first_pause` to `longest_pause` seconds.
+    """A policy. Pauses double from `first_pause` up to `longest_pause` seconds.
 
-    Each is multiplied by a random number out of `jitter`, so that many who were turned away
-    together do not come back together.
+    Each is multiplied by a random number from the range `jitter`, so that clients that were turned
+    away together do not come back together.
     """
 
     attempts: int | None = ATTEMPTS
-    """How often something is tried in all; None for as often as `timeout` allows."""
+    """How many tries there are in all; None if only `timeout` limits them."""
     timeout: float | None = None
-    """Seconds after the first try in which another one may begin; None for any."""
+    """Seconds after the first try during which another may start; None for no limit."""
     first_pause: float = 0.2
     longest_pause: float = 30.0
     jitter: tuple[float, float] = (1.0, 1.5)
@@ -53,11 +53,11 @@ class Retry:
         is_temporary: Callable[[Exception], bool] | None = None,
         before_retry: Callable[[], object] | None = None,
     ) -> _T:
-        """Give what `work` gives, calling it again after an error that another try may mend.
+        """Call `work` until it succeeds or fails for good, and give what it gives.
 
-        `is_temporary` tells such errors, by default those that say so themselves. `before_retry`
-        is called right before each further try, and what it raises is raised. Raises the last
-        error; where it came after the last of several tries, it says how many there were.
+        `is_temporary` decides which errors are worth another try; by default that is
+        `error.temporary`. `before_retry` is called right before each further try; what it raises is
+        raised. Raises the last error of `work`, which says how many tries there were.
         """
         may_help = is_temporary or _says_so
         started = clock().monotonic()
@@ -90,7 +90,7 @@ class Retry:
 
 
 def retry(work: Callable[[], _T], attempts: int = ATTEMPTS) -> _T:
-    """Give what `work` gives, called so often at most; see `Retry.call`."""
+    """Call `work` at most `attempts` times; see `Retry.call`."""
     return Retry(attempts=attempts).call(work)
 
 
@@ -106,10 +106,10 @@ def _raise_exhausted(error: Exception, attempts: int) -> None:
 
 
 class ResumingReader:
-    """A stream that is asked for again, from where it broke, after a temporary BackendError.
+    """A stream that is reopened where it broke, after a temporary BackendError.
 
-    `ask` gives the stream from a byte on. It is asked at once, so that what is not there is known
-    before the first read. So many `attempts` in a row may fail, or as many as `retry` says.
+    `ask(start)` opens the stream at a byte. It is opened at once, so that a missing blob is known
+    before the first read. `attempts`, or the policy `retry`, limits the tries of one read.
     """
 
     def __init__(

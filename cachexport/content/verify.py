@@ -1,4 +1,4 @@
-"""Reading content while checking that it is what its descriptor names. This is the only place."""
+"""Verifying content while it is read: size and digest. Nothing else verifies."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from cachexport.oci.descriptor import Descriptor
 
 BLOCK = 256 << 10
-"""Bytes that are moved at a time: few enough to stay in a core's cache while they are hashed
-and sent, enough that Python's share of the cost vanishes."""
+"""Bytes per block: few enough to stay in a core's cache while they are hashed and sent, enough to
+make the cost of Python negligible."""
 
 
 class VerifyingReader:
-    """A stream that raises Integrity before its end unless it was what `desc` names.
+    """A stream that raises Integrity before its end if size or digest differ from `desc`.
 
-    The last byte is given out only after digest and size were found right, so that whoever
-    knows the length and stops there is never left with wrong content. Errors of the stream
+    It gives out the last byte only after digest and size were found right. So a reader that knows
+    the length and stops there never ends up with wrong content. Errors of the stream
     itself come as TransferError with the origin `source`. `place` says where it is read.
     """
 
@@ -86,7 +86,7 @@ class VerifyingReader:
 
 
 def from_source(error: Exception, desc: Descriptor, op: str) -> TransferError:
-    """Say that reading `desc` failed, not writing it."""
+    """Make the TransferError for a failure to read `desc`."""
     message = f"cannot {op} blob {desc.digest} in the source: {error}"
     return TransferError(message, op=op, origin="source")
 
@@ -96,16 +96,16 @@ def open_verified(
 ) -> VerifyingReader:
     """Start reading `desc`, verified; the caller closes. Raises what `provider.open` raises.
 
-    `moved` hears of every block how many bytes it had.
+    `moved` is called with the size of every block.
     """
     place = provider.place if isinstance(provider, Placed) else ""
     return VerifyingReader(provider.open(desc), desc, moved, place)
 
 
 def read_blob(provider: Provider, desc: Descriptor, *, limit: int | None = None) -> bytes:
-    """Give the whole verified content of something small: a config, a manifest.
+    """Read small content as a whole, verified: a config, a manifest.
 
-    Raises Integrity when it is larger than `limit` bytes, or not what `desc` names.
+    Raises Integrity if it is larger than `limit` bytes or differs from `desc`.
     """
     if limit is not None and desc.size > limit:
         raise Integrity(f"blob {desc.digest} is too large ({desc.size} > {limit})")

@@ -1,4 +1,4 @@
-"""Attributes read into a frozen data class, so that nothing behind it sees unchecked text."""
+"""Reading attributes into a frozen data class. Code behind it never sees unchecked text."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """One attribute: how it is spelled, how its text is read (ValueError if it cannot be)."""
+    """An attribute: its name, how its text is read (or ValueError raised), a summary."""
 
     name: str
     read: Callable[[str], Any]
@@ -62,7 +62,7 @@ def boolean(text: str) -> bool:
 
 
 def flag(text: str) -> bool:
-    """Read a boolean whose mere mention means true."""
+    """Read a boolean; empty text means true."""
     return boolean(text) if text else True
 
 
@@ -81,7 +81,7 @@ def path(text: str) -> str:
 
 
 def one_of(*choices: str) -> Callable[[str], str]:
-    """Make a reader that takes these words only."""
+    """Make a reader that accepts only these words."""
 
     def read(text: str) -> str:
         if text not in choices:

@@ -53,7 +53,7 @@ def installed_backends() -> dict[str, EntryPoint]:
 
 
 def all_installed() -> list[EntryPoint]:
-    """Give the entry points of all packages, those that do not count too, which come later."""
+    """Give the entry points of all packages. Of several for one type the first counts."""
     from importlib.metadata import entry_points
 
     return sorted(entry_points(group=GROUP), key=_precedence)
@@ -74,14 +74,14 @@ _NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownAttribute:
-    """What a SPEC may say to a backend."""
+    """An attribute that a backend knows."""
 
     name: str
     summary: str
     source: bool
-    """Whether it counts in a `--cache-from`."""
+    """Whether `--cache-from` uses it."""
     target: bool
-    """Whether it counts in a `--cache-to`."""
+    """Whether `--cache-to` uses it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

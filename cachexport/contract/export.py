@@ -89,7 +89,7 @@ class CommonExport(Compressing):
     )
 
     def __post_init__(self) -> None:
-        Compressing.__post_init__(self)  # super() finds no class that was made anew for its slots
+        Compressing.__post_init__(self)  # super() fails: slots=True makes a new class
         if self.image_manifest and self.oci_mediatypes is False:
             raise InvalidAttr(
                 "image-manifest",

@@ -1,4 +1,4 @@
-"""Where images come from and go to. A backend that has them makes the ends of attributes."""
+"""Sources and targets of images, for backends that have images as well as caches."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class ImageSource(Protocol):
-    """A Source that has images too, not only caches."""
+    """A Source that can also give images."""
 
     @property
     def provider(self) -> Provider:
@@ -29,7 +29,7 @@ class ImageSource(Protocol):
 
 
 class ImageTarget(Protocol):
-    """A name that an image, or an index of images, is to get. As text it is that name."""
+    """A name to give to an image or an index of images. `str()` gives the name."""
 
     @property
     def ingester(self) -> Ingester:

@@ -1,6 +1,6 @@
-"""The names of a place: which of them a pattern means, and what each needs.
+"""The names of a place: which of them a pattern means, and the blobs that each needs.
 
-What they need is kept small enough for thousands of names.
+Blobs are numbered, so that the needs of thousands of names fit in memory.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def _none(name: str, place: Place) -> NotFound:
 
 @dataclass(slots=True)
 class BlobTable:
-    """Numbers digests, so that each is held once however many names need it. Threads share it."""
+    """Numbers digests, so that each is stored once however many names need it. Thread-safe."""
 
     numbers: dict[Digest, int] = field(default_factory=dict)
     sizes: array[int] = field(default_factory=lambda: array("q"))
@@ -96,14 +96,14 @@ class Mark:
 
     @property
     def time(self) -> float | None:
-        """When it was last written, in seconds since 1970, or at least made; None if unknown."""
+        """When it was last written, or else made, in seconds since 1970; None if unknown."""
         return self.newest if self.entry.modified is None else self.entry.modified
 
 
 def mark(place: Place, entries: Iterable[Entry], table: BlobTable) -> list[Mark]:
-    """Read what the entries stand for; one that is gone meanwhile is left out.
+    """Read what the entries need. Entries that are gone by now are left out.
 
-    Raises FailedPrecondition when one cannot be understood: nobody knows then what it needs.
+    Raises FailedPrecondition if one cannot be understood, since its needs are unknown then.
     """
     listed = list(entries)
     found = map_parallel(partial(_mark, place, table), listed, THREADS)
@@ -120,7 +120,7 @@ def mark(place: Place, entries: Iterable[Entry], table: BlobTable) -> list[Mark]
 def _mark(place: Place, table: BlobTable, entry: Entry) -> Mark | str | None:
     try:
         needs = place.needs(entry)
-        # Where the place does not say how old a name is, its results have to.
+        # If the place does not tell the age of a name, its newest result does.
         is_undated = needs.is_cache and entry.modified is None
         newest = _newest(place.contents(entry)) if is_undated else None
     except NotFound:
@@ -151,7 +151,7 @@ def newest_result(config: CacheConfig) -> Timestamp | None:
 
 
 def pool(place: Place, name: str, newest: int | None = None) -> list[str]:
-    """Give the names of the caches that are meant, newest first; `newest` is how many.
+    """Give the names of the caches that `name` means, newest first, at most `newest` of them.
 
     Raises as `meant` does, and FailedPrecondition when one cannot be understood.
     """

@@ -43,7 +43,7 @@ def open_targets(text: str | Spec) -> list[tuple[str, Target]]:
 
 
 def open_sources(stack: ExitStack, sources: Sequence[str | Spec]) -> list[tuple[str, Source]]:
-    """Open the sources of specifications, several where one has a pattern, until the stack ends."""
+    """Open the sources of specifications, several for one with a pattern. The stack closes them."""
     if isinstance(sources, str):
         raise InvalidInputError("sources are a list of specifications")
     expanded = [spec for text in sources for spec in expand(text)]
@@ -51,7 +51,7 @@ def open_sources(stack: ExitStack, sources: Sequence[str | Spec]) -> list[tuple[
 
 
 def enter(stack: ExitStack, name: str, end: _End) -> tuple[str, _End]:
-    """Give an end with its name for messages; it is closed with the stack."""
+    """Give a source or target with its name for messages. The stack closes it."""
     return name, stack.enter_context(closing(end))
 
 

@@ -61,7 +61,7 @@ def _read_manifest(provider: Provider, desc: Descriptor) -> Manifest:
 
 @contextmanager
 def _reading(kind: str, desc: Descriptor) -> Iterator[None]:
-    """Say of a WireFormat in the block which blob is meant."""
+    """Add to a WireFormat of the block which blob it is about."""
     try:
         yield
     except WireFormat as error:
@@ -156,11 +156,11 @@ def _children(provider: Provider, desc: Descriptor) -> list[Descriptor]:
 
 @dataclass(frozen=True, slots=True)
 class Current:
-    """What a name stands for at one moment."""
+    """What a name stands for at the moment of reading."""
 
     caches: tuple[Cache, ...] = ()
     version: str = ""
-    """Tells it from everything else that the name may stand for; empty when that is nothing."""
+    """Identifies the content; it changes whenever that does. Empty if the name does not exist."""
 
 
 def read_current(provider: Provider, desc: Descriptor) -> Current:

@@ -1,4 +1,4 @@
-"""Amounts as people write and read them: counts, durations, sizes, several names."""
+"""Amounts as people write and read them: counts, durations, sizes, lists of names."""
 
 from __future__ import annotations
 

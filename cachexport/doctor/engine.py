@@ -1,4 +1,4 @@
-"""Examining a place for caches: its checks are run in their order and their findings gathered."""
+"""Examines a place for caches: runs its checks in their order and gathers the findings."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from cachexport.contract.spec import Spec
 
 _WORDS = {Outcome.FAILED: "failed", Outcome.SKIPPED: "was skipped"}
-"""The outcomes after which what needs a check makes no sense, and how to tell of them."""
+"""Outcomes after which the checks that need this one are skipped, in the words for the reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examined:
-    """A check that was run or skipped, and what it found."""
+    """A check by name, run or skipped, with its finding."""
 
     check: str
     finding: Finding
@@ -31,7 +31,7 @@ class Examined:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """What all checks of one place found."""
+    """The findings of all checks of one place."""
 
     target: str
     """The specification, without its secrets."""
@@ -39,11 +39,11 @@ class Diagnosis:
 
     @property
     def exit_code(self) -> int:
-        """The worst exit code of what failed; 0 when nothing did."""
+        """The largest exit code of the failed checks; 0 when none failed."""
         return max((result.finding.exit_code for result in self.results), default=0)
 
     def count(self, outcome: Outcome) -> int:
-        """Say how many checks ended so."""
+        """Count the checks with this outcome."""
         return sum(result.finding.outcome is outcome for result in self.results)
 
 
@@ -59,11 +59,11 @@ class Examination:
 
     @property
     def diagnosis(self) -> Diagnosis:
-        """What was found so far."""
+        """The findings so far."""
         return Diagnosis(target=self.target, results=tuple(self._results))
 
     def run(self) -> Iterator[Examined]:
-        """Run the checks and give each result as it comes. A check that fails is a finding."""
+        """Run the checks and give each result as it comes. A failure is a finding, no error."""
         findings: dict[str, Finding] = {}
         roots: dict[str, str] = {}
         for check in self.checks:
@@ -80,10 +80,10 @@ class Examination:
 
 @contextmanager
 def examination(text: str, *, read_only: bool = False) -> Iterator[Examination]:
-    """Make ready to examine what a specification names; after the block nothing of it is left.
+    """Prepare to examine the place that a specification names, and clean up after the block.
 
     `read_only` leaves out the checks that write. Raises InvalidInputError for a specification
-    that cannot be right, PluginError for a backend that cannot be examined.
+    that cannot be right, PluginError for a backend without checks.
     """
     spec = parse_spec(text)
     probe = _probing(spec).probe(spec)
@@ -94,7 +94,7 @@ def examination(text: str, *, read_only: bool = False) -> Iterator[Examination]:
 
 
 def doctor(text: str, *, read_only: bool = False) -> Diagnosis:
-    """Examine what a specification names and give all findings. Raises as `examination` does."""
+    """Examine the place that a specification names. Raises as `examination` does."""
     with examination(text, read_only=read_only) as prepared:
         for _ in prepared.run():
             pass
@@ -112,7 +112,7 @@ def _probing(spec: Spec) -> Probing:
 
 
 def _obstacle(check: Check, findings: dict[str, Finding], roots: dict[str, str]) -> str:
-    """Name the first check that this one needs and that found no good; empty if there is none."""
+    """Name the first check at the root of which this one has to be skipped; empty for none."""
     for name in check.needs:
         finding = findings.get(name)
         if finding is not None and finding.outcome in _WORDS:

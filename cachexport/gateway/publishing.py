@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from cachexport.content.copy import ingest_bytes, move_missing
-from cachexport.content.progress import silent
 from cachexport.content.verify import read_blob
 from cachexport.contract.opening import (
     open_targets,
@@ -19,7 +18,6 @@ from cachexport.contract.reading import METADATA_LIMIT, read_caches
 from cachexport.errors import CachexportError, Integrity, NotFound, WireFormat
 from cachexport.gateway.http.refusal import Refusal
 from cachexport.gateway.shelf.shelf import check_stated, read_manifest
-from cachexport.images.parts import report_parts
 from cachexport.oci import mediatype
 from cachexport.oci.descriptor import Descriptor
 from cachexport.transfer.prepare import prepare
@@ -127,7 +125,8 @@ class Publishing:
             message = f"there is no blob {first.digest} of {first.size} bytes"
             detail = [{"digest": desc.digest} for desc in lacking]
             raise Refusal(400, "MANIFEST_BLOB_UNKNOWN", message, detail=detail)
-        move_missing(self.shelf.content, ingester, wanted, report_parts("copying", silent))
+        silently = nullcontext(lambda _: None)
+        move_missing(self.shelf.content, ingester, wanted, lambda _: silently)
 
     def _child(self, desc: Descriptor) -> Manifest:
         """Read a manifest that an index names. Raises Refusal when it is missing or no manifest."""

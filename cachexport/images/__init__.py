@@ -16,4 +16,4 @@ Public are the names below, and those of the packages `cachexport.images.store` 
 
 from cachexport.public import attach
 
-__getattr__, __dir__, __all__ = attach(__name__, __file__)
+__getattr__, __dir__ = attach(__name__, __file__)

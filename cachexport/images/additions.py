@@ -1,4 +1,4 @@
-"""Layers on top of an image, of which nothing is unpacked."""
+"""Layers added on top of an image, without unpacking it."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ _COMMENT = "cachexport"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addition:
-    """What makes a layer: files for a place in the image, or an archive that is a layer."""
+    """The source of a layer: files and their destination, or an archive that is a layer."""
 
     source: Path
     destination: str | None = None
-    """Without one a directory goes to the root, and a file has to be such an archive."""
+    """None: a directory goes to the root, and a file has to be the archive of a layer."""
 
     @classmethod
     def parse(cls, text: str) -> Addition:
@@ -65,7 +65,7 @@ class Addition:
         return cls(source=Path(source), destination="/" + destination if colon else None)
 
     def __str__(self) -> str:
-        # Its name alone: where it lies is another place on each machine.
+        # Only its name: the path differs from machine to machine.
         name, where = self.source.name or self.source, self.destination or "/"
         return f"ADD {name}" if self._is_archive else f"COPY {name} {where}"
 
@@ -86,7 +86,7 @@ class Addition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Base:
-    """What new layers go on top of."""
+    """The image that new layers go on top of."""
 
     config: bytes
     layers: Sequence[Descriptor] = ()
@@ -95,7 +95,7 @@ class Base:
 
     @classmethod
     def of(cls, image: Image, config: bytes) -> Base:
-        """Give an image whose config is at hand. Raises WireFormat where the two do not match."""
+        """Describe an image with its config. Raises WireFormat where the two do not match."""
         is_oci = image.manifest.media_type == mediatype.OCI_MANIFEST
         layers = image_layers(image, config)
         return cls(config=config, layers=layers, oci_mediatypes=is_oci)
@@ -112,35 +112,32 @@ def append_layers(
     level: int | None = None,
     progress: Progress = silent,
 ) -> Descriptor:
-    """Put layers, config and manifest of an image into `target`, and give what names it.
+    """Put new layers, config and manifest into `target`, and give the manifest's descriptor.
 
-    The layers of the base are not put there. `created` is when the new ones were made, for the
-    history. The same base and files give the same bytes: files are root's and have no time, but
-    for those in archives. Raises as `Addition.store` does.
+    The layers of the base are not put there. `created` is the time of the new layers in the
+    history. The same base and files give the same bytes: files belong to root and have no time,
+    except for those in archives. Raises as `Addition.store` does.
     """
     new = []
     for addition in additions:
         with step(progress, f"making a layer: {addition}"):
             new.append(addition.store(target, compression, level))
     entries = [_entry(str(addition), created) for addition in additions]
-    if told := str(settings):
-        entries.append(dataclasses.replace(_entry(told, created), empty_layer=True))
+    if changed := str(settings):
+        entries.append(dataclasses.replace(_entry(changed, created), empty_layer=True))
     layers = [*base.layers, *new]
     config = change_settings(base.config, settings) if str(settings) else base.config
     config = extend_config(config, base.layers, layers, entries)
     manifest, raw = encode_image_manifest(config, layers, oci_mediatypes=base.oci_mediatypes)
+    config_type = mediatype.OCI_CONFIG if base.oci_mediatypes else mediatype.DOCKER_CONFIG
     with step(progress, f"writing image {manifest.digest}"):
-        ingest_bytes(target, Descriptor.of(config, _config_type(base)), config)
+        ingest_bytes(target, Descriptor.of(config, config_type), config)
         ingest_bytes(target, manifest, raw)
     return manifest
 
 
-def _config_type(base: Base) -> str:
-    return mediatype.OCI_CONFIG if base.oci_mediatypes else mediatype.DOCKER_CONFIG
-
-
-def _entry(told: str, created: Timestamp | None) -> HistoryEntry:
-    return HistoryEntry(created=created, created_by=told, comment=_COMMENT)
+def _entry(created_by: str, created: Timestamp | None) -> HistoryEntry:
+    return HistoryEntry(created=created, created_by=created_by, comment=_COMMENT)
 
 
 def _store_archive(

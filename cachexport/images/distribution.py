@@ -37,12 +37,12 @@ def copy_image(
 ) -> Descriptor:
     """Copy an image into a store, and give the descriptor of what is there now.
 
-    That is the image for `platform`, or all that `root` names. `content` is that of a lease, which
-    holds the image then; nothing has a name yet. What is there already is not read from
-    `provider`. Raises as `take_apart` and `copy_blob` do.
+    That is the image for `platform`, or all that `root` names. `content` has a lease, which holds
+    the image; it gets no name here. Blobs that the store has are not read from `provider`. Raises
+    as `take_apart` and `copy_blob` do.
     """
     parts = take_apart(FallbackProvider(content, provider), root, platform)
-    # Asked before they are here: of what is here already `provider` may tell less.
+    # Asked before the copy: of blobs in the store a provider that prefers it knows less.
     elsewhere = _elsewhere(provider, parts.all)
     move_missing(provider, content, parts.blobs, report_parts("copying", progress), threads)
     for desc, raw in (*parts.manifests, (parts.root, parts.raw)):
@@ -55,7 +55,7 @@ def copy_image(
 def _elsewhere(
     provider: Provider, descs: Iterable[Descriptor]
 ) -> dict[Digest, Mapping[str, Sequence[str]]]:
-    """Give in which repositories content is, as far as that is known."""
+    """Give the repositories that are known to have each blob."""
     if not isinstance(provider, Distributed):
         return {}
     found = {desc.digest: provider.repositories(desc.digest) for desc in descs}
@@ -120,10 +120,10 @@ def push_image(
 ) -> Descriptor:
     """Copy the image for `platform`, or all that `root` names, and give it the target's name.
 
-    Gives the descriptor of what has the name now. What is there already, or can be taken over
-    from another repository of the registry, is not sent; layers that nobody may distribute are
-    not either. Nothing has the name before all of it is there. Raises as `take_apart` and
-    `copy_blob` do, AlreadyExists when the name stands for a build cache.
+    Gives the descriptor of what has the name now. Blobs that are there already are not sent, nor
+    those that can be mounted from another repository of the registry, nor nondistributable layers.
+    The name is published last. Raises as `take_apart` and `copy_blob` do, AlreadyExists when the
+    name stands for a build cache.
     """
     target.check()
     parts = take_apart(provider, root, platform)

@@ -100,7 +100,7 @@ _NAME = "name"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportedImage:
-    """An image in a store: held, if by nothing else, until `release` or the end of a block."""
+    """An image in a store, held by a lease until `release` or the end of a block."""
 
     response: Mapping[str, str]
     """`containerimage.config.digest`, `containerimage.digest` (of the manifest), and the names,
@@ -126,9 +126,9 @@ class ExportedImage:
 class ImageExporter:
     """Exports to `store`. Of the attributes `name` is a list of references with commas between.
 
-    All others are metadata, and count as if the build had given them. `platform` is what an image
-    is for where nobody says so. `exported` hears of each image its identifier, which is the
-    digest of its manifest, and the descriptor of its config.
+    All others are metadata, and count as if the build had given them. `platform` counts where the
+    build names none. `exported` is called for each image with its identifier, the digest of its
+    manifest, and with the descriptor of its config.
 
     Raises InvalidReference for a bad name.
     """
@@ -158,11 +158,10 @@ class ImageExporter:
     ) -> ExportedImage:
         """Put the image into the store and name it; the caller releases what is given back.
 
-        `inline_cache` gives the records to embed in the image that has these layers, as
-        `encode_inline` does.
-        Layers are copied from where they are unless the store has them. The same result gives the
+        `inline_cache` gives the records to embed in the image with these layers, as `encode_inline`
+        does. Layers that the store lacks are copied from where they are. The same result gives the
         same bytes. Raises InvalidInputError for a result that is not one image, WireFormat for a
-        config that is none, NotFound, Integrity and TransferError for layers that cannot be had.
+        damaged config, NotFound, Integrity and TransferError for layers that cannot be copied.
         After an error no lease is left, so what was written is garbage.
         """
         chosen = choose(
@@ -192,7 +191,7 @@ class ImageExporter:
 
     @contextmanager
     def _leased(self) -> Iterator[Lease]:
-        """Have a lease that stays unless the block fails."""
+        """Take a lease that outlives the block, unless the block fails."""
         lease = self._store.leases.create(seconds=DAY)
         try:
             yield lease
@@ -221,7 +220,7 @@ class ImageExporter:
 def _export_layers(
     remote: Remote | None, content: StoreContent, progress: Progress
 ) -> tuple[Descriptor, ...]:
-    """Copy the layers that are not there, and give all, each with its diff ID."""
+    """Copy the layers that the store lacks, and give all, each with its diff ID."""
     if remote is None:
         return ()
     sources = {
@@ -233,8 +232,8 @@ def _export_layers(
         moving = nullcontext(_one_at_a_time(moved))
         found = remote.descriptors
         move_missing(LayerProvider(sources), content, found, lambda _: moving)
-        told = with_diff_ids(found, content)
-    return tuple(told[desc.digest] for desc in found)
+        described = with_diff_ids(found, content)
+    return tuple(described[desc.digest] for desc in found)
 
 
 def _one_at_a_time(moved: Callable[[int], None]) -> Callable[[int], None]:

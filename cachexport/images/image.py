@@ -1,4 +1,4 @@
-"""An image among those that a manifest or an index leads to: which is meant, and what is in it."""
+"""Images in a manifest or an index: selecting one, reading it, inspecting it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 _READABLE = mediatype.MANIFESTS | mediatype.INDEXES
-# What containerd takes for the same machine as no variant at all.
+# containerd treats these variants like none.
 _PLAIN_VARIANTS = {"amd64": "v1", "arm64": "v8", "arm": "v7"}
 _UNKNOWN = "unknown"
 
@@ -120,7 +120,7 @@ def _entries(provider: Provider, index: Descriptor) -> list[Descriptor]:
 def read_image(provider: Provider, desc: Descriptor) -> Image:
     """Read the manifest of an image.
 
-    Raises FailedPrecondition for one that is no image: its config or a layer has another type.
+    Raises FailedPrecondition where the config or a layer has a type that no image has.
     """
     manifest = _read_manifest(provider, desc)
     config = manifest.config
@@ -169,7 +169,7 @@ def _is_about_another(desc: Descriptor) -> bool:
 
 
 def is_for(found: Platform, wanted: Platform) -> bool:
-    """Say whether what is for one platform is for another one too."""
+    """Say whether an image for the platform `found` can be used where `wanted` is."""
     same = _machine(found) == _machine(wanted)
     return same and wanted.os_version in ("", found.os_version)
 
@@ -182,7 +182,7 @@ def _machine(platform: Platform) -> tuple[str, str, str]:
 def image_layers(image: Image, config: bytes) -> tuple[Descriptor, ...]:
     """Give an image's layers, bottom first, with the diff IDs that its config names.
 
-    Raises WireFormat for a config that is none, or is of other layers.
+    Raises WireFormat for a damaged config, or one that has another number of layers.
     """
     diff_ids = read_diff_ids(config)
     if len(diff_ids) != len(image.layers):
@@ -236,7 +236,7 @@ class ImageInspection:
 def inspect_images(provider: Provider, root: Descriptor) -> list[ImageInspection]:
     """Describe the image that `root` names, or those of an index that are there.
 
-    Raises as `select_image` does, WireFormat for a config that is none.
+    Raises as `select_image` does, WireFormat for a damaged config.
     """
     found = images_of(provider, root)
     return [_inspect(provider, read_image(provider, desc)) for desc in found]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cachexport.model.envelope.manifest import Manifest
 
 _NOTES = ("buildkit/", "containerd.io/")
-"""What annotations begin with that are BuildKit's notes on a layer, and nobody else's concern."""
+"""Prefixes of annotations with which BuildKit notes something on a layer for itself."""
 
 
 def normalise_layers(

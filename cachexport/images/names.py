@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 DANGLING = "moby-dangling@"
-"""What the name of an image begins with that has no other; its digest follows."""
+"""Prefix of the name of an image that has no other name; its digest follows."""
 
 
 def parse_name(name: str) -> Reference:
@@ -30,8 +30,8 @@ def parse_name(name: str) -> Reference:
 def name_entries(desc: Descriptor, names: Iterable[str] | str) -> tuple[Descriptor, ...]:
     """Give an entry for each name, once, as containerd writes it; without names `desc` itself.
 
-    `app` is `docker.io/library/app:latest`. Raises InvalidReference, also for a name with a
-    digest: Docker loads none.
+    `app` is `docker.io/library/app:latest`. Raises InvalidReference, also for a name with a digest:
+    Docker loads none.
     """
     references = dict.fromkeys(map(parse_name, [names] if isinstance(names, str) else names))
     return tuple(_entry(desc, reference) for reference in references) or (desc,)

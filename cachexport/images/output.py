@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
-    """How an image is to be written; None means as it is."""
+    """What to change when an image is written; None leaves it as it is."""
 
     compression: Compression | None = None
     """Of every layer."""
@@ -58,11 +58,11 @@ def convert_image(
     changes: Changes,
     progress: Progress = silent,
 ) -> Descriptor:
-    """Put what changes of an image into `target`, and give the descriptor of its manifest.
+    """Put the parts of an image that change into `target`, and give the descriptor of its manifest.
 
-    Layers that are compressed like this already, and the config, which stays as it is, are not
-    put there. Raises as `convert_layer` does: Integrity, above all, for a layer that is not the
-    one that the config tells of.
+    The config stays as it is. Neither it nor layers that have this compression already are put
+    there. Raises as `convert_layer` does, above all Integrity for a layer whose diff ID is not the
+    config's.
     """
     layers = list(image_layers(image, read_config(provider, image)))
     compression = changes.compression
@@ -128,7 +128,7 @@ class Output(Compressing):
 
     @property
     def changes(self) -> Changes:
-        """What is to be changed of an image that is there already."""
+        """The changes to an image that exists already."""
         forced = (self.compression or Compression.GZIP) if self.force_compression else None
         return Changes(
             compression=forced,
@@ -202,7 +202,10 @@ def parse_output(text: str | Spec, names: tuple[str, ...] = ()) -> Output:
 
     `names` are the image's where the text has none. Raises InvalidAttr.
     """
-    spec = _spec(text)
+    if isinstance(text, str) and text and "=" not in text:
+        spec = Spec("docker", MappingProxyType({"dest": text}))
+    else:
+        spec = parse_spec(text)
     kind = KINDS.get(spec.type)
     if kind is None:
         known = ", ".join(KINDS)
@@ -221,18 +224,12 @@ def parse_output(text: str | Spec, names: tuple[str, ...] = ()) -> Output:
 
 
 def to_stdout(output: Output) -> bool:
-    """Say whether it is the standard output that an image is to be written to."""
+    """Say whether the image goes to the standard output."""
     return isinstance(output, DockerOutput | OciOutput) and output.dest == STDOUT
 
 
-def _spec(text: str | Spec) -> Spec:
-    if isinstance(text, str) and text and "=" not in text:
-        return Spec("docker", MappingProxyType({"dest": text}))
-    return parse_spec(text)
-
-
 def _of_the_registry(kind: type[Output], attrs: Mapping[str, str]) -> dict[str, str]:
-    """Give the attributes that are not ours, where there is a registry that may know them."""
+    """Give the attributes that this output does not know; a registry that it pushes to may."""
     if kind is not RegistryOutput and not ("push" in attrs and kind is StoreOutput):
         return {}
     known = known_attributes(kind)

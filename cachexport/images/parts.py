@@ -1,4 +1,4 @@
-"""What has to move for an image to be whole elsewhere."""
+"""The parts of an image: the manifests, configs and layers that a copy of it needs."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class FallbackProvider:
             return self.far.open(desc)
 
     def repositories(self, digest: Digest, /) -> Mapping[str, Sequence[str]]:
-        """See Distributed. What is near need never have been far."""
+        """See Distributed. `near` alone answers for what it has, which need not come from `far`."""
         provider = self.near if _has(self.near, digest) else self.far
         return provider.repositories(digest) if isinstance(provider, Distributed) else {}
 
@@ -66,9 +66,9 @@ class Parts:
     root: Descriptor
     raw: bytes
     manifests: Sequence[tuple[Descriptor, bytes]]
-    """Those below the root, each after what it names."""
+    """Manifests below the root, each after those that it refers to."""
     blobs: Sequence[Descriptor]
-    """Configs and layers, each once, without layers that nobody may distribute."""
+    """Configs and layers, each once, without nondistributable layers."""
 
     @property
     def all(self) -> tuple[Descriptor, ...]:
@@ -92,10 +92,10 @@ class _ManifestCache:
 
 
 def take_apart(provider: Provider, root: Descriptor, platform: Platform | None = None) -> Parts:
-    """Give what `root` needs, or of an index what the image for `platform` needs.
+    """Find all blobs that `root` needs, or of an index those of the image for `platform`.
 
-    Without a platform an index is taken as a whole, attestations and all. Raises as
-    `select_image` and `read_image` do, FailedPrecondition for a build cache above all.
+    Without a platform an index is taken as a whole, attestations and all. Raises as `select_image`
+    and `read_image` do, FailedPrecondition for a build cache above all.
     """
     provider = _ManifestCache(provider)
     if platform is not None:
@@ -120,7 +120,7 @@ def _check_is_of_images(provider: Provider, root: Descriptor) -> None:
 
 
 def _manifests(provider: Provider, root: Descriptor) -> list[tuple[Descriptor, bytes]]:
-    """Give all manifests that `root` leads to, each after those that it names."""
+    """Read all manifests below `root` and its own, each after those that it refers to."""
     seen: set[Digest] = set()
     done: dict[Digest, tuple[Descriptor, bytes]] = {}
     pending = [root]
@@ -164,7 +164,7 @@ _CONFIGS = (mediatype.OCI_CONFIG, mediatype.DOCKER_CONFIG)
 
 
 def report_parts(doing: str, progress: Progress) -> Moving:
-    """Give what reports for each part a step such as `copying layer sha256:…`."""
+    """Make the callback that reports a step for each part, such as `copying layer sha256:…`."""
 
     def block(desc: Descriptor) -> AbstractContextManager[Callable[[int], None]]:
         kind = "config" if desc.media_type in _CONFIGS else "layer"

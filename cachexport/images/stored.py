@@ -41,7 +41,7 @@ _DIGITS = re.compile(r"(?:sha256:)?([0-9a-f]{7,64})")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredImage:
-    """A name in a store, and the images that it leads to and that are there."""
+    """A name in a store, and those of its images that are there."""
 
     image: NamedImage
     inspections: tuple[ImageInspection, ...]
@@ -81,7 +81,7 @@ def find_stored(store: Store, text: str) -> NamedImage:
 def open_stored(store: Store, image: NamedImage) -> OpenedImage:
     """Open an image of the store; a lease holds it until it is closed.
 
-    Raises NotFound when it is there no longer.
+    Raises NotFound when it is gone.
     """
     lease = store.leases.create(seconds=DAY)
     release = partial(_release, store, lease)
@@ -99,9 +99,9 @@ def _release(store: Store, lease: Lease) -> None:
 
 
 def open_same(store: Store, texts: Sequence[str]) -> tuple[OpenedImage, tuple[str, ...]]:
-    """Open the one image that all of these are names of, and give those that are names.
+    """Open the one image that all `texts` stand for, and give those of them that are names.
 
-    Raises InvalidInputError when they are of several, else as `find_stored` does.
+    Raises InvalidInputError when they stand for several, else as `find_stored` does.
     """
     found = {text: find_stored(store, text) for text in texts}
     if len({image.target.digest for image in found.values()}) > 1:
@@ -115,7 +115,7 @@ def open_same(store: Store, texts: Sequence[str]) -> tuple[OpenedImage, tuple[st
 
 
 def list_stored(store: Store) -> list[StoredImage]:
-    """Describe all images of a store, sorted by name; what is no image has none to show."""
+    """Describe all images of a store, sorted by name; other content has no inspections."""
     return [
         StoredImage(image=image, inspections=tuple(_inspections(store, image.target)))
         for image in store.images.list()
@@ -128,8 +128,8 @@ def load_archive(
     """Copy the images of an archive into a store under their names, and give these.
 
     Archives are `docker save`'s, BuildKit's, ours, OCI layouts'. An image without a name is called
-    `moby-dangling@<digest>`. Nothing has a name before all of it is there and checked; see
-    `open_docker_archive` for what an archive may be.
+    `moby-dangling@<digest>`. Names are published after everything is copied and checked; see
+    `open_docker_archive` for what is refused.
     """
     with (
         open_docker_archive(path) as archive,
@@ -151,8 +151,8 @@ def load_archive(
 def prune_store(store: Store, *, all_names: bool = False, dry_run: bool = False) -> Collected:
     """Remove images without a name, expired leases, and content that nothing holds then.
 
-    With `all_names` images with names go too, and ingestions that nobody has; what a lease holds
-    stays all the same. With `dry_run` it is only said what would go.
+    With `all_names` images with names go too, and ingestions without a writer; content that a lease
+    holds stays. With `dry_run` nothing is removed, only reported.
     """
     names = [image.name for image in store.images.list("*" if all_names else f"{DANGLING}*")]
     if all_names:
@@ -177,7 +177,7 @@ def _inspections(store: Store, root: Descriptor) -> list[ImageInspection]:
 
 @contextmanager
 def workspace(store: Store | None) -> Iterator[StoreContent]:
-    """Have room for what has to be made, in the store under a lease, or in a temporary one."""
+    """Have content to write to: the store's, under a lease, or that of a temporary store."""
     with ExitStack() as stack:
         if store is None:
             folder = stack.enter_context(_temporary())

@@ -1,4 +1,4 @@
-"""Making a cache fit where it is to be read from, and what becomes of one that is too large."""
+"""Making a cache fit the limits of whoever imports it."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Loss:
     """What was dropped from a cache."""
 
     covered: int
-    """Records that another one stands in for."""
+    """Redundant records: another one answers all that they answer."""
     dead: int
     """Records from which no result could be reached."""
     old: int

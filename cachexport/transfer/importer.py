@@ -1,4 +1,4 @@
-"""Reading caches from sources, some of which may not be there yet."""
+"""Reading caches from sources. Some may not exist yet."""
 
 from __future__ import annotations
 

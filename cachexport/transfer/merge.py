@@ -1,4 +1,4 @@
-"""Merging into what a target's name stands for, while others may do the same."""
+"""Merging a cache into the one that a target's name stands for, while others may do so too."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ _UNTIL_CURRENT = Retry(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Merged:
-    """What the name is to stand for."""
+    """The result of a merge."""
 
     cache: WrappedCache
     there: frozenset[Digest] = frozenset()
-    """Blobs of which is known that the target has them."""
+    """Blobs that the target is known to have."""
     is_news: bool = True
-    """Whether that is anything else than what it stands for now."""
+    """Whether it differs from what the name stands for now."""
 
 
 def merge_into(
@@ -85,8 +85,8 @@ def _form(current: Current, cache: WrappedCache, common: CommonExport) -> Form:
 
 
 def until_current(attempt: Callable[[], _T]) -> _T:
-    """Give what `attempt` gives, beginning it again whenever it was outdated meanwhile.
+    """Call `attempt` until it is not Outdated, and give what it gives.
 
-    Raises Outdated when that went on for five minutes.
+    Raises Outdated after five minutes of that.
     """
     return _UNTIL_CURRENT.call(attempt, is_temporary=lambda error: isinstance(error, Outdated))

@@ -1,4 +1,4 @@
-"""Deciding which bytes a target is to get: those that were read, or newly marshalled ones."""
+"""Choosing the bytes to write: those that were read, or newly marshalled ones."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LayerProvider:
-    """Reads each blob from where it is."""
+    """A Provider that reads each layer from its own source."""
 
     sources: Mapping[Digest, BlobSource]
 
@@ -51,7 +51,7 @@ class LayerProvider:
 
 
 def prepare(caches: Sequence[Cache], common: CommonExport) -> WrappedCache:
-    """Prepare what was read. One cache of which no change is asked keeps its very bytes.
+    """Prepare what was read. A single cache that need not change keeps its exact bytes.
 
     Several are merged into one graph and marshalled. Raises WireFormat or Loop for a config that
     is no graph, Integrity for a layer that the manifest does not describe.
@@ -71,7 +71,7 @@ def prepare_merged(caches: Sequence[Cache], common: CommonExport) -> WrappedCach
 
 
 def _checked(cache: Cache) -> CacheChains:
-    """Give the graph of a cache: bytes are not passed on that nobody could import."""
+    """Parse the graph of a cache, so that no bytes are passed on that cannot be imported."""
     described = {str(desc.digest) for desc in cache.layers}
     for layer in cache.config.layers:
         if layer.blob not in described:

@@ -107,7 +107,7 @@ class _Writing:
     import_limit: int | None = None
 
     def attempt(self, cache: WrappedCache) -> WrappedCache:
-        """Write it, merged if that is wanted. Raises Outdated when it was in vain."""
+        """Write it, merged if the target asks for that. Raises Outdated if a race was lost."""
         current = self._current()
         merged = Merged(cache=cache)
         if current is not None:

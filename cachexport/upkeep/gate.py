@@ -46,7 +46,7 @@ class _Count:
 def check_caches(
     caches: Sequence[Cache], demands: Demands, before: Sequence[Cache] | None = None
 ) -> list[DemandCheck]:
-    """DemandCheck the caches of a source, together, each demand on its own.
+    """Check the caches of a source, together, each demand on its own.
 
     `before` is what they are compared with; without it nothing can have shrunk. A record counts
     as one result if it has any.

@@ -11,7 +11,7 @@ import pytest
 from cli.commands import FakeBackend, InProcess, install
 from click import unstyle
 
-from cachexport.cli.views.diagnosis import Table
+from cachexport.cli.views.backends import DiagnosisTable
 from cachexport.contract.checks import Check, Finding, failed, note, ok, skipped, warning
 from cachexport.doctor.engine import Diagnosis, Examined, doctor, examination
 from cachexport.errors import Auth, BackendError, Integrity
@@ -240,14 +240,14 @@ def test_checks_skipped_for_one_reason_share_a_row(
 def test_no_line_is_wider_than_the_terminal_or_hard_to_read(width: int) -> None:
     text, attribute = "many short words " * 12, "image-manifest=false,oci-mediatypes=false"
     result = Examined(check="missing-blobs", finding=warning(text, f"{text} {attribute}"))
-    lines = [unstyle(line) for line in Table(["missing-blobs"], width).rows(result)]
+    lines = [unstyle(line) for line in DiagnosisTable(["missing-blobs"], width).rows(result)]
     longest = max(len(line) for line in lines if attribute not in line)
     assert longest <= min(max(width, 48), 100)
     assert sum(attribute in line for line in lines) == 1
 
 
 def test_nothing_that_a_stranger_says_reaches_the_terminal_raw() -> None:
-    table = Table(["x"], 80)
+    table = DiagnosisTable(["x"], 80)
     hostile = "\x1b[2J\x07 done"
     result = Examined(check="x", finding=warning(hostile, hostile))
     diagnosis = Diagnosis(target=hostile, results=(result,))

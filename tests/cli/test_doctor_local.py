@@ -17,10 +17,10 @@ import pytest
 from cli.commands import InProcess, local
 from support.caches import FOLDER
 
-from cachexport.backends.local import mounts, probe, scratch
+from cachexport.backends.local import checks as local_checks
+from cachexport.backends.local.checks import Scratch, file_system
 from cachexport.backends.local.layout import Layout
-from cachexport.backends.local.mounts import file_system
-from cachexport.backends.local.scratch import Scratch
+from cachexport.content.clock import Clock, using
 from cachexport.content.files import mounts as table
 from cachexport.contract.checks import Finding, Outcome
 from cachexport.doctor.engine import doctor
@@ -95,7 +95,7 @@ def test_a_source_is_not_written(cache: Path) -> None:
 
 
 def test_read_only_writes_nothing(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scratch.os, "mkdir", lambda *_: pytest.fail("a folder was made"))
+    monkeypatch.setattr(local_checks.os, "mkdir", lambda *_: pytest.fail("a folder was made"))
     checks = found(doctor(local(cache, "dest"), read_only=True))
     assert list(checks) == NAMES[:4]
 
@@ -156,7 +156,7 @@ def held(path: Path, kind: str = "LOCK_EX") -> Iterator[int]:
 
 
 def test_a_lock_that_another_keeps(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe, "_LOCK_TIMEOUT", 0.05)
+    monkeypatch.setattr(local_checks, "_LOCK_TIMEOUT", 0.05)
     with held(cache / "index.json.lock") as pid:
         checks = examine(cache)
     assert checks["locks"].exit_code == 75
@@ -192,7 +192,7 @@ def test_what_cannot_be_written_says_why(
     cache: Path, monkeypatch: pytest.MonkeyPatch, number: int, finding: str, advice: str
 ) -> None:
     before = snapshot(cache)
-    monkeypatch.setattr(scratch.os, "mkdir", refusing(number))
+    monkeypatch.setattr(local_checks.os, "mkdir", refusing(number))
     checks = examine(cache)
     assert checks["write"].exit_code == 74
     assert checks["write"].text == f"cannot write to {cache}: {finding}"
@@ -213,12 +213,12 @@ def test_somebody_elses_directory() -> None:
 
 
 def test_locks_that_keep_nobody_out(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe.fcntl, "flock", lambda *_: None)
+    monkeypatch.setattr(local_checks.fcntl, "flock", lambda *_: None)
     assert examine(cache)["flock"].outcome is Outcome.WARNING
 
 
 def test_no_locks_at_all(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe.fcntl, "flock", refusing(errno.ENOLCK))
+    monkeypatch.setattr(local_checks.fcntl, "flock", refusing(errno.ENOLCK))
     finding = examine(cache)["flock"]
     assert (finding.exit_code, "has no locks" in finding.text) == (74, True)
 
@@ -226,16 +226,16 @@ def test_no_locks_at_all(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_files_that_change_under_their_readers(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(probe.os, "replace", shutil.copyfile)
+    monkeypatch.setattr(local_checks.os, "replace", shutil.copyfile)
     finding = examine(cache)["replace"]
     assert finding.exit_code == 74
     assert "changes under those who read it" in finding.text
 
 
-def test_a_slow_disk_is_a_note(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_disk_is_a_note(cache: Path) -> None:
     times = iter(range(100))
-    monkeypatch.setattr(probe.time, "perf_counter", lambda: next(times) / 10)
-    finding = examine(cache)["fsync"]
+    with using(Clock(monotonic=lambda: next(times) / 10)):
+        finding = examine(cache)["fsync"]
     assert finding.outcome is Outcome.NOTE
     assert finding.facts == {"milliseconds": 100.0}
 
@@ -255,8 +255,8 @@ Space = namedtuple("Space", ["f_bavail", "f_frsize", "f_files", "f_favail"])
 def test_space(
     cache: Path, monkeypatch: pytest.MonkeyPatch, space: Space, outcome: Outcome, text: str
 ) -> None:
-    monkeypatch.setattr(probe.os, "statvfs", lambda _: space)
-    monkeypatch.setattr(probe, "file_system", lambda _: mounts.FileSystem("ext4"))
+    monkeypatch.setattr(local_checks.os, "statvfs", lambda _: space)
+    monkeypatch.setattr(local_checks, "file_system", lambda _: ("ext4", ""))
     finding = examine(cache)["space"]
     assert (finding.outcome, finding.text) == (outcome, text)
     assert ("reset=true" in finding.advice) is (outcome is Outcome.WARNING)
@@ -288,13 +288,13 @@ def test_the_file_system(
 ) -> None:
     (tmp_path / "mountinfo").write_text(_MOUNTS)
     monkeypatch.setattr(table, "TABLE", tmp_path / "mountinfo")
-    kind = file_system(Path(path))
-    assert (kind.name, bool(kind.advice)) == (name, advised)
+    kind, advice = file_system(Path(path))
+    assert (kind, bool(advice)) == (name, advised)
 
 
 def test_no_table_of_file_systems(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table, "TABLE", Path("/nowhere/mountinfo"))
-    assert file_system(Path("/")).name == "unknown"
+    assert file_system(Path("/"))[0] == "unknown"
 
 
 def test_an_export_that_begins_meanwhile_keeps_its_folder(cache: Path) -> None:

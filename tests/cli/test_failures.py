@@ -16,8 +16,7 @@ import pytest
 from cli.commands import FakeBackend, InProcess, environment, install, local, process
 from support.caches import FOLDER
 
-from cachexport.cli.failures import guard
-from cachexport.cli.interrupts import interruptible
+from cachexport.cli.process import guard, interruptible
 from cachexport.content.progress import Event
 from cachexport.errors import BackendError, Conflict, Integrity, NotFound
 

@@ -258,7 +258,7 @@ def test_graphviz_takes_it(run: InProcess) -> None:
 def test_letters_that_stdout_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     stdout = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
     monkeypatch.setattr(sys, "stdout", stdout)
-    monkeypatch.setattr("cachexport.cli.views.table.in_line", lambda text: f"\N{SNOWMAN}{text}")
+    monkeypatch.setattr("cachexport.cli.views.caches.in_line", lambda text: f"\N{SNOWMAN}{text}")
     assert main(["inspect", local(FOLDER / "inline-image.tar")]) == 0
     stdout.seek(0)
     assert "\\u2603COPY tool" in stdout.read()
@@ -268,7 +268,7 @@ def test_wide_stdout_is_not_cut_but_a_terminal_is() -> None:
     from cachexport.api.caches import (
         load_cache,
     )
-    from cachexport.cli.views.table import table_lines
+    from cachexport.cli.views.caches import table_lines
     from cachexport.insight.inspect import inspect_cache
 
     inspections = [inspect_cache(c) for c in load_cache(local(FOLDER / "inline-image.tar"))]

@@ -6,10 +6,9 @@ import json
 
 import pytest
 
-from cachexport.cli.views.document import document_lines
-from cachexport.cli.views.dot import dot_lines
-from cachexport.cli.views.table import table_lines
-from cachexport.cli.views.tree import tree_lines
+from cachexport.cli.views.caches import CachesDocument, table_lines
+from cachexport.cli.views.document import json_lines
+from cachexport.cli.views.graphs import dot_lines, tree_lines
 from cachexport.content.memory import MemoryContent
 from cachexport.errors import Loop, WireFormat
 from cachexport.insight.inspect import Inspection, inspect_cache
@@ -80,7 +79,9 @@ def test_a_config_near_and_over_the_limit(size: int, part: str | None) -> None:
     (note,) = inspection.notes
     assert note.startswith(part)
     assert note in "".join(table_lines([inspection], 20, 80))
-    assert json.loads("".join(document_lines([inspection])))["caches"][0]["notes"] == [note]
+    assert json.loads("".join(json_lines(CachesDocument.of([inspection]))))["caches"][0][
+        "notes"
+    ] == [note]
 
 
 def test_blobs_are_counted_once_and_by_media_type() -> None:
@@ -207,7 +208,7 @@ def test_depth_does_not_matter(per_level: int) -> None:
     assert max(line.count("|") for line in lines[1:]) == per_level
     assert sum(1 for line in dot_lines([inspection]) if "->" in line) == len(inspection.records) - 1
     assert len(_table([inspection])) > DEPTH
-    assert "".join(document_lines([inspection])).endswith("}")
+    assert "".join(json_lines(CachesDocument.of([inspection]))).endswith("}")
 
 
 def test_branches_are_never_indented_deeper_than_the_logarithm() -> None:

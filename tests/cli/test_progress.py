@@ -13,9 +13,8 @@ from cli.scripted import LAYER, SECOND, START, Clock, one_layer
 from support.caches import FOLDER
 
 from cachexport.cli.progress import clock, open_renderer
-from cachexport.cli.progress.plain import PlainRenderer
-from cachexport.cli.progress.rawjson import RawJsonRenderer
 from cachexport.cli.progress.renderer import Renderer
+from cachexport.cli.progress.stream import PlainRenderer, RawJsonRenderer
 from cachexport.content.progress import Event
 from cachexport.contract.units import (
     readable,

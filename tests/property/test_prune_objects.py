@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from support.clock import go_by
 
-from cachexport.backends.objects.blobs import Blobs
-from cachexport.backends.objects.keys import Keys
-from cachexport.backends.objects.load import load_named
+from cachexport.backends.objects.layout import Blobs, Keys
+from cachexport.backends.objects.names import load_named
 from cachexport.backends.objects.place import ObjectPlace
 from cachexport.backends.objects.target import ObjectTarget
 from cachexport.contract.export import CommonExport
@@ -60,7 +60,7 @@ class Watched(MemoryObjects):
 
 
 # Nothing comes before `delete_all`: it is sent right after a look at the clock, and an export waits
-# until it has been done, as objectlayout/sweeping.py has it.
+# until it has been done, as backends/objects/sweep.py has it.
 _CALLS = {"head", "list_page", "load", "read", "write", "replace", "touch", "delete"}
 
 
@@ -81,13 +81,8 @@ class Store(RuleBasedStateMachine):
         self.paused: list[Pausing] = []
 
     def content(self) -> Blobs:
-        def clock() -> float:
-            return self.client.time
-
-        def sleep(seconds: float) -> None:
-            self.client.time += seconds
-
-        return Blobs(client=self.client, keys=KEYS, now=clock, monotonic=clock, sleep=sleep)
+        go_by(self.client)
+        return Blobs(client=self.client, keys=KEYS)
 
     def target(self, name: str, merge: bool = False) -> ObjectTarget:
         return ObjectTarget(CommonExport(merge=merge), self.content(), name, force=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from services.examining import found
+from services.diagnoses import found
 from support.services.faulty_proxy import Failure
 
 from cachexport.doctor.engine import doctor

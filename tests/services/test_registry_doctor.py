@@ -6,7 +6,7 @@ import socket
 from typing import TYPE_CHECKING
 
 import pytest
-from services.examining import (
+from services.diagnoses import (
     FORMS,
     MAX,
     READING,

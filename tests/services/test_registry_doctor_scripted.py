@@ -7,22 +7,14 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from services.examining import (
-    FORMS,
-    MAX,
-    READING,
-    TAG,
-    examine,
-    found,
-    spec,
-)
+from services.diagnoses import FORMS, MAX, READING, TAG, examine, found, spec
 from support.clock import wait_for_nothing
 from support.services.client import ask
 from support.services.http_server import Handler
 from support.services.scripted.faults import Fault
 
 from cachexport import Digest, copy_cache
-from cachexport.backends.registry.probe import writing
+from cachexport.backends.registry.checks import manifests
 from cachexport.contract.checks import Outcome
 from cachexport.doctor.engine import doctor, examination
 from cachexport.oci import mediatype
@@ -37,7 +29,7 @@ PUT_TAG = r"/manifests/cachexport-doctor-"
 def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     wait_for_nothing()
     # Long manifests take long, and others test them.
-    monkeypatch.setattr(writing, "_SIZES", (4 << 10,))
+    monkeypatch.setattr(manifests, "_SIZES", (4 << 10,))
 
 
 def test_only_its_own_names_are_written(scripted: ScriptedRegistry, repo: str) -> None:

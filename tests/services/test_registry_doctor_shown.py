@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from services.examining import TAG, spec, undeletable
+from services.diagnoses import TAG, spec, undeletable
 from support import ROOT
 
 from cachexport.cli import main

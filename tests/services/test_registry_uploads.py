@@ -1,4 +1,4 @@
-"""Uploads that break: how they go on, what is sent again, and when they are given up."""
+"""Uploader that break: how they go on, what is sent again, and when they are given up."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from support.services.relay import Relay
 from support.services.scripted import Fault, ScriptedRegistry
 from support.services.scripted.store import digest_of
 
-from cachexport.backends.registry.uploads import Uploads
+from cachexport.backends.registry.uploads import Uploader
 from cachexport.errors import CachexportError, TransferError
 
 if TYPE_CHECKING:
@@ -323,14 +323,14 @@ def test_no_more_than_four_blobs_hold_a_chunk(
     scripted: ScriptedRegistry, repo: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     five = threading.Barrier(5)
-    genuine = Uploads._in_chunks
+    genuine = Uploader._in_chunks
 
-    def counted(uploads: Uploads, *args: object) -> None:
+    def counted(uploads: Uploader, *args: object) -> None:
         with suppress(threading.BrokenBarrierError):
             five.wait(1)  # which no five of them come to
         genuine(uploads, *args)
 
-    monkeypatch.setattr(Uploads, "_in_chunks", counted)
+    monkeypatch.setattr(Uploader, "_in_chunks", counted)
     layers = [noise(9 * MIB, seed) for seed in range(5)]
     scripted.on("PUT", UPLOAD, RESET, times=5, when=lambda r: "digest" in r.query)
     push_layers(scripted.host, repo, layers, "parallelism=5")

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from services.examining import MAX, TAG, found, outcomes
+from services.diagnoses import MAX, TAG, found, outcomes
 from services.s3_places import (
     DENIED,
     NAMES,

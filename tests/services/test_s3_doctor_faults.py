@@ -6,28 +6,28 @@ import re
 import socket
 import time
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from services.examining import found, outcomes
+from services.diagnoses import found, outcomes
 from services.s3_places import DENIED, UNKNOWN, Place, conditional, forget_logins, refusing
+from support.clock import set_ahead
 from support.services.faulty_proxy import Failure, FaultyProxy
 from support.services.http_server import Server, serving
 from support.services.messages import Reply
 
-from cachexport.backends.objects.keys import Keys
-from cachexport.backends.s3 import probe_desk
+from cachexport.backends.objects.layout import Keys
 from cachexport.backends.s3.attrs import S3Export
-from cachexport.backends.s3.probe import S3Probe
-from cachexport.backends.s3.probe_uploading import Uploading
-from cachexport.backends.s3.writing import Writing
+from cachexport.backends.s3.checks import desk as s3_desk
+from cachexport.backends.s3.checks.table import S3Probe
+from cachexport.backends.s3.writing import Upload, Writing
 from cachexport.contract.attributes import read_attributes
 from cachexport.contract.checks import Outcome
 from cachexport.contract.spec import parse_spec
 from cachexport.doctor.engine import Examination, doctor, examination
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from support.services.http_server import Handler
@@ -141,14 +141,14 @@ def test_versions_that_may_not_be_deleted(place: Place, bucket: str) -> None:
 def test_an_interrupt_leaves_nothing(
     place: Place, part: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    genuine = Uploading._part
+    genuine = Upload.send
 
-    def interrupted(self: Uploading, key: str, upload: str, number: int, raw: bytes) -> str:
+    def interrupted(self: Upload, number: int, body: bytes | bytearray) -> Mapping[str, Any]:
         if number == part:
             raise KeyboardInterrupt
-        return genuine(self, key, upload, number, raw)
+        return genuine(self, number, body)
 
-    monkeypatch.setattr(Uploading, "_part", interrupted)
+    monkeypatch.setattr(Upload, "send", interrupted)
     with pytest.raises(KeyboardInterrupt):
         doctor(place.spec())
     assert place.is_clean()
@@ -165,10 +165,10 @@ def test_who_stops_looking_leaves_nothing(place: Place) -> None:
 
 @pytest.mark.parametrize(("skew", "said"), [(3600, "ahead of"), (-3600, "behind")])
 def test_a_clock_that_is_off(place: Place, skew: float, said: str) -> None:
+    set_ahead(skew)
     attrs = read_attributes(S3Export, parse_spec(place.spec()))
-    desk = probe_desk.Desk(attrs, Writing(), now=lambda: time.time() + skew)
     keys = Keys(blobs=f"{place.prefix}blobs/", names=f"{place.prefix}manifests/")
-    probe = S3Probe(desk, attrs, keys)
+    probe = S3Probe(s3_desk.Desk(attrs, Writing(), keys))
     checks = {it.check: it.finding for it in Examination("s3", probe).run()}
     probe.close()
     assert outcomes(checks) == {"clock": "warning", "modified": "warning"}
@@ -182,8 +182,8 @@ def test_a_clock_that_is_off(place: Place, skew: float, said: str) -> None:
 def test_a_server_that_hangs_is_not_waited_for(
     place: Place, waiting: int, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(probe_desk, "_ANSWERING", 0.2)
-    monkeypatch.setattr(probe_desk, "_CONNECTING", 0.2)
+    monkeypatch.setattr(s3_desk, "_ANSWERING", 0.2)
+    monkeypatch.setattr(s3_desk, "_CONNECTING", 0.2)
     with ExitStack() as stack:
         listening = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
         for _ in range(waiting):  # until nobody else is let in

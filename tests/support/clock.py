@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from cachexport.content.clock import clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+class HasTime(Protocol):
+    """What has seconds that can be set, as MemoryObjects."""
+
+    time: float
 
 
 class TestClock:
@@ -25,6 +31,26 @@ class TestClock:
 def sleep_by(sleep: Callable[[float], object]) -> None:
     """Have whatever waits in this test call `sleep` with the seconds instead."""
     cast("TestClock", clock()).sleep = sleep
+
+
+def set_ahead(seconds: float) -> None:
+    """Have the clock of this test be so many seconds ahead of the machine's."""
+    cast("TestClock", clock()).now = lambda: time.time() + seconds
+
+
+def go_by(store: HasTime, *, skew: float = 0.0) -> None:
+    """Have the time in this test be that of a store, which goes on when somebody waits.
+
+    Its seconds since 1970 are `skew` ahead.
+    """
+
+    def sleep(seconds: float) -> None:
+        store.time += seconds
+
+    own = cast("TestClock", clock())
+    own.now = lambda: store.time + skew
+    own.monotonic = lambda: store.time
+    own.sleep = sleep
 
 
 def wait_for_nothing() -> None:

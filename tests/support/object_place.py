@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cachexport.backends.objects.blobs import Blobs
-from cachexport.backends.objects.keys import Keys
+from cachexport.backends.objects.layout import Blobs, Keys
 from cachexport.backends.objects.place import ObjectPlace
 from cachexport.backends.objects.target import ObjectTarget
 from cachexport.contract.export import CommonExport
@@ -14,6 +13,7 @@ from cachexport.testing.samples import layer, small_cache
 from cachexport.transfer.write import write
 from cachexport.upkeep.prune import Plan, prune_places
 from cachexport.upkeep.retention import Retention
+from support.clock import go_by
 
 if TYPE_CHECKING:
     from cachexport.testing.memory import MemoryObjects
@@ -24,13 +24,8 @@ KEYS = Keys(blobs="app/blobs/", names="app/manifests/")
 
 
 def content(client: MemoryObjects, keys: Keys = KEYS) -> Blobs:
-    def sleep(seconds: float) -> None:
-        client.time += seconds
-
-    def clock() -> float:
-        return client.time
-
-    return Blobs(client=client, keys=keys, now=clock, monotonic=clock, sleep=sleep)
+    go_by(client)
+    return Blobs(client=client, keys=keys)
 
 
 def place(client: MemoryObjects, keys: Keys = KEYS, root: str = "app/") -> ObjectPlace:

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from cachexport.contract.attributes import attribute, boolean, path
+from cachexport.contract.attributes import (
+    attribute,
+    boolean,
+    known_attributes,
+    path,
+    read_attributes,
+)
 from cachexport.contract.export import CommonExport
 from cachexport.oci.digest import Digest
+
+if TYPE_CHECKING:
+    from cachexport.contract.spec import Spec
 
 
 def _tag(text: str) -> str:
@@ -59,3 +69,13 @@ class LocalImagePush:
 
     dest: str = attribute("dest", path, summary="the directory to write")
     name: str = attribute("name", default="", summary="the image's names, with commas between")
+
+
+def read_import(spec: Spec) -> LocalImport:
+    """Read the attributes of a source; those of a target have no effect. Raises InvalidAttr."""
+    return read_attributes(LocalImport, spec, ignored=known_attributes(LocalExport))
+
+
+def read_export(spec: Spec) -> LocalExport:
+    """Read the attributes of a target; those of a source have no effect. Raises InvalidAttr."""
+    return read_attributes(LocalExport, spec, ignored=known_attributes(LocalImport))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class LocalBackend:
-    """Makes sources and targets of `type=local`. What they need is imported with the first."""
+    """Makes sources and targets of `type=local`. Imports late, since most runs use a few only."""
 
     def attributes(self) -> tuple[type, type]:
         """See Described."""
@@ -23,21 +23,17 @@ class LocalBackend:
 
     def source(self, spec: Spec, /) -> Source:
         """See Backend."""
-        from cachexport.backends.local.attrs import LocalExport, LocalImport
+        from cachexport.backends.local.attrs import read_import
         from cachexport.backends.local.source import LocalSource
-        from cachexport.contract.attributes import known_attributes, read_attributes
 
-        attrs = read_attributes(LocalImport, spec, ignored=known_attributes(LocalExport))
-        return LocalSource(attrs)
+        return LocalSource(read_import(spec))
 
     def target(self, spec: Spec, /) -> Target:
         """See Backend."""
-        from cachexport.backends.local.attrs import LocalExport, LocalImport
+        from cachexport.backends.local.attrs import read_export
         from cachexport.backends.local.target import LocalTarget
-        from cachexport.contract.attributes import known_attributes, read_attributes
 
-        attrs = read_attributes(LocalExport, spec, ignored=known_attributes(LocalImport))
-        return LocalTarget(attrs)
+        return LocalTarget(read_export(spec))
 
     def image_target(self, spec: Spec, /) -> ImageTarget:
         """See ImageBackend."""
@@ -58,16 +54,12 @@ class LocalBackend:
         return None if "digest" in spec.attrs else spec.attrs.get("tag", "latest")
 
     def probe(self, spec: Spec, /) -> Probe:
-        """See Probing. What has no `dest` is a source."""
-        from cachexport.backends.local.attrs import LocalExport, LocalImport
-        from cachexport.backends.local.probe import LocalProbe
-        from cachexport.contract.attributes import known_attributes, read_attributes
+        """See Probing. A specification without `dest` is that of a source."""
+        from cachexport.backends.local.attrs import read_export, read_import
+        from cachexport.backends.local.checks import LocalProbe
 
-        if "src" in spec.attrs and "dest" not in spec.attrs:
-            names = known_attributes(LocalExport)
-            return LocalProbe(read_attributes(LocalImport, spec, ignored=names))
-        names = known_attributes(LocalImport)
-        return LocalProbe(read_attributes(LocalExport, spec, ignored=names))
+        is_source = "src" in spec.attrs and "dest" not in spec.attrs
+        return LocalProbe(read_import(spec) if is_source else read_export(spec))
 
 
 backend: Backend = LocalBackend()

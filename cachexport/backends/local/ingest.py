@@ -1,29 +1,25 @@
-"""Writing blobs into a layout."""
+"""Writing blobs into a layout: each is a temporary file until it is whole."""
 
 from __future__ import annotations
 
 import os
 import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cachexport.backends.local.layout import check_target
-from cachexport.backends.local.staging import (
-    file_system_time,
-    remove_all_staged,
-    remove_stale,
-    staged,
-)
 from cachexport.content.files import lock
 from cachexport.content.files.errors import translated
-from cachexport.content.files.staged import sync_directory
+from cachexport.content.files.staged import SUFFIX, sync_directory
+from cachexport.content.files.staged import staged as staged_in
 from cachexport.content.verify import BLOCK
-from cachexport.errors import Integrity
+from cachexport.errors import Conflict, Integrity
 from cachexport.oci.layout import LAYOUT_MARK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
 
     from cachexport.backends.local.layout import Layout
     from cachexport.content.files.lock import FileLock
@@ -34,8 +30,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
-    """An export that has begun. Its shared lock keeps resets away from what it has written."""
+class ExportSession:
+    """An export under way. Its shared lock keeps a reset from deleting its blobs."""
 
     lock: FileLock
     started: int
@@ -67,31 +63,31 @@ class LayoutStaged:
 
 
 class LayoutIngester:
-    """An Ingester over a layout. The directory is made when the first blob is written.
+    """An Ingester over a layout. Makes the directory with the first blob. Threads may share it.
 
-    Threads may share it. From the first call to `close` it holds a shared lock that says that an
-    export is running; the lock is our own, BuildKit does not know it.
+    From its first call until `close` it holds a shared lock, which says that an export is
+    running. BuildKit does not know this lock.
     """
 
     def __init__(self, layout: Layout, *, timeout: float = lock.TIMEOUT) -> None:
         self._layout = layout
         self._timeout = timeout
         self._guard = threading.Lock()
-        self._session: Session | None = None
+        self._session: ExportSession | None = None
 
     def missing(self, descs: Iterable[Descriptor], /) -> set[Digest]:
-        """See Ingester. A blob of another size is missing: it is replaced as a whole."""
+        """See Ingester. A blob of another size is missing, so that it is replaced."""
         wanted = list(descs)
         check_target(self._layout)
         with translated("read", self._layout.blobs):
             if not self._layout.blobs.is_dir():
                 return {desc.digest for desc in wanted}
-        # What is said to be there must not be deleted before it has a name.
+        # No reset may delete these blobs before something names them.
         self.begin()
         return {desc.digest for desc in wanted if not self._layout.holds(desc)}
 
     def ingest(self, desc: Descriptor, reader: Reader, /) -> None:
-        """See Ingester. The names of blobs are on the disk after `sync` only."""
+        """See Ingester. Only `sync` makes sure that the blob outlives a loss of power."""
         self.begin()
         with staged(self._layout, 0o444) as file:
             for block in iter(lambda: reader.read(BLOCK), b""):
@@ -99,15 +95,15 @@ class LayoutIngester:
             _commit(self._layout, file, desc)
 
     def stage(self) -> LayoutStaged:
-        """See Stager. The export has to go on until what is staged is committed or closed."""
+        """See Stager. Do not call `close` before the staged file is committed or closed."""
         self.begin()
         return LayoutStaged(self._layout)
 
-    def begin(self) -> Session:
+    def begin(self) -> ExportSession:
         """Begin the export unless it has begun: make the layout, take the lock, clean up.
 
-        Raises FailedPrecondition when the directory has something else, Conflict when another
-        process resets it all the time.
+        Raises FailedPrecondition when the directory is no layout and not empty, Conflict when
+        another process holds the lock for a reset until the timeout.
         """
         with self._guard:
             if self._session is None:
@@ -115,7 +111,7 @@ class LayoutIngester:
             return self._session
 
     def sync(self) -> None:
-        """Wait until all blobs, whoever wrote them, can be found after a loss of power."""
+        """Wait until all blobs, of any writer, are found on the disk after a loss of power."""
         blobs = self._layout.blobs
         with translated("read", blobs):
             folders = [path for path in blobs.iterdir() if path.is_dir()]
@@ -124,9 +120,9 @@ class LayoutIngester:
 
     @contextmanager
     def alone(self) -> Iterator[bool]:
-        """Say whether no other export is running; if so, none begins before the block has ended.
+        """Say whether no other export is running. If so, none can begin before the block ends.
 
-        The export ends with the block.
+        This export ends with the block.
         """
         session = self.begin()
         try:
@@ -141,7 +137,7 @@ class LayoutIngester:
                 self._session.lock.close()
             self._session = None
 
-    def _begin(self) -> Session:
+    def _begin(self) -> ExportSession:
         layout = self._layout
         check_target(layout)
         with translated("write", layout.directory):
@@ -156,7 +152,7 @@ class LayoutIngester:
         except BaseException:
             taken.close()
             raise
-        return Session(taken, started)
+        return ExportSession(taken, started)
 
 
 def _commit(layout: Layout, file: StagedFile, desc: Descriptor) -> None:
@@ -175,3 +171,47 @@ def _write_mark(layout: Layout) -> None:
         file.write(LAYOUT_MARK)
         file.seal()
         file.commit(layout.mark)
+
+
+STALE_AFTER = 24 * 3600 * 10**9
+"""Nanoseconds without a write after which no process uses a temporary file."""
+
+
+def staged(layout: Layout, mode: int) -> AbstractContextManager[StagedFile]:
+    """Make a temporary file, which is removed after the block unless it was committed."""
+    return staged_in(layout.private, mode, layout.directory)
+
+
+def file_system_time(layout: Layout) -> int:
+    """Give the time by the file system's clock, in nanoseconds since 1970.
+
+    It is for comparing with the times of files: a network file system has its server's clock.
+    """
+    with staged(layout, 0o600) as file:
+        return os.fstat(file.fd).st_mtime_ns
+
+
+def remove_all_staged(layout: Layout) -> None:
+    """Remove all temporary files if no export is running, which could need one."""
+    with suppress(OSError, Conflict):
+        if not layout.exports_lock.exists():
+            return
+        alone = lock.acquire(layout.exports_lock, timeout=0)
+        try:
+            _remove(layout, lambda entry: True)
+        finally:
+            alone.close()
+
+
+def remove_stale(layout: Layout, now: int) -> None:
+    """Remove, as far as possible, the temporary files that were left behind a day ago."""
+    with suppress(OSError):
+        _remove(layout, lambda entry: now - entry.stat().st_mtime_ns > STALE_AFTER)
+
+
+def _remove(layout: Layout, condition: Callable[[os.DirEntry[str]], bool]) -> None:
+    with os.scandir(layout.private) as entries:
+        for entry in entries:
+            with suppress(OSError):
+                if entry.name.endswith(SUFFIX) and condition(entry):
+                    os.unlink(entry)

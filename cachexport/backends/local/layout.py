@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from cachexport.oci.descriptor import Descriptor
 
 _MARKS = frozenset({INDEX, LAYOUT})
-# What is there before the first export has come to its end: buildctl makes directories first.
+# What an unfinished first export leaves: buildctl makes directories first.
 _BEGUN = _MARKS | {INDEX + ".lock", "blobs", "ingest"}
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A directory that is a layout or shall become one. It is a Provider and an InfoProvider."""
+    """A directory that is a layout or becomes one. It is a Provider and an InfoProvider."""
 
     directory: Path
 
@@ -75,7 +75,7 @@ class Layout:
 
     @property
     def exports_lock(self) -> Path:
-        """Shared by exports and by those who read, held alone by a reset."""
+        """The lock that exports and readers share, and that a reset holds alone."""
         return self.private / "exports.lock"
 
     def blob(self, digest: Digest) -> Path:
@@ -115,7 +115,7 @@ class Layout:
             return False
 
     def renew(self, digest: Digest) -> bool:
-        """Make a blob's file as young as if it had just been written; False if it is not there."""
+        """Set the time of a blob's file to now. Says whether the file is there."""
         path = self.blob(digest)
         try:
             with translated("read", path):
@@ -125,11 +125,11 @@ class Layout:
         return True
 
     def digests(self) -> Iterator[Digest]:
-        """Give what is in the folder of the blobs, leaving out files that are named otherwise."""
+        """Give the digests of all blobs. Files with other names are left out."""
         return listed_digests(self.blobs)
 
     def listing(self) -> Iterator[tuple[Digest, os.stat_result]]:
-        """Give what `digests` gives, with the state of each file, a folder at a time."""
+        """Give all blobs with the status of their files, reading a folder at a time."""
         for folder in listed(self.blobs):
             for entry in _scanned(self.blobs / folder):
                 try:
@@ -145,7 +145,7 @@ class Layout:
 
 
 def check_source(layout: Layout) -> None:
-    """Raise NotFound for an empty directory, FailedPrecondition for one with other things."""
+    """Raise NotFound for an empty directory, FailedPrecondition for one that is no layout."""
     with translated("read", layout.directory):
         found = frozenset(os.listdir(layout.directory))
     if found & _MARKS:
@@ -157,7 +157,7 @@ def check_source(layout: Layout) -> None:
 
 
 def check_target(layout: Layout) -> None:
-    """Raise FailedPrecondition when a layout in this place would mix with other things."""
+    """Raise FailedPrecondition when the directory is not empty and no layout."""
     try:
         with translated("read", layout.directory):
             found = frozenset(os.listdir(layout.directory))
@@ -172,7 +172,7 @@ def check_target(layout: Layout) -> None:
 
 
 def _is_index(path: Path) -> bool:
-    """Say whether a file of this common name can be a layout's index, or is one begun."""
+    """Say whether a file called index.json is that of a layout; an empty one may become it."""
     raw = read_regular(path, METADATA_LIMIT)
     try:
         value = json.loads(raw) if raw else {"manifests": []}

@@ -1,4 +1,4 @@
-"""The names in a layout's index.json: read, changed and kept in step with BuildKit's client."""
+"""The names in a layout's index.json: read and changed, together with BuildKit's client."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cachexport.backends.local.staging import staged
+from cachexport.backends.local.ingest import staged
 from cachexport.content.clock import clock
 from cachexport.content.files import lock
-from cachexport.content.files.blobs import (
-    read_regular,
-)
+from cachexport.content.files.blobs import read_regular
 from cachexport.content.files.errors import translated
 from cachexport.content.files.staged import StagedFile, sync_directory
 from cachexport.errors import Conflict, NotFound, Outdated, WireFormat
@@ -29,9 +27,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 TORN_TIMEOUT = 1.0
-"""Seconds for which an index.json that cannot be read is taken for one that is being written."""
+"""Seconds for which an index.json that cannot be read may be one that is being written."""
 
-# Where we can make no lock, as on a read-only disk, we read without: BuildKit does so too.
+# Errors after which there is no lock, as on a read-only disk: we read without, as BuildKit does.
 _UNLOCKABLE = frozenset(
     {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
 )
@@ -39,12 +37,12 @@ _UNLOCKABLE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The names of a layout. Safe between threads, processes and with BuildKit's client.
+    """The names of a layout. Threads, processes and BuildKit's client may use it at once.
 
-    BuildKit gives up at once when the lock of the index is taken, so it is held only while a new
-    file that is on the disk already is put in place, and while a file in use is read.
-    `timeout` is how many seconds a lock is waited for, `torn_timeout` how many an index that
-    cannot be understood.
+    BuildKit gives up at once when the lock of the index is taken. So it is held only to put a
+    new file in place, which is on the disk by then, and to read a file that others are using.
+    `timeout` is how many seconds to wait for a lock, `torn_timeout` for an index that can be
+    understood.
     """
 
     layout: Layout
@@ -64,10 +62,10 @@ class Names:
         return found
 
     def publish(self, tag: str, desc: Descriptor, *, replacing: str | None = None) -> None:
-        """Give `desc` the tag; what had it before loses it. Publishing twice is fine.
+        """Give the tag to `desc` and take it from the entry that had it. Twice is fine.
 
-        `replacing` is the version, see `index.version`, that the tag has to have until then; else
-        Outdated is raised.
+        Raises Outdated unless the tag has the version `replacing` (see `index.version`) until
+        then; None allows any.
         """
 
         def tagged(index: Index) -> Index:
@@ -82,28 +80,30 @@ class Names:
 
     def withdraw(self, name: str) -> None:
         """Take the name away; the blobs stay. Raises NotFound when nothing is listed under it."""
-        self._read()  # where there is no index none is made
+        self._read()  # raises where there is no index, before one is made
         self.change(lambda index: index.without(name))
 
     def index(self) -> Index:
-        """Read index.json, waiting for whoever writes it.
+        """Read index.json, waiting while somebody writes it.
 
         Raises NotFound when there is none, WireFormat when it stays unreadable, Conflict when
         it stays locked.
         """
-        return self._settled(self._read_at_rest)[1]
+        return self._read_whole(self._read_unlocked)[1]
 
     def change(self, edit: Callable[[Index], Index]) -> Index:
-        """Replace the index by what `edit` makes of it, and give that back.
+        """Replace the index by the one that `edit` makes of it, and give that.
 
-        `edit` may be called several times, each time with what is there then; an error that it
-        raises changes nothing, and neither does an index that it gives back as it was. The file
-        is replaced at once: whatever happens, it is the old one or the new one.
+        `edit` may be called several times, each time with the latest index. Nothing changes when
+        it raises an error or gives back an equal index. The file is replaced at once: at any
+        moment it is the old one or the new one. Raises as `index` does, and Conflict when others
+        change the index until the timeout.
         """
         with translated("write", self.layout.directory):
             os.makedirs(self.layout.private, 0o755, exist_ok=True)
         deadline = clock().monotonic() + self.timeout
-        # Ours take turns by a file that nobody removes; see `_replace` for BuildKit's.
+        # Our own processes take turns by a lock file that nobody removes; BuildKit's lock comes
+        # in `_replace`.
         with (
             translated("lock", self.layout.directory),
             lock.held(self.layout.private / "index.lock", timeout=self.timeout),
@@ -114,7 +114,7 @@ class Names:
         return index
 
     def _try_change(self, edit: Callable[[Index], Index]) -> Index | None:
-        raw, before = self._settled(self._read_or_empty, _decode_or_new)
+        raw, before = self._read_whole(self._read_or_empty, _decode_or_new)
         after = edit(before)
         if after == before:
             return after
@@ -128,26 +128,26 @@ class Names:
         return after
 
     def _replace(self, file: StagedFile, raw: bytes) -> bool:
-        """Put the file in place if the index is `raw` still."""
+        """Put the file in place if the index still is `raw`. Says whether it was."""
         with lock.held_and_removed(self.layout.index_lock, timeout=self.timeout) as index_lock:
-            # BuildKit removes the file after it has unlocked it, so it may remove one that is
-            # locked anew, by us; then the lock is worth nothing.
+            # BuildKit removes the lock file after it has unlocked it, so it may remove the one
+            # that we have locked since; then the lock protects nothing.
             if self._read_or_empty() != raw or not index_lock.is_current():
                 return False
             file.commit(self.layout.index)
             return True
 
     def _keep_owner(self, file: StagedFile) -> None:
-        # BuildKit writes into the file, so its owner and its mode have to stay as they are.
+        # BuildKit writes into the existing file, so it needs its owner and mode.
         with suppress(OSError):
             status = self.layout.index.stat()
             os.fchmod(file.fd, status.st_mode & 0o777)
             os.fchown(file.fd, status.st_uid, status.st_gid)
 
-    def _settled(
+    def _read_whole(
         self, read: Callable[[], bytes], decode: Callable[[bytes], Index] = Index.decode
     ) -> tuple[bytes, Index]:
-        """Read until it can be understood: BuildKit writes into the file that is there."""
+        """Read until the index can be understood: BuildKit writes into the existing file."""
         deadline = clock().monotonic() + self.torn_timeout
         while True:
             raw = read()
@@ -159,11 +159,10 @@ class Names:
                     raise WireFormat(problem, error.path) from error
             lock.pause()
 
-    def _read_at_rest(self) -> bytes:
-        """Read while nobody writes.
+    def _read_unlocked(self) -> bytes:
+        """Read without the lock of the index, if nobody writes meanwhile; else with it.
 
-        Whoever reads under the lock makes BuildKit's exports fail, and needs to write to the
-        directory; so it is taken only when somebody else uses it or the file has changed.
+        A reader with the lock makes BuildKit's exports fail, and has to write to the directory.
         """
         before = self._state()
         raw = self._read()
@@ -172,7 +171,7 @@ class Names:
         return self._read_locked()
 
     def _state(self) -> tuple[int, int, int] | None:
-        """Tell one state of the file from another; None while it may be locked."""
+        """Give what changes with each write of the file; None while it may be locked."""
         with translated("read", self.layout.index):
             if self.layout.index_lock.exists():
                 return None
@@ -200,5 +199,5 @@ class Names:
 
 
 def _decode_or_new(raw: bytes) -> Index:
-    # BuildKit, too, fills an empty file; one is left by a machine that lost its power.
+    # A loss of power can leave an empty file; BuildKit fills it too.
     return Index.decode(raw) if raw else Index()

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-import time
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cachexport.backends.local.attrs import LocalExport, LocalImport
-from cachexport.backends.local.ingest import LayoutIngester
+from cachexport.backends.local.attrs import read_export, read_import
+from cachexport.backends.local.ingest import LayoutIngester, file_system_time
 from cachexport.backends.local.layout import Layout, check_source
 from cachexport.backends.local.names import Names
-from cachexport.backends.local.staging import file_system_time
+from cachexport.content.clock import clock
 from cachexport.content.files import lock
 from cachexport.content.files.errors import translated
-from cachexport.contract.attributes import known_attributes, read_attributes
+from cachexport.contract.attributes import known_attributes
 from cachexport.contract.export import CommonExport
 from cachexport.contract.place import Contents, Entry, Needs, StoredBlob
 from cachexport.contract.reading import (
@@ -62,7 +61,7 @@ class LocalPlace:
     """Caches and images have the same names."""
 
     shortest_grace = 0.0
-    """Our exports hold a lock; BuildKit's client knows no such thing, see the README."""
+    """Our exports hold a lock; BuildKit's client does not, see the README."""
 
     def __init__(self, layout: Layout, source: Callable[[str], Spec], target: Written) -> None:
         self._layout = layout
@@ -92,7 +91,7 @@ class LocalPlace:
     def needs(self, entry: Entry, /) -> Needs:
         """See Place."""
         named = self._named(entry)
-        with self._leading_somewhere(entry):
+        with self._translated(entry):
             sizes = reached_sizes(self._layout, named)
             is_cache = all(is_cache_manifest(self._layout, desc) for desc in named)
             is_image = self._is_image(named)
@@ -101,11 +100,11 @@ class LocalPlace:
     def contents(self, entry: Entry, /) -> Contents:
         """See Place."""
         named = self._named(entry)
-        with self._leading_somewhere(entry):
+        with self._translated(entry):
             sizes = reached_sizes(self._layout, named)
             found = [self._caches(desc) for desc in named]
             is_image = self._is_image(named)
-        # A name that an image has too is treated as the image is.
+        # If an image has the name too, it counts as an image.
         caches = tuple(cache for several in found for cache in several) if all(found) else ()
         return Contents(is_cache=bool(caches), is_image=is_image, caches=caches, sizes=sizes)
 
@@ -129,7 +128,7 @@ class LocalPlace:
             refused.update({name: error for name, error in found.items() if error})
             return index.without_all(found.keys() - refused.keys())
 
-        self._names.index()  # where there is none, none is made
+        self._names.index()  # raises where there is none, before one is made
         self._names.change(without)
         return refused
 
@@ -156,7 +155,7 @@ class LocalPlace:
         return named[-1]
 
     def assign(self, name: str, desc: Descriptor, /) -> None:
-        """See Hosting. What an image tool gave the name loses it too."""
+        """See Hosting. An entry that an image tool gave the name loses it too."""
         with self.ingesting() as ingester:
             ingester.begin()
             if not self._layout.renew(desc.digest):
@@ -168,14 +167,14 @@ class LocalPlace:
         """See Hosting: nothing is kept apart."""
 
     def now(self) -> float:
-        """See Sweepable. Where nothing can be written, this machine's clock has to do."""
+        """See Sweepable. Without permission to write it is the time of this machine."""
         try:
             return file_system_time(self._layout) * _SECOND
         except BackendError:
-            return time.time()
+            return clock().now()
 
     def strays(self, beside: Sequence[Place], /) -> Iterable[Mapping[Digest, int]]:
-        """See Sweepable: entries of the index that have no name, and what it is about."""
+        """See Sweepable: entries of the index without a name, and the index's subject."""
         index = self._names.index()
         subject = [index.subject] if index.subject else []
         yield reached_sizes(self._layout, [*index.unnamed(), *subject])
@@ -232,7 +231,7 @@ class LocalPlace:
     def _outdated(
         self, entry: Entry, named: Mapping[str, Sequence[Descriptor]]
     ) -> CachexportError | None:
-        """Say why a name stays: it was written since it was listed, if only once more the same."""
+        """Give an error if a name was written since it was listed, even with the same entry."""
         if entry.name not in named:
             return None
         now = self._entry(entry.name, named[entry.name])
@@ -241,7 +240,7 @@ class LocalPlace:
         return Outdated(f"somebody else wrote {entry.name!r} in {self.title} meanwhile")
 
     def _named(self, entry: Entry) -> Sequence[Descriptor]:
-        # To read the index for each of its names takes long where there are many.
+        # Reading the index again for each of many names would take long.
         listed = self._listed.get(entry.name, ())
         if version(listed) == entry.version:
             return listed
@@ -254,7 +253,8 @@ class LocalPlace:
         return named
 
     @contextmanager
-    def _leading_somewhere(self, entry: Entry) -> Iterator[None]:
+    def _translated(self, entry: Entry) -> Iterator[None]:
+        """Raise Integrity for a NotFound in the block: the name is there, its content is not."""
         try:
             yield
         except NotFound as error:
@@ -266,7 +266,7 @@ class LocalPlace:
         return any(is_image_manifest(self._layout, desc) for desc in named)
 
     def _caches(self, desc: Descriptor) -> Sequence[Cache]:
-        """Read what an entry names, if it is a cache itself and no image with one inside."""
+        """Read the cache that an entry names; nothing for an image with an inline cache."""
         is_manifest = desc.media_type in mediatype.MANIFESTS | mediatype.INDEXES
         found = read_caches(self._layout, desc) if is_manifest else ()
         return [cache for cache in found if isinstance(cache, WrappedCache)]
@@ -281,7 +281,7 @@ class LocalPlace:
             with translated("read", path):
                 status = path.lstat()
         except (NotFound, FailedPrecondition):
-            return None  # it was deleted just now
+            return None  # deleted just now
         modified = status.st_mtime_ns * _SECOND
         return StoredBlob(digest=digest, size=status.st_size, modified=modified)
 
@@ -290,18 +290,14 @@ def local_place(spec: Spec) -> LocalPlace:
     """Give the place that the attributes of a source or a target name. Raises InvalidAttr."""
     given = dict(spec.attrs)
     given.pop("digest", None)
-    if "src" in given:
-        attrs = read_attributes(LocalImport, spec, ignored=known_attributes(LocalExport))
-        directory = attrs.src
-    else:
-        directory = read_attributes(LocalExport, spec, ignored=known_attributes(LocalImport)).dest
+    directory = read_import(spec).src if "src" in given else read_export(spec).dest
     common = {key: given[key] for key in known_attributes(CommonExport) if key in given}
 
     def source(name: str) -> Spec:
         return Spec("local", {"src": directory, "tag": name})
 
     def target(name: str, *, force: bool = False) -> Spec:
-        # Nothing here has to be forced: an entry that is no cache is left beside.
+        # `force` changes nothing here: an image keeps its entry beside the cache's.
         return Spec("local", {"dest": directory, "tag": name, **common})
 
     return LocalPlace(Layout(Path(directory)), source, target)

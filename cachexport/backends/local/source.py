@@ -56,7 +56,7 @@ class LocalSource:
         try:
             return read_caches(content, desc)
         except NotFound as error:
-            # To a caller NotFound means that nothing has the name.
+            # To a caller NotFound means that there is nothing under the name.
             raise Integrity(f"what {self._attrs.src} names leads nowhere: {error}") from error
 
     def resolve(self) -> Descriptor:
@@ -81,7 +81,7 @@ class LocalSource:
             if self._opened is None:
                 self._opened = _open(Path(self._attrs.src))
                 if isinstance(self._opened, Layout):
-                    self._release = _keep_resets_away(self, self._opened)
+                    self._release = _lock_out_resets(self, self._opened)
             return self._opened
 
     def _resolve(self, content: Layout | Archive) -> Descriptor:
@@ -101,19 +101,19 @@ class LocalSource:
         return found
 
 
-def _keep_resets_away(source: LocalSource, layout: Layout) -> Callable[[], object]:
-    """Take the lock that exports share, where there is one, and give what gives it up."""
+def _lock_out_resets(source: LocalSource, layout: Layout) -> Callable[[], object]:
+    """Take the lock that exports share, if there is one. Gives the function to release it."""
     path = layout.exports_lock
     try:
         taken = lock.acquire(path, shared=True) if path.exists() else None
     except (OSError, Conflict):
-        # A directory that we cannot lock in is one that we would not reset.
+        # Where no lock can be taken, no reset of ours runs either.
         return _nothing
     return weakref.finalize(source, taken.close) if taken else _nothing
 
 
 def _nothing() -> None:
-    """Give up no lock."""
+    """Release no lock."""
 
 
 def _open(path: Path) -> Layout | Archive:
@@ -131,6 +131,6 @@ def _open(path: Path) -> Layout | Archive:
 
 
 def _only(index: Index) -> Descriptor | None:
-    """Give what all entries of an archive name: an image goes by its own name there."""
+    """Give the one manifest of an archive, whatever its name is; None if there are several."""
     digests = {entry.digest for entry in index.manifests}
     return index.manifests[0] if len(digests) == 1 else None

@@ -1,8 +1,9 @@
-"""Writing a cache to a local directory."""
+"""Writing a cache to a local directory, and `reset=true`: deleting unreferenced blobs."""
 
 from __future__ import annotations
 
 import logging
+import os
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -11,24 +12,22 @@ from typing import TYPE_CHECKING
 from cachexport.backends.local.ingest import LayoutIngester
 from cachexport.backends.local.layout import Layout, check_target
 from cachexport.backends.local.names import Names
-from cachexport.backends.local.reset import delete_unreferenced
+from cachexport.content.files.errors import translated
 from cachexport.content.parallel import DEFAULT_THREADS
-from cachexport.contract.reading import (
-    Current,
-    read_current,
-)
+from cachexport.contract.reading import Current, reached_sizes, read_current
 from cachexport.errors import CachexportError, FailedPrecondition, NotFound
-from cachexport.model.envelope.manifest import (
-    IMPORT_LIMIT,
-)
+from cachexport.model.envelope.manifest import IMPORT_LIMIT
 from cachexport.oci.index import version
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from cachexport.backends.local.attrs import LocalExport
     from cachexport.content.protocols import Ingester
     from cachexport.contract.export import CommonExport
     from cachexport.model.envelope.cache import WrappedCache
     from cachexport.oci.descriptor import Descriptor
+    from cachexport.oci.digest import Digest
 
 _log = logging.getLogger(__name__)
 
@@ -63,7 +62,7 @@ class LocalTarget:
         return IMPORT_LIMIT
 
     def current(self) -> Current:
-        """See Target. What is there is kept from resets until `close`."""
+        """See Target. No reset deletes its blobs before `close`."""
         check_target(self._layout)
         try:
             names = Names(self._layout)
@@ -80,11 +79,11 @@ class LocalTarget:
         return replace(current, version=version(index.named(self._attrs.tag)))
 
     def holds(self, cache: WrappedCache, /) -> bool:
-        """See Target. A look at each blob costs next to nothing here."""
+        """See Target. Nothing is gained: asking for each blob costs next to nothing here."""
         return False
 
     def publish(self, cache: WrappedCache, /, replacing: Current | None = None) -> WrappedCache:
-        """See Target. A name is as old as its manifest, which is made young.
+        """See Target. The name gets the age of its manifest's file, which is set to now.
 
         Raises FailedPrecondition when the cache's manifest was not ingested, Conflict when the
         index stays locked.
@@ -101,7 +100,7 @@ class LocalTarget:
         return cache
 
     def close(self) -> None:
-        """See Target. Now `reset` deletes: until now this could have been a source as well."""
+        """See Target. `reset` deletes only now, since this may be a source of the same run."""
         try:
             if self._reset_is_due:
                 self._reset_is_due = False
@@ -110,8 +109,8 @@ class LocalTarget:
             self._ingester.close()
 
     def _renew(self, desc: Descriptor) -> None:
-        """Have the age of the manifest, which is the name's, begin anew: it is still in use."""
-        # Where users share a directory the file may be another one's.
+        """Set the age of the manifest, which is that of the name, to now: it is in use."""
+        # In a shared directory the file may be another user's.
         with suppress(CachexportError):
             self._layout.renew(desc.digest)
 
@@ -123,3 +122,32 @@ class LocalTarget:
             else:
                 directory = self._layout.directory
                 _log.warning("%s: not reset, another export may be running there", directory)
+
+
+def delete_unreferenced(names: Names, *, written_before: int) -> None:
+    """Delete the blobs that no entry of the index leads to and that are not newer than given.
+
+    `written_before` is in nanoseconds since 1970; it spares the blobs that BuildKit writes at
+    the same time. Call it while no other export of ours is running. Deletes nothing where it is
+    uncertain what is needed: a manifest is unreadable, of an unknown kind or new. Any error is
+    logged as a warning only, since the cache itself is complete.
+    """
+    directory = names.layout.directory
+    try:
+        index = names.index()
+        subject = [index.subject] if index.subject else []
+        reached = reached_sizes(names.layout, [*index.manifests, *subject])
+        if names.index() != index:
+            raise FailedPrecondition("index.json was changed meanwhile")
+        _delete(names.layout, set(names.layout.digests()) - reached.keys(), written_before)
+    except CachexportError as error:
+        _log.warning("%s: not all that is unused was deleted: %s", directory, error)
+
+
+def _delete(layout: Layout, digests: Iterable[Digest], written_before: int) -> None:
+    for digest in sorted(digests):
+        path = layout.blob(digest)
+        with translated("write", path):
+            if path.lstat().st_mtime_ns <= written_before:
+                os.unlink(path)
+                _log.info("%s: deleted the unused blob %s", layout.directory, digest)

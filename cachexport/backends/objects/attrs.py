@@ -20,8 +20,8 @@ class ObjectNames:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ObjectImport(ObjectNames):
-    """What a source has."""
+class StoreImport:
+    """What a source has in any store, whatever the store calls a name."""
 
     digest: Digest | None = attribute(
         "digest", Digest.parse, default=None, summary="read this manifest instead of a name"
@@ -29,8 +29,8 @@ class ObjectImport(ObjectNames):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ObjectExport(ObjectNames, CommonExport):
-    """What a target has."""
+class StoreExport(CommonExport):
+    """What a target has in any store, whatever the store calls a name."""
 
     touch_refresh: float = attribute(
         "touch_refresh",
@@ -39,3 +39,13 @@ class ObjectExport(ObjectNames, CommonExport):
         summary="the age from which a blob that is used again is made young, by default 24h",
     )
     force: bool = attribute("force", flag, default=False, summary="replace a name that is no cache")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectImport(StoreImport, ObjectNames):
+    """What a source has."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectExport(ObjectNames, StoreExport):
+    """What a target has."""

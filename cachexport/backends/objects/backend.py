@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cachexport.backends.objects.blobs import Blobs
     from cachexport.backends.objects.client import ObjectClient
-    from cachexport.backends.objects.keys import Keys
+    from cachexport.backends.objects.layout import Blobs, Keys
     from cachexport.backends.objects.place import ListedPlace
     from cachexport.contract.backend import Source, Target
     from cachexport.contract.checks import Probe
@@ -102,8 +101,8 @@ class ObjectBackend:
 
     def probe(self, spec: Spec, /) -> Probe:
         """See Probing. What names a digest is a source."""
-        from cachexport.backends.objects.probe import ObjectProbe
-        from cachexport.backends.objects.probe_trial import Trial
+        from cachexport.backends.objects.checks.table import ObjectProbe
+        from cachexport.backends.objects.checks.trial import Trial
 
         attrs = self._read(spec, as_target="digest" not in spec.attrs)
         digest, force = getattr(attrs, "digest", None), getattr(attrs, "force", False)
@@ -119,7 +118,7 @@ class ObjectBackend:
 
 
 def _blobs(store: Store, touch_refresh: float | None = None) -> Blobs:
-    from cachexport.backends.objects.blobs import Blobs
+    from cachexport.backends.objects.layout import Blobs
 
     blobs = Blobs(client=store.client, keys=store.keys)
     if not store.sweeps:

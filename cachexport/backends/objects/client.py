@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from cachexport.errors import CachexportError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -110,3 +112,20 @@ class ObjectClient(Protocol):
 
     def close(self) -> None:
         """Free what is held; twice is fine."""
+
+
+def landed(
+    client: ObjectClient, key: str, raw: bytes, metadata: Mapping[str, str], error: Exception
+) -> str:
+    """Give the version of a write that ended in `error`, if it has arrived all the same.
+
+    An SDK tries again when an answer is lost, and finds the condition of the write outdated by
+    the write itself. What is there decides; raises `error` where it is not what was written.
+    """
+    try:
+        found, stored = client.load(key)
+    except CachexportError:
+        raise error from None
+    if found == raw and dict(stored.metadata) == dict(metadata):
+        return stored.version
+    raise error

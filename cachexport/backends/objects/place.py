@@ -7,11 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cachexport.backends.objects.assigned import Assigned
-from cachexport.backends.objects.listing import find_stored, pages
-from cachexport.backends.objects.load import load_named, load_needs
-from cachexport.backends.objects.others import other_names
-from cachexport.backends.objects.sweeping import Settling, Sweep
+from cachexport.backends.objects.images import Assigned
+from cachexport.backends.objects.layout import find_stored, pages
+from cachexport.backends.objects.names import load_named, load_needs
+from cachexport.backends.objects.sweep import Settling, Sweep, other_names
 from cachexport.content.parallel import map_parallel
 from cachexport.contract.place import Contents, Entry, Needs, StoredBlob
 from cachexport.errors import CachexportError, FailedPrecondition, NotFound, Outdated, WireFormat
@@ -19,9 +18,8 @@ from cachexport.errors import CachexportError, FailedPrecondition, NotFound, Out
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from cachexport.backends.objects.blobs import Blobs
     from cachexport.backends.objects.client import ObjectClient, Stored
-    from cachexport.backends.objects.keys import Keys
+    from cachexport.backends.objects.layout import Blobs, Keys
     from cachexport.contract.place import Place, Written
     from cachexport.contract.spec import Spec
     from cachexport.model.envelope.cache import WrappedCache

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from cachexport.backends.objects.load import load_named
+from cachexport.backends.objects.names import load_named
 from cachexport.contract.reading import read_caches
 from cachexport.errors import Auth, NotFound
 from cachexport.oci.descriptor import Descriptor
@@ -13,7 +13,7 @@ from cachexport.oci.descriptor import Descriptor
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cachexport.backends.objects.blobs import Blobs
+    from cachexport.backends.objects.layout import Blobs
     from cachexport.content.protocols import Provider
     from cachexport.model.envelope.cache import Cache
     from cachexport.oci.digest import Digest

@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cachexport.backends.objects.client import ABSENT
-from cachexport.backends.objects.load import MANIFEST_METADATA, load_named
-from cachexport.backends.objects.named import decode_named, encode_named
-from cachexport.backends.objects.sweeping import Touched
+from cachexport.backends.objects.names import (
+    MANIFEST_METADATA,
+    decode_named,
+    encode_named,
+    load_named,
+)
+from cachexport.backends.objects.sweep import Touched
 from cachexport.content.diff_ids import with_diff_ids
 from cachexport.contract.reading import (
     Current,
@@ -17,7 +21,7 @@ from cachexport.errors import AlreadyExists, NotFound, Outdated, WireFormat
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from cachexport.backends.objects.blobs import Blobs
+    from cachexport.backends.objects.layout import Blobs
     from cachexport.content.protocols import Ingester, Reader
     from cachexport.contract.export import CommonExport
     from cachexport.model.envelope.cache import WrappedCache

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from cachexport.contract.attributes import attribute, flag, integer
+from cachexport.contract.attributes import (
+    attribute,
+    flag,
+    integer,
+    known_attributes,
+    read_attributes,
+)
 from cachexport.contract.export import CommonExport
 from cachexport.contract.units import duration
 from cachexport.errors import InvalidAttr, InvalidReference
 from cachexport.oci.reference import Reference
+
+if TYPE_CHECKING:
+    from cachexport.contract.spec import Spec
 
 
 def _reference(text: str) -> Reference:
@@ -44,15 +54,15 @@ def _seconds(text: str) -> float:
 
 
 _HOST_AND_PORT = re.compile(r"(localhost|[0-9.]+|\[[0-9a-fA-F:]+\]|.*\.[^:/]*):[0-9]+")
-"""What looks like one, though docker takes it for an image of its hub with a number for a tag."""
+"""Looks like a host with a port; docker reads it as an image of its hub with a number as tag."""
 _MOST = 256
 _HUB = "docker.io"
 _HUB_NAMES = ("docker.io/", "index.docker.io/")
-"""What a name begins with that says that it is on Docker Hub; others mean it by saying nothing."""
+"""How names of Docker Hub begin that say so; a name without a host is on Docker Hub as well."""
 
 
 @dataclass(frozen=True, kw_only=True)  # without slots: two bases with slots do not mix
-class Connection:
+class RegistryConnection:
     """How to reach a registry."""
 
     insecure: bool | None = attribute(
@@ -77,15 +87,15 @@ class Connection:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RegistryImport(Connection):
-    """What `type=registry` takes as a source."""
+class RegistryImport(RegistryConnection):
+    """The attributes of a source."""
 
     ref: Reference = attribute("ref", _reference, summary="the cache's reference")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mounting:
-    """What is to be written where, and what may be taken over for it."""
+    """The reference to write, and the repositories to mount blobs from."""
 
     ref: Reference = attribute("ref", _reference, summary="the reference to write")
     mount_from: tuple[str, ...] = attribute(
@@ -97,9 +107,9 @@ class Mounting:
     )
 
     def other_repositories(self) -> tuple[str, ...]:
-        """Give what `mount_from` names, as paths in the registry, without the one of `ref`.
+        """Give the paths of `mount_from` in the registry, without the repository of `ref`.
 
-        Raises InvalidAttr for one that is elsewhere.
+        Raises InvalidAttr for a repository of another registry.
         """
         found = [self._beside(text) for text in self.mount_from]
         return tuple(dict.fromkeys(name for name in found if name != self.ref.repository))
@@ -120,8 +130,8 @@ class Mounting:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RegistryExport(Connection, Mounting, CommonExport):
-    """What `type=registry` takes as a target."""
+class RegistryExport(RegistryConnection, Mounting, CommonExport):
+    """The attributes of a target."""
 
     force: bool = attribute(
         "force", flag, default=False, summary="replace what is no cache, such as an image"
@@ -140,10 +150,25 @@ class RegistryExport(Connection, Mounting, CommonExport):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RegistryImagePush(Connection, Mounting):
-    """What `type=registry` takes as a target of images."""
+class RegistryImagePush(RegistryConnection, Mounting):
+    """The attributes of a target of images."""
 
     force: bool = attribute("force", flag, default=False, summary="replace a build cache")
 
     def __post_init__(self) -> None:
         self.other_repositories()
+
+
+def read_import(spec: Spec) -> RegistryImport:
+    """Read the attributes of a source; those of a target have no effect. Raises InvalidAttr."""
+    return read_attributes(RegistryImport, spec, ignored=known_attributes(RegistryExport))
+
+
+def read_export(spec: Spec) -> RegistryExport:
+    """Read the attributes of a target; those of a source have no effect. Raises InvalidAttr."""
+    return read_attributes(RegistryExport, spec, ignored=known_attributes(RegistryImport))
+
+
+def read_image_push(spec: Spec) -> RegistryImagePush:
+    """Read the attributes of a target of images. Raises InvalidAttr."""
+    return read_attributes(RegistryImagePush, spec, ignored=known_attributes(RegistryImport))

@@ -1,32 +1,61 @@
-"""`type=registry`: attributes in, source or target out."""
+"""`type=registry`: reading caches, and the backend that opens sources, targets and places."""
 
 from __future__ import annotations
 
 import os
-from functools import partial
 from typing import TYPE_CHECKING
 
-from cachexport.backends.registry.attrs import RegistryExport, RegistryImagePush, RegistryImport
+from cachexport.backends.registry.attrs import (
+    RegistryExport,
+    RegistryImport,
+    read_export,
+    read_image_push,
+    read_import,
+)
 from cachexport.backends.registry.client import Client
-from cachexport.backends.registry.pools import Pools
-from cachexport.backends.registry.proxies import Proxies
+from cachexport.backends.registry.connections import Pools, Proxies
+from cachexport.backends.registry.login import Authorizer, find_login
 from cachexport.backends.registry.repository import Repository
-from cachexport.backends.registry.tokens import Authorizer
-from cachexport.contract.attributes import known_attributes, read_attributes
+from cachexport.contract.reading import read_caches
 from cachexport.contract.spec import Spec
 from cachexport.errors import InvalidAttr
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cachexport.backends.registry.attrs import Connection
-    from cachexport.backends.registry.credentials import Login
-    from cachexport.backends.registry.images import RegistryImageTarget
+    from cachexport.backends.registry.attrs import RegistryConnection
+    from cachexport.backends.registry.checks.table import RegistryProbe
     from cachexport.backends.registry.place import RegistryPlace
-    from cachexport.backends.registry.probe import RegistryProbe
-    from cachexport.backends.registry.source import RegistrySource
-    from cachexport.backends.registry.target import RegistryTarget
+    from cachexport.backends.registry.target import RegistryImageTarget, RegistryTarget
+    from cachexport.content.protocols import Provider
+    from cachexport.model.envelope.cache import Cache
+    from cachexport.oci.descriptor import Descriptor
     from cachexport.oci.reference import Reference
+
+
+class RegistrySource:
+    """A Source over what a reference names: a cache, or images with inline caches."""
+
+    def __init__(self, ref: Reference, repository: Repository) -> None:
+        self._ref = ref
+        self._repository = repository
+
+    @property
+    def provider(self) -> Provider:
+        """See Source."""
+        return self._repository
+
+    def load(self) -> tuple[Cache, ...]:
+        """See Source."""
+        return read_caches(self._repository, self.resolve())
+
+    def resolve(self) -> Descriptor:
+        """See ImageSource."""
+        return self._repository.resolve(self._ref.target)
+
+    def close(self) -> None:
+        """See Source."""
+        self._repository.close()
 
 
 class RegistryBackend:
@@ -37,22 +66,18 @@ class RegistryBackend:
 
     def attributes(self) -> tuple[type, type]:
         """See Described."""
-        from cachexport.backends.registry.attrs import RegistryExport, RegistryImport
-
         return RegistryImport, RegistryExport
 
     def source(self, spec: Spec, /) -> RegistrySource:
         """See Backend."""
-        from cachexport.backends.registry.source import RegistrySource
-
-        attrs = read_attributes(RegistryImport, spec, ignored=known_attributes(RegistryExport))
+        attrs = read_import(spec)
         return RegistrySource(attrs.ref, self._repository(attrs.ref, attrs, "pull"))
 
     def target(self, spec: Spec, /) -> RegistryTarget:
         """See Backend."""
         from cachexport.backends.registry.target import RegistryTarget
 
-        attrs = read_attributes(RegistryExport, spec, ignored=known_attributes(RegistryImport))
+        attrs = read_export(spec)
         if attrs.ref.digest is not None:
             message = f"a cache cannot be written to a digest: {attrs.ref}; name a tag"
             raise InvalidAttr("ref", message)
@@ -61,9 +86,9 @@ class RegistryBackend:
 
     def image_target(self, spec: Spec, /) -> RegistryImageTarget:
         """See ImageBackend."""
-        from cachexport.backends.registry.images import RegistryImageTarget
+        from cachexport.backends.registry.target import RegistryImageTarget
 
-        attrs = read_attributes(RegistryImagePush, spec, ignored=known_attributes(RegistryImport))
+        attrs = read_image_push(spec)
         if attrs.ref.digest is not None:
             message = f"an image cannot be pushed to a digest: {attrs.ref}; name a tag"
             raise InvalidAttr("ref", message)
@@ -75,12 +100,12 @@ class RegistryBackend:
     def _repository(
         self,
         ref: Reference,
-        connection: Connection,
+        connection: RegistryConnection,
         actions: str,
         mount_from: tuple[str, ...] = (),
     ) -> Repository:
         pools = Pools(connection, Proxies(self._env))
-        authorizer = Authorizer(ref.host, partial(_find_login, ref.host, self._env), pools)
+        authorizer = Authorizer(ref.host, lambda: find_login(ref.host, self._env), pools)
         scope = f"repository:{ref.repository}:{actions}"
         client = Client(ref.host, scope, connection, authorizer, pools)
         return Repository(client, ref.repository, connection.parallelism, mount_from)
@@ -91,9 +116,7 @@ class RegistryBackend:
 
         name, _, _ = _split_tag(spec)
         given = {**spec.attrs, "ref": name}
-        attrs = read_attributes(
-            RegistryExport, Spec(spec.type, given), ignored=known_attributes(RegistryImport)
-        )
+        attrs = read_export(Spec(spec.type, given))
 
         def tagged(tag: str, *, force: bool = False) -> Spec:
             forced = {"force": "true"} if force else {}
@@ -109,11 +132,11 @@ class RegistryBackend:
 
     def probe(self, spec: Spec, /) -> RegistryProbe:
         """See Probing."""
-        from cachexport.backends.registry.probe import RegistryProbe
-        from cachexport.backends.registry.probe.desk import Desk
+        from cachexport.backends.registry.checks.desk import RegistryDesk
+        from cachexport.backends.registry.checks.table import RegistryProbe
 
-        attrs = read_attributes(RegistryExport, spec, ignored=known_attributes(RegistryImport))
-        return RegistryProbe(Desk(attrs, self._env))
+        attrs = read_export(spec)
+        return RegistryProbe(RegistryDesk(attrs, self._env))
 
 
 def _split_tag(spec: Spec) -> tuple[str, str, str]:
@@ -122,13 +145,6 @@ def _split_tag(spec: Spec) -> tuple[str, str, str]:
     folder, slash, last = named.rpartition("/")
     last, _, tag = last.partition(":")
     return folder + slash + last, tag, digest
-
-
-def _find_login(host: str, env: Mapping[str, str]) -> Login | None:
-    # Most never ask who is asking.
-    from cachexport.backends.registry.credentials import find_login
-
-    return find_login(host, env)
 
 
 backend = RegistryBackend()

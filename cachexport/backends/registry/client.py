@@ -1,4 +1,4 @@
-"""Requests to one registry: where they go, who is asking, and when to try again."""
+"""Requests to one registry: their URL, their login, redirects and retries."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ from urllib.parse import urljoin
 
 import urllib3
 
+from cachexport.backends.registry.connections import Pools, Proxies, is_loopback, origin
 from cachexport.backends.registry.errors import network, refusal, seconds_asked
-from cachexport.backends.registry.hosts import is_loopback, origin
-from cachexport.backends.registry.pools import Pools
-from cachexport.backends.registry.proxies import Proxies
 from cachexport.content.parallel import map_parallel
 from cachexport.content.retry import Retry
 from cachexport.errors import BackendError, CachexportError
@@ -24,8 +22,8 @@ if TYPE_CHECKING:
 
     from urllib3.response import BaseHTTPResponse
 
-    from cachexport.backends.registry.attrs import Connection
-    from cachexport.backends.registry.tokens import Authorizer
+    from cachexport.backends.registry.attrs import RegistryConnection
+    from cachexport.backends.registry.login import Authorizer
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 5
@@ -34,9 +32,9 @@ _MAX_ANSWER = 64 << 10
 _LONGEST_PAUSE = 60.0
 """Seconds between two tries."""
 _SHORT = 5.0
-"""Seconds that something without consequence may take."""
+"""Seconds for a request whose answer does not matter."""
 _ENDPOINTS = {"docker.io": "registry-1.docker.io"}
-"""Where a registry answers, if not at the host that references name."""
+"""Hosts of registries that answer at another one than references name."""
 
 
 class Client:
@@ -49,13 +47,13 @@ class Client:
         self,
         host: str,
         scope: str,
-        connection: Connection,
+        connection: RegistryConnection,
         authorizer: Authorizer,
         pools: Pools | None = None,
     ) -> None:
         self.host = host
         self.retry = Retry(attempts=connection.retries, longest_pause=_LONGEST_PAUSE)
-        """How requests and uploads that failed are tried again."""
+        """The policy for requests and uploads that failed."""
         self._scope = scope
         self._connection = connection
         self._authorizer = authorizer
@@ -65,7 +63,7 @@ class Client:
 
     @property
     def base(self) -> str:
-        """The URL that paths are added to; found out with the first request."""
+        """The URL that paths are added to. The first use may ask the registry for its scheme."""
         with self._guard:
             if not self._base:
                 self._base = self._find_base()
@@ -86,10 +84,11 @@ class Client:
         """Send a request, again after a temporary failure, and give the response.
 
         `path` may be a URL, as upload locations are. The caller reads and releases the response.
-        Raises Auth, NotFound, RegistryError or BackendError for anything but the expected
-        statuses, none of them temporary, since the retries are used up; `op` says what was
-        tried. `scope` is what a token has to be good for, if for more than the repository.
-        `before_retry` is called right before each further try, and what it raises is raised.
+        `expect` are the statuses to give back. For any other raises Auth, NotFound,
+        RegistryError or BackendError, whose message says what was tried by `op`; none is
+        temporary, since the retries are used up. `scope` is for a token that has to be good for
+        more than the repository. `before_retry` is called right before each further try; its
+        errors are raised.
         """
 
         def ask() -> BaseHTTPResponse:
@@ -109,9 +108,9 @@ class Client:
         body: bytes | Iterable[bytes | memoryview] | None = None,
         scope: str | None = None,
     ) -> BaseHTTPResponse:
-        """Send a request once, answering when asked for a login, and give any response.
+        """Send a request once, twice if the first was refused for its login. Gives any response.
 
-        An iterator cannot be sent twice: then a refused login is a temporary error.
+        An iterator cannot be sent twice: if its login is refused that is a temporary error.
         """
         url = urljoin(self.base, path)
         scope = scope or self._scope
@@ -129,7 +128,7 @@ class Client:
         return self._follow(request, self._header(url, scope))
 
     def discard(self, url: str) -> None:
-        """Ask once for something to be deleted; whether it is does not matter."""
+        """Send a DELETE once, for what the registry may keep as well. Raises nothing."""
         with suppress(CachexportError, urllib3.exceptions.HTTPError):
             login = self._header(url, self._scope)
             headers = {"Authorization": login} if login else {}
@@ -137,12 +136,12 @@ class Client:
             self._pools.request("DELETE", url, headers, timeout=timeout).drain_conn()
 
     def check(self, op: str, response: BaseHTTPResponse, expect: Collection[int]) -> None:
-        """Raise what a response means unless its status is one of the expected ones."""
+        """Raise the error for a response whose status is not one of the expected ones."""
         if response.status not in expect:
             raise self._refusal(op, response)
 
     def check_registry(self) -> None:
-        """Raise BackendError unless a registry answers at all: anything can answer 404."""
+        """Raise BackendError unless this is a registry: a web server answers 404 too."""
         response = self.call("GET", "/v2/", op="ask for the API", expect=range(100, 600))
         response.drain_conn()
         if response.status not in (200, 401, 403):
@@ -157,8 +156,7 @@ class Client:
         url = request.url
         for _ in range(_MAX_REDIRECTS):
             headers = dict(request.headers)
-            # A login is for the registry: another host, such as a store that blobs are
-            # redirected to, does not get it.
+            # The login is for the registry only, not for a store that it redirects to.
             if authorization is not None and self._may_know(url):
                 headers["Authorization"] = authorization
             with network(request.op, self.host):
@@ -192,7 +190,7 @@ class Client:
             plain = is_loopback(origin(f"//{endpoint}")[1])
             return f"{'http' if plain else 'https'}://{endpoint}"
         bases = [f"https://{endpoint}", f"http://{endpoint}"]
-        # Both at once, since far away each takes its time; the one that answers is warm then.
+        # Both at once, to wait for one round trip only; the connection is used again.
         encrypted, plain = map_parallel(self._answers, bases, 2) if insecure else (True, False)
         return bases[1] if plain and not encrypted else bases[0]
 

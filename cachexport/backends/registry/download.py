@@ -1,4 +1,4 @@
-"""Reading from a registry, going on where a connection broke."""
+"""Downloads from a registry, which go on where a connection broke."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from cachexport.backends.registry.errors import network
-from cachexport.content.retry import (
-    ResumingReader,
-)
+from cachexport.content.retry import ResumingReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,16 +21,16 @@ _WHOLE, _PART, _NO_SUCH_PART = 200, 206, 416
 
 
 def open_download(client: Client, path: str, headers: Mapping[str, str], op: str) -> Reader:
-    """Start reading something in a registry, unverified; the caller closes.
+    """Open a blob or manifest by its digest, unverified; the caller closes it.
 
-    It is named by its digest, so what comes after a break is of the same content: whoever
-    verifies it would see if it were not. The client's policy says how often one read is tried.
+    The bytes after a break may be of other content; the digest, which the caller verifies, would
+    show it. The client's policy says how often one read is tried.
     """
     return ResumingReader(_Download(client, path, headers, op).ask, retry=client.retry)
 
 
 class _Download:
-    """Asks for the rest of something from a byte on, or for all where a registry has no ranges."""
+    """Asks for the rest from a byte on, or for everything where a registry has no ranges."""
 
     def __init__(self, client: Client, path: str, headers: Mapping[str, str], op: str) -> None:
         self._client = client
@@ -42,7 +40,7 @@ class _Download:
         self._ranges = True
 
     def ask(self, start: int) -> Reader:
-        """Give what comes from byte `start` on. Raises as `Client.call` does."""
+        """Give the content from byte `start` on. Raises as `Client.call` does."""
         body = _Body(self._ask(start), partial(network, self._op, self._client.host))
         if start and body.is_whole:
             body.skip(start)
@@ -57,7 +55,7 @@ class _Download:
             response.close()
             self._ranges = False
         response = self._get({}, (_WHOLE,))
-        # A range of what is encoded on the way is not one of the content.
+        # A range of an encoded body is not one of the content.
         self._ranges = self._ranges and not _is_encoded(response)
         return response
 
@@ -67,7 +65,7 @@ class _Download:
 
 
 class _Body:
-    """The body of a response, whose errors are ours."""
+    """The body of a response. Raises our errors instead of urllib3's."""
 
     def __init__(
         self, response: BaseHTTPResponse, translated: Callable[[], AbstractContextManager[None]]
@@ -81,7 +79,7 @@ class _Body:
             return self._response.read(size)
 
     def skip(self, size: int) -> None:
-        """Pass over so many bytes, or what there is."""
+        """Read past so many bytes, or to the end."""
         while size and (block := self.read(min(size, 1 << 20))):
             size -= len(block)
 

@@ -1,4 +1,4 @@
-"""What a registry's refusals mean, and what the network's failures do."""
+"""Errors for the refusals of registries and the failures of the network."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""Statuses after which trying again may help."""
+"""Statuses after which another try may help."""
 _MAX_DIAGNOSTICS = 3
 _TLS_BROKE = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
-"""What TLS makes of a connection that ended; any other failure of it stays."""
+"""How TLS reports a connection that ended. No other failure of TLS is temporary."""
 _PROXY_LOGIN = "set its login in the URL of HTTP_PROXY or HTTPS_PROXY"
 _HINTS = {
     407: f"the proxy wants a login: {_PROXY_LOGIN}",
@@ -30,7 +30,7 @@ _HINTS = {
 
 
 class Broken(BackendError):
-    """A connection could not be made, or ended before the answer."""
+    """No connection could be made, or it ended before the answer."""
 
 
 def refusal(
@@ -41,11 +41,11 @@ def refusal(
     login: str = "",
     retry_after: float | None = None,
 ) -> CachexportError:
-    """Give the error for a response that was not the expected one.
+    """Give the error for a response with an unexpected status.
 
     `op` and `place` say what was tried and where, `login` where the login came from. Of the body
-    only the code and message of each of the specification's errors is told: nothing else of a
-    stranger's answer gets into a log.
+    the message has only the code and message of each of the specification's errors: nothing
+    else that a stranger wrote gets into a log.
     """
     diagnostics = _diagnostics(body)
     said = "; ".join(diagnostics[:_MAX_DIAGNOSTICS]) or _HINTS.get(status, "no reason given")
@@ -80,7 +80,7 @@ def seconds_asked(retry_after: str | None) -> float | None:
 
 @contextmanager
 def network(op: str, place: str) -> Iterator[None]:
-    """Turn failures of the network in a block into a Broken that says what was tried."""
+    """Raise Broken, which says what was tried, for a failure of the network in the block."""
     try:
         yield
     except urllib3.exceptions.HTTPError as error:
@@ -89,13 +89,13 @@ def network(op: str, place: str) -> Iterator[None]:
 
 
 def _is_tls(error: BaseException) -> bool:
-    """Say whether the two ends cannot agree, which no second try changes."""
+    """Say whether client and server do not agree on TLS, which another try does not change."""
     kind = urllib3.exceptions.SSLError
     return isinstance(error, kind) and not isinstance(error.args[0], _TLS_BROKE)
 
 
 def reason(error: BaseException) -> str:
-    """Say what went wrong in the network, and what helps."""
+    """Say in words what failed in the network, and what may help."""
     if _is_tls(error) and "WRONG_VERSION_NUMBER" in str(error):
         return "what answers there does not speak TLS; set registry.insecure=true for plain HTTP"
     if _is_tls(error) and "mismatch" in str(error):

@@ -1,4 +1,4 @@
-"""Taking blobs over from other repositories of a registry, without their bytes being sent."""
+"""Mounting blobs: a repository takes them over from another one of the same registry."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 
 class Mounts:
-    """What one repository takes over; `place` is what messages call it. Threads may share it."""
+    """Mounts blobs into one repository. Threads may share it; `place` is for messages."""
 
     def __init__(self, client: Client, name: str, place: str) -> None:
         self._client = client
@@ -36,9 +36,9 @@ class Mounts:
         self._explained: set[str] = set()
 
     def mount_known(self, desc: Descriptor, repository_name: str) -> bool:
-        """Do as `mount` for a blob that is known to be there, or was there when it was read.
+        """Mount a blob that was read from the other repository. Says whether it was mounted.
 
-        So a repository from which the first one cannot be had is not asked again.
+        If the first of them cannot be mounted, that repository is not asked again.
         """
         if repository_name in self._unmountable:
             return False
@@ -50,10 +50,11 @@ class Mounts:
         return False
 
     def mount(self, desc: Descriptor, repository_name: str) -> bool:
-        """Take a blob over from another repository of the registry, and say whether it was.
+        """Mount a blob from another repository of the registry. Says whether it was mounted.
 
-        It is not when it is not there, when we may not read it, and when the registry does no
-        such thing; then it has to be ingested. A repository that we may not read is asked once.
+        It was not if it is not there, if this login may not read it, or if the registry mounts
+        nothing; then it has to be ingested. A repository that may not be read is asked once.
+        Raises BackendError.
         """
         if repository_name in self._closed_to_us:
             return False
@@ -72,7 +73,7 @@ class Mounts:
         response.drain_conn()
         if response.status == _CREATED:
             return True
-        # It began an upload instead, which nobody wants to go on with.
+        # The registry has begun an upload instead. Nobody is going to use it.
         location = response.headers.get("Location", "")
         if location:
             self._client.discard(urljoin(self._client.base, location))
@@ -81,17 +82,19 @@ class Mounts:
     def mount_all(
         self, descs: list[Descriptor], repository_name: str, parallelism: int
     ) -> list[Descriptor]:
-        """Mount what can be, and give the rest."""
+        """Mount as many as possible, so many at once. Gives the blobs that were not mounted."""
         mount = partial(self.mount, repository_name=repository_name)
         mounted = map_parallel(mount, descs, parallelism)
-        told = (self._place, sum(mounted), len(descs), repository_name)
-        _log.info("%s took over %d of %d missing blobs from %s", *told)
+        counts = sum(mounted), len(descs)
+        _log.info(
+            "%s took over %d of %d missing blobs from %s", self._place, *counts, repository_name
+        )
         if descs and not any(mounted):
             self._explain(repository_name)
         return [desc for desc, done in zip(descs, mounted, strict=True) if not done]
 
     def _explain(self, repository_name: str) -> None:
-        """Warn once of a repository that has nothing because it is not there."""
+        """Warn once of a repository that gave nothing because it is not there or not readable."""
         if repository_name in self._explained:
             return
         self._explained.add(repository_name)

@@ -1,23 +1,17 @@
-"""All tags of a repository. The registry's own garbage collection frees what no tag needs."""
+"""All tags of a repository. Its blobs are freed by the registry's own garbage collection."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from cachexport.backends.registry.content import RegistryContent
 from cachexport.content.parallel import map_parallel
+from cachexport.content.protocols import Info
 from cachexport.content.verify import read_blob
 from cachexport.contract.place import Contents, Entry, Needs
 from cachexport.contract.reading import METADATA_LIMIT, read_caches
-from cachexport.errors import (
-    CachexportError,
-    ContentError,
-    NotFound,
-    Outdated,
-    Shared,
-    WireFormat,
-)
+from cachexport.errors import CachexportError, ContentError, NotFound, Outdated, Shared, WireFormat
 from cachexport.model.envelope.cache import WrappedCache
 from cachexport.model.envelope.manifest import decode_manifest
 from cachexport.oci import mediatype
@@ -26,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from cachexport.backends.registry.repository import Repository
+    from cachexport.content.protocols import Reader
     from cachexport.contract.place import Written
     from cachexport.contract.spec import Spec
     from cachexport.model.envelope.manifest import Manifest
@@ -65,7 +60,7 @@ class RegistryPlace:
         ]
 
     def needs(self, entry: Entry, /) -> Needs:
-        """See Place. What is no cache and no manifest that we know is left alone, so it is fine."""
+        """See Place. A manifest of an unknown kind is no cache and needs nothing but itself."""
         return self._needs(entry)[1]
 
     def contents(self, entry: Entry, /) -> Contents:
@@ -106,7 +101,7 @@ class RegistryPlace:
 
     @contextmanager
     def ingesting(self) -> Iterator[Repository]:
-        """See Hosting. When a registry collects what nothing names is its own affair."""
+        """See Hosting. Nothing keeps the registry's garbage collection away meanwhile."""
         yield self._repository
 
     def assigned(self) -> list[Entry]:
@@ -152,17 +147,17 @@ class RegistryPlace:
     def _staying(
         self, now: Mapping[str, Descriptor], going: Collection[str]
     ) -> dict[Digest, list[str]]:
-        """Give the manifests that tags lead to which do not go, each with these tags."""
+        """Give each manifest that a tag needs which is not going away, with these tags."""
         tags: dict[Digest, list[str]] = {}
         kept = {desc.digest: desc for tag, desc in now.items() if tag not in going}
-        found = map_parallel(self._led_to, kept.values(), self._parallelism)
-        led_to = dict(zip(kept, found, strict=True))
+        found = map_parallel(self._reached, kept.values(), self._parallelism)
+        reached = dict(zip(kept, found, strict=True))
         for tag in now.keys() - going:
-            for digest in led_to[now[tag].digest]:
+            for digest in reached[now[tag].digest]:
                 tags.setdefault(digest, []).append(tag)
         return tags
 
-    def _led_to(self, desc: Descriptor) -> set[Digest]:
+    def _reached(self, desc: Descriptor) -> set[Digest]:
         """Give a manifest's digest, and those of all that it names if it is an index."""
         found: set[Digest] = set()
         pending = [desc]
@@ -178,7 +173,7 @@ class RegistryPlace:
             raw = read_blob(self._repository, desc, limit=METADATA_LIMIT)
             return decode_manifest(raw).manifests
         except (NotFound, WireFormat):
-            return ()  # gone just now, or one that leads nowhere
+            return ()  # deleted just now, or no index
 
     def _obstacle(
         self,
@@ -215,3 +210,27 @@ class RegistryPlace:
 def _sizes(desc: Descriptor, manifest: Manifest) -> dict[Digest, int]:
     single = [child for child in (desc, manifest.config, manifest.subject) if child is not None]
     return {child.digest: child.size for child in (*single, *manifest.layers, *manifest.manifests)}
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryContent:
+    """Provider and InfoProvider over blobs and manifests, which the API keeps apart."""
+
+    repository: Repository
+
+    def info(self, digest: Digest, /) -> Info:
+        """See InfoProvider."""
+        found = self.repository.sizes([digest])
+        if digest in found:
+            return Info(digest, found[digest])
+        return Info(digest, self.repository.resolve(digest).size)
+
+    def open(self, desc: Descriptor, /) -> Reader:
+        """See Provider."""
+        try:
+            return self.repository.open(desc)
+        except NotFound:
+            if desc.media_type:
+                raise
+            known = self.repository.resolve(desc.digest)
+            return self.repository.open(replace(desc, media_type=known.media_type))

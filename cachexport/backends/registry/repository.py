@@ -1,4 +1,4 @@
-"""One repository of a registry: its manifests and blobs, as the distribution API has them."""
+"""One repository of a registry: its manifests and blobs by the distribution API."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import quote, urljoin
 from cachexport.backends.registry.download import open_download
 from cachexport.backends.registry.errors import network
 from cachexport.backends.registry.mounts import Mounts
-from cachexport.backends.registry.uploads import Uploads
+from cachexport.backends.registry.uploads import Uploader
 from cachexport.content.parallel import map_parallel
 from cachexport.content.protocols import Distributed
 from cachexport.content.verify import BLOCK
@@ -50,7 +50,7 @@ _NEXT = re.compile(r'<([^>]+)>\s*;\s*rel="?next"?')
 class Repository:
     """Provider, Ingester and Mounter over a repository. Threads may share it.
 
-    `mount_from` names other repositories of the registry: `missing` takes blobs over from there.
+    `mount_from` names other repositories of the registry, from which `missing` mounts blobs.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Repository:
         self._mount_from = mount_from
         self._is_registry = False
         self.mounts = Mounts(client, name, self.place)
-        self._uploads = Uploads(client, self._path, self.place, self._holds)
+        self._uploads = Uploader(client, self._path, self.place, self._holds)
 
     @property
     def retry(self) -> Retry:
@@ -88,17 +88,17 @@ class Repository:
                 self._is_registry = True
             raise
         response.drain_conn()
-        digest = _told_digest(response)
+        digest = _digest(response)
         size = response.headers.get("Content-Length", "")
         if digest and size.isdigit():
             return Descriptor(media_type=_media_type(response), digest=digest, size=int(size))
-        # The answer to a HEAD need not tell all.
+        # The answer to a HEAD may lack them.
         response = self._ask_manifest("GET", target)
         with network(f"ask for {self._named(target)}", self.host):
             return Descriptor.of(response.read(), _media_type(response))
 
     def open(self, desc: Descriptor, /) -> Reader:
-        """See Provider. What breaks off is asked for again from where it broke."""
+        """See Provider. A download that breaks off goes on from there."""
         kind = "manifests" if desc.media_type in _IS_MANIFEST else "blobs"
         path = f"{self._path}/{kind}/{desc.digest}"
         headers = {"Accept": _MANIFEST_TYPES} if kind == "manifests" else {}
@@ -107,7 +107,7 @@ class Repository:
     def missing(self, descs: Iterable[Descriptor], /) -> set[Digest]:
         """See Ingester. Asks for each blob, many at once; one of another size is missing.
 
-        What the repositories of `mount_from` have is taken over from there, and not missing.
+        Missing blobs are mounted from the repositories of `mount_from` as far as they have them.
         """
         wanted = list(descs)
         there = map_parallel(self._holds, wanted, self._parallelism)
@@ -129,14 +129,14 @@ class Repository:
         return {self.host: (self.name,)}
 
     def mount(self, desc: Descriptor, provider: Provider, /) -> bool:
-        """See Mounter: a registry takes blobs over from its other repositories."""
+        """See Mounter. A registry mounts blobs from its other repositories."""
         if not isinstance(provider, Distributed):
             return False
         beside = provider.repositories(desc.digest).get(self.host, ())
         return any(self.mounts.mount_known(desc, name) for name in beside if name != self.name)
 
     def ingest(self, desc: Descriptor, reader: Reader, /) -> None:
-        """See Ingester. Manifests go where the API has them, under their digest."""
+        """See Ingester. A manifest is put under its digest, as the API has it."""
         if desc.media_type in _IS_MANIFEST:
             raw = b"".join(iter(lambda: reader.read(BLOCK), b""))
             self.put_manifest(str(desc.digest), raw, desc.media_type)
@@ -150,7 +150,10 @@ class Repository:
         media_type: str,
         before_retry: Callable[[], object] | None = None,
     ) -> None:
-        """Store a manifest under a tag or digest; `before_retry` is as in `Client.call`."""
+        """Store a manifest under a tag or digest. `before_retry` is as in `Client.call`.
+
+        Raises as that does, and Integrity when the registry says that other bytes arrived.
+        """
         response = self._client.call(
             "PUT",
             f"{self._path}/manifests/{quote(target, safe=':')}",
@@ -161,13 +164,13 @@ class Repository:
             before_retry=before_retry,
         )
         response.drain_conn()
-        told = response.headers.get("Docker-Content-Digest")
+        arrived = response.headers.get("Docker-Content-Digest")
         digest = Digest.of(raw)
-        if told and told != digest:
-            raise Integrity(f"{self.place}: wrote the manifest {digest}, but {told} arrived")
+        if arrived and arrived != digest:
+            raise Integrity(f"{self.place}: wrote the manifest {digest}, but {arrived} arrived")
 
     def delete_manifest(self, digest: Digest) -> bool:
-        """Delete a manifest and every tag of it. Says whether the registry did so."""
+        """Delete a manifest with all of its tags. Says whether the registry did so."""
         try:
             self._delete_manifest(digest)
         except (BackendError, NotFound):
@@ -175,9 +178,9 @@ class Repository:
         return True
 
     def remove_manifest(self, digest: str) -> None:
-        """Delete a manifest and every tag of it; one that is not there is fine.
+        """Delete a manifest with all of its tags; fine if it is not there.
 
-        Raises FailedPrecondition where the registry allows no such thing, Auth or BackendError.
+        Raises FailedPrecondition where the registry allows no deletion, Auth or BackendError.
         """
         try:
             self._delete_manifest(digest)
@@ -212,8 +215,8 @@ class Repository:
     def _holds(self, desc: Descriptor) -> bool:
         return self._size(desc.digest, desc.size) == desc.size
 
-    def _size(self, digest: Digest, untold: int | None = None) -> int | None:
-        """Give a blob's bytes; None when it is not there, `untold` where that is not told."""
+    def _size(self, digest: Digest, default: int | None = None) -> int | None:
+        """Give a blob's bytes; None when it is not there, `default` if no size is given."""
         try:
             response = self._client.call(
                 "HEAD",
@@ -225,7 +228,7 @@ class Repository:
             return None
         response.drain_conn()
         size = response.headers.get("Content-Length")
-        return int(size) if size and size.isdigit() else untold
+        return int(size) if size and size.isdigit() else default
 
     def _named(self, target: str) -> str:
         return f"{self.place}{'@' if ':' in target else ':'}{target}"
@@ -242,7 +245,7 @@ class Repository:
 
 def _tags(raw: bytes, place: str) -> list[str]:
     try:
-        # Of a repository whose tags are all gone some registries say null.
+        # Some registries answer null for a repository without tags.
         return [str(tag) for tag in json.loads(raw)["tags"] or ()]
     except (ValueError, KeyError, TypeError) as error:
         message = f"{place}: the registry's list of tags cannot be understood"
@@ -254,7 +257,7 @@ def _next_page(response: BaseHTTPResponse, path: str) -> str | None:
     return urljoin(path, found[1]) if found else None
 
 
-def _told_digest(response: BaseHTTPResponse) -> Digest | None:
+def _digest(response: BaseHTTPResponse) -> Digest | None:
     with suppress(InvalidDigest):
         return Digest.parse(response.headers.get("Docker-Content-Digest", ""))
     return None

@@ -1,4 +1,4 @@
-"""A tag: what it names, and giving it to another cache while others may do the same."""
+"""A tag: the manifest that it names, and giving it to another while others do the same."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING
 from cachexport.content.clock import clock
 from cachexport.content.parallel import soon
 from cachexport.errors import BackendError, NotFound, Outdated, RegistryError
-from cachexport.model.envelope.manifest import (
-    Form,
-)
+from cachexport.model.envelope.manifest import Form
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +22,7 @@ _log = logging.getLogger(__name__)
 _FORM_REFUSED = frozenset({400, 415, 422})
 """Statuses with which registries refuse a manifest because of its form."""
 _SHORTEST_DOUBT = 0.2
-"""Seconds after which a merge is looked at again, at the earliest and at the latest."""
+"""Seconds after which the tag is read again after a merge, at least and at most."""
 _LONGEST_DOUBT = 5.0
 
 
@@ -46,26 +44,27 @@ class Tag:
         return found
 
     def ask_soon(self) -> None:
-        """Ask in the background; `known` waits for the answer."""
+        """Do as `ask` in the background; `known` waits for the answer."""
         self._answer = soon(self._ask)
 
     def known(self) -> Descriptor | None:
-        """Describe the manifest that it named when it was last asked for."""
+        """Give the answer of the last `ask` or `ask_soon`; without one, ask."""
         return self._answer() if self._answer else self.ask()
 
     def put(self, cache: WrappedCache, *, in_any_form: bool) -> WrappedCache:
-        """Give it to a cache, in another form if the first one is refused and any will do.
+        """Give the tag to a cache. With `in_any_form` another form is put if the first is refused.
 
-        Raises RegistryError when the registry refuses the manifest.
+        Gives the cache in the form that was put. Raises RegistryError when the registry refuses
+        the manifest.
         """
         return self._put_over(None, cache, in_any_form=in_any_form)
 
     def replace(self, version: str, cache: WrappedCache, *, in_any_form: bool) -> WrappedCache:
-        """Do as `put` if it names the digest `version` still, or nothing if that is empty.
+        """Do as `put` if the tag still names the digest `version`, or nothing if that is empty.
 
-        Registries have no conditional writes, so it is read before and after, and once more when
-        a writer as slow as we were would have written. What remains is one that is slower still.
-        Raises Outdated when somebody else wrote.
+        Registries have no conditional writes. So the tag is read before and after the write, and
+        again after the time that a writer as slow as this one would take; a slower one can still
+        write over it. Raises Outdated when somebody else wrote.
         """
         started = clock().monotonic()
         self._expect(version)
@@ -86,7 +85,7 @@ class Tag:
     def _put_over(
         self, version: str | None, cache: WrappedCache, *, in_any_form: bool
     ) -> WrappedCache:
-        """Do as `put`, and do not try again once it names something else than `version`."""
+        """Do as `put`, without a retry once the tag names another digest than `version`."""
         try:
             self._put(cache, version)
         except RegistryError as error:
@@ -97,13 +96,13 @@ class Tag:
 
     def _put(self, cache: WrappedCache, version: str | None) -> None:
         wrapped = cache.wrapped
-        # Who waited before it tries again would write over all that came meanwhile. An answer may
-        # have been lost, so it may name what we wrote.
+        # A retry after a pause would write over what others wrote meanwhile. If only the answer
+        # was lost, the tag names our own manifest.
         ours = wrapped.descriptor.digest
-        look = None if version is None else partial(self._expect, version, ours)
+        check = None if version is None else partial(self._expect, version, ours)
         try:
             self._repository.put_manifest(
-                self._name, wrapped.manifest, wrapped.form.media_type, look
+                self._name, wrapped.manifest, wrapped.form.media_type, check
             )
         except NotFound as error:
             # To a caller NotFound means that there is no cache to read.

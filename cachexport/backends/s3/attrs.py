@@ -6,11 +6,10 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from cachexport.backends.objects.attrs import StoreExport, StoreImport
 from cachexport.contract.attributes import attribute, flag, one_of
-from cachexport.contract.export import CommonExport
-from cachexport.contract.units import count, duration, names, size
+from cachexport.contract.units import count, names, size
 from cachexport.errors import InvalidAttr
-from cachexport.oci.digest import Digest
 
 MIN_PART = 5 << 20
 """Bytes; S3 takes no smaller part, but for the last one."""
@@ -128,28 +127,14 @@ class Connection:
 
 
 @dataclass(frozen=True, kw_only=True)
-class S3Import(Connection):
+class S3Import(StoreImport, Connection):
     """What `type=s3` takes as a source."""
-
-    digest: Digest | None = attribute(
-        "digest",
-        Digest.parse,
-        default=None,
-        summary="read this manifest instead of a name",
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
-class S3Export(Connection, CommonExport):
+class S3Export(Connection, StoreExport):
     """What `type=s3` takes as a target."""
 
-    touch_refresh: float = attribute(
-        "touch_refresh",
-        duration,
-        default=24 * 3600.0,
-        summary="the age from which a blob that is used again is made young, by default 24h",
-    )
-    force: bool = attribute("force", flag, default=False, summary="replace a name that is no cache")
     part_size: int = attribute(
         "part_size",
         _part_size,

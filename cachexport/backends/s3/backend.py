@@ -11,7 +11,7 @@ from cachexport.backends.objects.backend import ObjectBackend, Store
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cachexport.backends.objects.keys import Keys
+    from cachexport.backends.objects.layout import Keys
     from cachexport.backends.s3.attrs import Connection, S3Export, S3Import
     from cachexport.backends.s3.lifecycle import S3Expiry
     from cachexport.backends.s3.writing import Writing
@@ -67,8 +67,8 @@ class S3Backend(ObjectBackend):
     def probe(self, spec: Spec, /) -> Probe:
         """See Probing. What names a digest is a source."""
         from cachexport.backends.s3.attrs import S3Export, S3Import
-        from cachexport.backends.s3.probe import S3Probe
-        from cachexport.backends.s3.probe_desk import Desk
+        from cachexport.backends.s3.checks.desk import Desk
+        from cachexport.backends.s3.checks.table import S3Probe
         from cachexport.backends.s3.writing import Writing
         from cachexport.contract.attributes import known_attributes, read_attributes
 
@@ -79,7 +79,7 @@ class S3Backend(ObjectBackend):
             given = read_attributes(S3Export, spec)
         attrs = self._settled(given)
         writing = _writing(attrs) if isinstance(attrs, S3Export) else Writing()
-        return S3Probe(Desk(attrs, writing), attrs, _keys(attrs))
+        return S3Probe(Desk(attrs, writing, _keys(attrs)))
 
     def _settled(self, attrs: _Attrs) -> _Attrs:
         """Put in what the environment says where nothing else does."""
@@ -93,7 +93,7 @@ class S3Backend(ObjectBackend):
 
 
 def _keys(attrs: Connection) -> Keys:
-    from cachexport.backends.objects.keys import Keys
+    from cachexport.backends.objects.layout import Keys
 
     return Keys(
         blobs=attrs.prefix + attrs.blobs_prefix, names=attrs.prefix + attrs.manifests_prefix

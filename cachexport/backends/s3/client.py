@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from cachexport.backends.objects.client import ABSENT, Page, Stored
+from cachexport.backends.objects.client import ABSENT, Page, Stored, landed
 from cachexport.content.clock import clock
 from cachexport.content.parallel import map_parallel
 from cachexport.content.retry import (
@@ -17,7 +17,6 @@ from cachexport.content.retry import (
 from cachexport.contract.reading import METADATA_LIMIT
 from cachexport.errors import (
     BackendError,
-    CachexportError,
     Integrity,
     NotFound,
     Outdated,
@@ -95,8 +94,7 @@ class S3Client:
         except (BackendError, Outdated) as error:
             if isinstance(error, BackendError) and not error.temporary:
                 raise
-            # It may be ourselves who wrote it: boto3 tries again when an answer is lost.
-            return self._landed(key, raw, metadata, error)
+            return landed(self, key, raw, metadata, error)
 
     def touch(self, stored: Stored, /) -> str:
         """See ObjectClient."""
@@ -194,16 +192,6 @@ class S3Client:
             _log.warning("%s has no conditional writes: who writes last wins", self.place)
             return self._replace(key, raw, metadata, {})
         return str(answer["ETag"])
-
-    def _landed(self, key: str, raw: bytes, metadata: Mapping[str, str], error: Exception) -> str:
-        """Give the version if what is there is what we wrote, else raise what happened to us."""
-        try:
-            found, stored = self.load(key)
-        except CachexportError:
-            raise error from None
-        if found == raw and stored.metadata == metadata:
-            return stored.version
-        raise error
 
     def _translated(self, op: str, key: str, *, retried: bool = True) -> Any:
         from cachexport.backends.s3.errors import translated

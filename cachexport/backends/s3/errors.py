@@ -146,6 +146,19 @@ def refusal(op: str, where: str, response: Any, *, exhausted: bool = False) -> C
     )
 
 
+def code_of(error: BaseException) -> str:
+    """Give the server's own code for an error that `translated` made; empty where it gave none."""
+    cause = error.__cause__
+    if not isinstance(cause, boto.ClientError):
+        return ""  # others may have a response of another kind
+    return str(cause.response.get("Error", {}).get("Code", ""))
+
+
+def code_or_text(error: CachexportError) -> str:
+    """Give the server's own code for an error, or else its whole text."""
+    return code_of(error) or str(error)
+
+
 def _denied(op: str, code: str) -> str:
     permission = _PERMISSIONS.get(op, "")
     needed = f"the login needs the permission {permission} on it"

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from cachexport.backends.objects.assigned import FOLDER
+from cachexport.backends.objects.images import FOLDER
 from cachexport.backends.s3.errors import translated
 from cachexport.contract.place import (
     Rules,
@@ -22,7 +22,7 @@ from cachexport.errors import FailedPrecondition, S3Error
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cachexport.backends.objects.keys import Keys
+    from cachexport.backends.objects.layout import Keys
 
 _DAY = 24 * 3600.0
 _STALE_UPLOAD = 7

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import click
 
-from cachexport.cli.layout import verbatim
-from cachexport.cli.verbs import IMAGE_VERBS, VerbGroup
+from cachexport.cli.verbs import IMAGE_VERBS, VerbGroup, verbatim
 
 
 @click.group(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cachexport.cli.console import answer, streaming
 from cachexport.cli.image.options import (
     opened_store,
     pairs,
@@ -16,9 +17,8 @@ from cachexport.cli.image.options import (
     store_option,
     this_machine,
 )
-from cachexport.cli.layout import verbatim
 from cachexport.cli.options import progress_option, reporting
-from cachexport.cli.output import answer, streaming
+from cachexport.cli.verbs import verbatim
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,8 +96,8 @@ def command(
     the base are not read unless they have to go where they are not.
     """
     from cachexport.api.images import append_image, open_any
-    from cachexport.cli.epoch import source_date_epoch
     from cachexport.cli.image.save import check_stdout
+    from cachexport.cli.options import source_date_epoch
     from cachexport.images import Settings
     from cachexport.images.additions import Addition
     from cachexport.images.output import parse_output, to_stdout

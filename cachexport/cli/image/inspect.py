@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cachexport.cli.console import answer, line_width
 from cachexport.cli.image.options import opened_store, store_option
-from cachexport.cli.layout import verbatim
 from cachexport.cli.options import format_option
-from cachexport.cli.output import answer, line_width
+from cachexport.cli.verbs import DocumentedCommand, verbatim
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,14 +17,12 @@ if TYPE_CHECKING:
 
 @click.command(
     "inspect",
+    cls=DocumentedCommand,
+    document="images:ImagesDocument",
     epilog=verbatim(
         """
         Fields of the JSON:
-          images[]   name (null without one), platform, manifest, config (media_type,
-                     digest, size), size, created, settings, layers[], history[]
-          settings   Entrypoint, Cmd, Env and so on, as the image's config has them
-          layers[]   digest, diff_id, media_type, size
-          history[]  created, created_by, comment, empty_layer
+          {fields}
 
         Examples:
           cachexport image inspect example/app:1
@@ -44,14 +42,16 @@ def command(image: str, form: str, directory: Path | None) -> None:
     platform.
     """
     from cachexport.api.images import open_any
-    from cachexport.cli.views.inspection import document_lines, table_lines
+    from cachexport.cli.views.document import json_lines
+    from cachexport.cli.views.images import ImagesDocument, inspection_lines
     from cachexport.images.image import inspect_images
 
     with opened_store(directory) as store:
         opened, name = open_any(store, image)
         with opened:
             found = inspect_images(opened.provider, opened.descriptor)
-    lines = (
-        document_lines(found, name) if form == "json" else table_lines(found, name, line_width())
+    answer(
+        json_lines(ImagesDocument.of(found, name))
+        if form == "json"
+        else inspection_lines(found, name, line_width())
     )
-    answer(lines)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cachexport.cli.console import answer, line_width
 from cachexport.cli.image.options import opened_store, store_option
-from cachexport.cli.layout import verbatim
 from cachexport.cli.options import format_option
-from cachexport.cli.output import answer, line_width
+from cachexport.cli.verbs import DocumentedCommand, verbatim
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 @click.command(
     "ls",
+    cls=DocumentedCommand,
+    document="images:StoredDocument",
+    column=10,
     epilog=verbatim(
         """
         Columns:
@@ -25,8 +28,7 @@ if TYPE_CHECKING:
           SIZE  all that it needs; names may share it
 
         Fields of the JSON:
-          images[]  name, digest, media_type, platforms[], size, created, updated,
-                    labels
+          {fields}
           Times are seconds since 1970.
 
         Examples:
@@ -39,10 +41,15 @@ if TYPE_CHECKING:
 @store_option
 def command(form: str, directory: Path | None) -> None:
     """List the images of the store."""
-    from cachexport.cli.views.images import document_lines, table_lines
+    from cachexport.cli.views.document import json_lines
+    from cachexport.cli.views.images import StoredDocument, image_lines
     from cachexport.images.stored import list_stored
 
     with opened_store(directory) as store:
         found = list_stored(store)
     width = line_width()
-    answer(document_lines(found) if form == "json" else table_lines(found, time.time(), width))
+    answer(
+        json_lines(StoredDocument.of(found))
+        if form == "json"
+        else image_lines(found, time.time(), width)
+    )

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cachexport.cli.console import in_line
+from cachexport.cli.console import answer, in_line
 from cachexport.cli.image.options import opened_store, store_option
-from cachexport.cli.layout import verbatim
-from cachexport.cli.output import answer
+from cachexport.cli.verbs import verbatim
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,10 +47,8 @@ def command(all_names: bool, dry_run: bool, directory: Path | None) -> None:
 
 
 def _lines(pruned: Collected, *, dry_run: bool) -> Iterator[str]:
-    from cachexport.cli.views.names import counted
-    from cachexport.contract.units import (
-        readable,
-    )
+    from cachexport.cli.views.text import counted
+    from cachexport.contract.units import readable
 
     yield from map(in_line, pruned.images)
     freed = f"{counted(len(pruned.content), 'blob')}, {readable(pruned.size)}"

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cachexport.cli.console import in_line
+from cachexport.cli.console import answer, in_line
 from cachexport.cli.image.options import opened_store, platform_option, store_option
-from cachexport.cli.layout import verbatim
 from cachexport.cli.options import progress_option, reporting
-from cachexport.cli.output import answer
+from cachexport.cli.verbs import verbatim
 
 if TYPE_CHECKING:
     from pathlib import Path

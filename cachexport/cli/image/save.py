@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cachexport.cli.console import streaming
 from cachexport.cli.image.options import opened_store, platform_option, store_option
-from cachexport.cli.layout import verbatim
 from cachexport.cli.options import progress_option, reporting
-from cachexport.cli.output import streaming
+from cachexport.cli.verbs import verbatim
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -28,11 +28,11 @@ def open_renderer(mode: str, now: Clock) -> Renderer:
     if mode == "tty":
         return _tty(now)
     if mode == "rawjson":
-        from cachexport.cli.progress.rawjson import RawJsonRenderer
+        from cachexport.cli.progress.stream import RawJsonRenderer
 
         return RawJsonRenderer(sys.stderr, now)
     if mode == "plain":
-        from cachexport.cli.progress.plain import PlainRenderer
+        from cachexport.cli.progress.stream import PlainRenderer
 
         return PlainRenderer(sys.stderr, now)
     from cachexport.cli.progress.renderer import Renderer

@@ -12,15 +12,12 @@ from rich.text import Text
 
 from cachexport.cli.console import printable
 from cachexport.cli.progress.renderer import SECOND, Renderer
-from cachexport.contract.units import (
-    readable,
-)
+from cachexport.contract.units import readable
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from cachexport.cli.progress.renderer import Clock
-    from cachexport.cli.progress.steps import Step, Vertex
+    from cachexport.cli.progress.renderer import Clock, Step, Vertex
 
 MAX_ROWS = 8
 """Steps that have a bar at the same time; the others wait for theirs."""

@@ -1,1 +1,1 @@
-"""The ways in which `cachexport inspect` shows a cache, each as lines of text."""
+"""What verbs answer: lines for people, and documents that become JSON."""

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
-
-import click
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Self
 
 from cachexport.cli.console import in_line
-from cachexport.cli.views.columns import aligned
-from cachexport.cli.views.names import counted, instant, short
-from cachexport.contract.units import (
-    readable,
-)
-from cachexport.insight.diff import Reason
+from cachexport.cli.views.document import filled
+from cachexport.cli.views.text import aligned, bold, counted, instant, short
+from cachexport.contract.units import readable
+from cachexport.insight.diff import BlobCount, Reason, Side
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from cachexport.insight.diff import Difference, FirstChange, RecordChange, Side
+    from cachexport.insight.diff import Difference, FirstChange, RecordChange
     from cachexport.model.chains import CacheResult
 
 _RECORDS = ("", "RECORD", "MADE IN A", "MADE IN B", "TOP LAYER", "STEP")
@@ -38,27 +33,11 @@ def table_lines(found: Difference, limit: int, width: int | None) -> Iterator[st
         yield "no difference"
     if found.first:
         yield ""
-        yield _bold("First changes:")
+        yield bold("First changes:")
         shown = found.first[: limit or None]
         yield from (f"  {_first(change)}" for change in shown)
         yield from _more(len(found.first) - len(shown), "  ")
     yield from _records(found, limit, width)
-
-
-def document_lines(found: Difference) -> Iterator[str]:
-    """Give everything, as JSON."""
-    document = {
-        "a": asdict(found.a),
-        "b": asdict(found.b),
-        "common": found.common,
-        "first": [_first_object(change) for change in found.first],
-        "gained": [_record_object(change) for change in found.gained],
-        "lost": [_record_object(change) for change in found.lost],
-        "changed": [_record_object(change) for change in found.changed],
-        "gained_blobs": asdict(found.gained_blobs),
-        "lost_blobs": asdict(found.lost_blobs),
-    }
-    yield json.dumps(document, indent=2)
 
 
 def _sums(a: Side, b: Side) -> Iterator[tuple[str, str, str]]:
@@ -81,7 +60,7 @@ def _first(change: FirstChange) -> str:
             text = f"new: {name}"
         case Reason.GONE:
             text = f"gone: {name}"
-    return text + (f"  ({_line(change.description)})" if change.description else "")
+    return text + (f"  ({in_line(change.description)})" if change.description else "")
 
 
 def _listed(items: Sequence[str]) -> str:
@@ -113,7 +92,7 @@ def _row(mark: str, item: RecordChange) -> tuple[str, ...]:
         _made(item.before),
         _made(item.after),
         readable(result.remote.descriptor.size) if result else "-",
-        _line(item.description),
+        in_line(item.description),
     )
 
 
@@ -121,42 +100,65 @@ def _made(result: CacheResult | None) -> str:
     return instant(None if result is None else result.created_at)
 
 
-def _line(text: str) -> str:
-    return in_line(text)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DifferenceDocument:
+    """How two caches differ; sizes in bytes."""
+
+    a: Side
+    b: Side
+    common: Annotated[int, "records that both have"]
+    first: tuple[FirstView, ...]
+    gained: tuple[ChangeView, ...]
+    lost: tuple[ChangeView, ...]
+    changed: tuple[ChangeView, ...]
+    gained_blobs: BlobCount
+    lost_blobs: Annotated[BlobCount, "{}"]
 
 
-def _bold(text: str) -> str:
-    return click.style(text, bold=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstView:
+    """Of DifferenceDocument: where the caches part."""
+
+    reason: str
+    digest: str
+    was: Annotated[str | None, "null or a digest"]
+    input: Annotated[int | None, "null or a number"]
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    description: str | None
+
+    @classmethod
+    def of(cls, change: FirstChange) -> Self:
+        """Give one of the first changes."""
+        return filled(cls, change, input=change.index)
 
 
-def _first_object(change: FirstChange) -> dict[str, Any]:
-    return {
-        "reason": change.reason,
-        "digest": change.digest,
-        "was": change.was or None,
-        "input": change.index,
-        "before": change.before,
-        "after": change.after,
-        "description": change.description or None,
-    }
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeView:
+    """Of DifferenceDocument: a record that not both have alike."""
+
+    digest: str
+    before: ChangedResultView | None
+    after: Annotated[ChangedResultView | None, "null or {}"]
+    description: str | None
 
 
-def _record_object(change: RecordChange) -> dict[str, Any]:
-    return {
-        "digest": change.digest,
-        "before": _result_object(change.before),
-        "after": _result_object(change.after),
-        "description": change.description or None,
-    }
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangedResultView:
+    """Of ChangeView."""
 
+    created_at: str
+    layer: str
+    size: int
+    depth: int
 
-def _result_object(result: CacheResult | None) -> dict[str, Any] | None:
-    if result is None:
-        return None
-    top = result.remote.descriptor
-    return {
-        "created_at": str(result.created_at),
-        "layer": top.digest,
-        "size": top.size,
-        "depth": sum(1 for _ in result.remote.down()),
-    }
+    @classmethod
+    def of(cls, result: CacheResult) -> Self:
+        """Give one result."""
+        top = result.remote.descriptor
+        return cls(
+            created_at=str(result.created_at),
+            layer=top.digest,
+            size=top.size,
+            depth=sum(1 for _ in result.remote.down()),
+        )

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Self
 
 import click
 
 from cachexport.cli.console import in_line, printable
-from cachexport.cli.views.names import counted, instant, short
-from cachexport.contract.units import (
-    readable,
-)
+from cachexport.cli.views.document import filled
+from cachexport.cli.views.text import bold, counted, instant, short
+from cachexport.contract.units import readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,13 +37,8 @@ def text_lines(found: Sequence[Explanation]) -> Iterator[str]:
         yield from _record(item)
 
 
-def document_lines(found: Sequence[Explanation]) -> Iterator[str]:
-    """Give everything, as JSON."""
-    yield json.dumps({"records": [_object(item) for item in found]}, indent=2)
-
-
 def _record(item: Explanation) -> Iterator[str]:
-    yield _bold(f"record {item.number}  {printable(item.digest)}")
+    yield bold(f"record {item.number}  {printable(item.digest)}")
     yield _usable(item)
     for obstacle in item.obstacles:
         yield f"  {click.style(obstacle.kind, fg='red')}  {_obstacle(obstacle)}"
@@ -106,45 +100,98 @@ def _layer(layer: ExplainedLayer) -> str:
     return f"{printable(layer.blob)}  {size:>9}  {state}  {step}".rstrip()
 
 
-def _bold(text: str) -> str:
-    return click.style(text, bold=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplanationsDocument:
+    """Records that were explained; sizes in bytes."""
+
+    records: tuple[ExplanationView, ...]
+
+    @classmethod
+    def of(cls, found: Sequence[Explanation]) -> Self:
+        """Give the document."""
+        return filled(cls, found, records=found)
 
 
-def _object(item: Explanation) -> dict[str, Any]:
-    return {
-        "record": item.number,
-        "digest": item.digest,
-        "usable": item.is_usable,
-        "obstacles": [
-            {"kind": each.kind, "blob": each.blob or None, "text": each.text}
-            for each in item.obstacles
-        ],
-        "inputs": [[_node(node) for node in links] for links in item.inputs],
-        "path": [_node(node) for node in item.path],
-        "ancestors": item.ancestors,
-        "results": [_result_object(result) for result in item.results],
-        "children": [{**_node(node), "input": node.index} for node in item.children],
-        "descendants": item.descendants,
-        "results_below": item.results_below,
-    }
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplanationView:
+    """Of ExplanationsDocument."""
+
+    record: int
+    digest: str
+    usable: bool
+    obstacles: tuple[ObstacleView, ...]
+    inputs: tuple[tuple[NodeView, ...], ...]
+    path: tuple[NodeView, ...]
+    ancestors: int
+    results: tuple[ExplainedResultView, ...]
+    children: tuple[ChildView, ...]
+    descendants: int
+    results_below: int
+
+    @classmethod
+    def of(cls, item: Explanation) -> Self:
+        """Give one record."""
+        return filled(cls, item, record=item.number, usable=item.is_usable)
 
 
-def _node(node: Node) -> dict[str, Any]:
-    return {"record": node.number, "digest": node.digest, "selector": node.selector}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObstacleView:
+    """Of ExplanationView."""
+
+    kind: str
+    blob: Annotated[str | None, "null or a digest"]
+    text: str
 
 
-def _result_object(result: ExplainedResult) -> dict[str, Any]:
-    return {
-        "created_at": None if result.created_at is None else str(result.created_at),
-        "counts": result.counts,
-        "layers": [
-            {
-                "blob": layer.blob,
-                "size": layer.size,
-                "media_type": layer.media_type or None,
-                "description": layer.description or None,
-                "obstacle": layer.obstacle.kind if layer.obstacle else None,
-            }
-            for layer in result.layers
-        ],
-    }
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeView:
+    """Of ExplanationView: another record, and the selector by which it is an input."""
+
+    record: int
+    digest: str
+    selector: str
+
+    @classmethod
+    def of(cls, node: Node) -> Self:
+        """Give one record."""
+        return filled(cls, node, record=node.number)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildView:
+    """Of ExplanationView: a record that depends on this one, as its input of that number."""
+
+    record: int
+    digest: str
+    selector: str
+    input: int
+
+    @classmethod
+    def of(cls, node: Node) -> Self:
+        """Give one record."""
+        return filled(cls, node, record=node.number, input=node.index)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainedResultView:
+    """Of ExplanationView."""
+
+    created_at: str | None
+    counts: bool
+    layers: Annotated[tuple[ExplainedLayerView, ...], "bottom first"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainedLayerView:
+    """Of ExplainedResultView."""
+
+    blob: str
+    size: int | None
+    media_type: str | None
+    description: str | None
+    obstacle: Annotated[str | None, "null or a kind"]
+
+    @classmethod
+    def of(cls, layer: ExplainedLayer) -> Self:
+        """Give one layer."""
+        return filled(cls, layer, obstacle=layer.obstacle.kind if layer.obstacle else None)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
 from cachexport.cli.console import in_line
-from cachexport.cli.views.columns import aligned
-from cachexport.cli.views.names import counted, short
-from cachexport.contract.units import (
-    readable,
-)
+from cachexport.cli.views.document import Line
+from cachexport.cli.views.text import aligned, counted, short
+from cachexport.contract.units import readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cachexport.insight.usage import LayerUsage, NameUsage, RecordUsage, Usage
+    from cachexport.insight.usage import NameUsage, RecordUsage, Usage
 
 
 def table_lines(usage: Usage, by: str, limit: int) -> Iterator[str]:
@@ -27,17 +25,6 @@ def table_lines(usage: Usage, by: str, limit: int) -> Iterator[str]:
     if len(shown) < len(rows):
         yield f"and {len(rows) - len(shown):,} more (--limit 0 shows all)"
     yield f"together {readable(usage.size)} in {counted(len(usage.layers), 'distinct blob')}"
-
-
-def document_lines(usage: Usage) -> Iterator[str]:
-    """Give everything, as JSON. The fields are listed in the help of `du`."""
-    document = {
-        "size": usage.size,
-        "names": [_name(item) for item in usage.names],
-        "layers": [_layer(item) for item in usage.layers],
-        "records": [_record(item) for item in usage.records],
-    }
-    yield json.dumps(document, indent=2)
 
 
 _RIGHT = {"SIZE", "UNIQUE", "SHARED", "BLOBS", "RESULTS", "NAMES"}
@@ -58,7 +45,7 @@ def _layers(usage: Usage) -> _Table:
             f"{item.results:,}",
             f"{len(item.names):,}",
             short(item.digest),
-            _line(item.description),
+            in_line(item.description),
         )
         for item in usage.layers
     ]
@@ -77,36 +64,45 @@ def _bytes(item: NameUsage | RecordUsage) -> tuple[str, str, str]:
     return readable(item.size), readable(item.unique), readable(item.shared)
 
 
-def _line(text: str) -> str:
-    return in_line(text)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageDocument:
+    """What caches need; sizes in bytes."""
+
+    size: Annotated[int, Line("bytes of all distinct blobs")]
+    names: tuple[NameUse, ...]
+    layers: tuple[LayerUse, ...]
+    records: tuple[RecordUse, ...]
 
 
-def _name(item: NameUsage) -> dict[str, Any]:
-    return {
-        "name": item.name,
-        "blobs": item.blobs,
-        "size": item.size,
-        "unique": item.unique,
-        "shared": item.shared,
-    }
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NameUse:
+    """Of UsageDocument."""
+
+    name: str
+    blobs: int
+    size: int
+    unique: int
+    shared: int
 
 
-def _layer(item: LayerUsage) -> dict[str, Any]:
-    return {
-        "digest": item.digest,
-        "size": item.size,
-        "description": item.description,
-        "results": item.results,
-        "names": list(item.names),
-    }
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerUse:
+    """Of UsageDocument."""
+
+    digest: str
+    size: int
+    description: str
+    results: int
+    names: tuple[int, ...]
 
 
-def _record(item: RecordUsage) -> dict[str, Any]:
-    return {
-        "name": item.name,
-        "record": item.record,
-        "digest": item.digest,
-        "size": item.size,
-        "unique": item.unique,
-        "shared": item.shared,
-    }
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordUse:
+    """Of UsageDocument."""
+
+    name: int
+    record: int
+    digest: str
+    size: int
+    unique: int
+    shared: int

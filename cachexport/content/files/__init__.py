@@ -1,1 +1,1 @@
-"""Files as a store of content needs them: whole or not at all, locked, with errors that tell."""
+"""Files: written whole or not at all, locked, removed; the errors of the system as ours."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def listed_digests(blobs: Path) -> Iterator[Digest]:
-    """Give what is in a folder of blobs, leaving out files that are named otherwise."""
+    """Give the digests of the blobs in a folder. Files with other names are left out."""
     for folder in listed(blobs):
         for name in listed(blobs / folder):
             try:
@@ -26,7 +26,7 @@ def listed_digests(blobs: Path) -> Iterator[Digest]:
 
 
 def listed(folder: Path) -> list[str]:
-    """Give the names in a folder, sorted; none where there is no folder."""
+    """Give the names in a folder, sorted; none if the folder does not exist."""
     try:
         with translated("read", folder):
             return sorted(os.listdir(folder))
@@ -50,7 +50,7 @@ def open_regular(path: Path) -> tuple[int, int]:
 
 
 def read_regular(path: Path, limit: int) -> bytes:
-    """Give what is in a small file. Raises as `open_regular`, WireFormat over `limit` bytes."""
+    """Read a small file. Raises as `open_regular`, and WireFormat over `limit` bytes."""
     fd, size = open_regular(path)
     with translated("read", path), os.fdopen(fd, "rb") as file:
         if size > limit:

@@ -1,4 +1,4 @@
-"""What the file system's errors mean to us: one table, and the border where they stop."""
+"""The errors of the file system as ours: one table, and the border that no OSError passes."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ MEANINGS: dict[int, Meaning] = {
     errno.EOPNOTSUPP: Meaning("the file system cannot do this"),
     errno.ENOSYS: Meaning("the file system cannot do this"),
 }
-"""Every errno that has a meaning of its own; any other is a BackendError in the system's words."""
+"""Every errno with a meaning of its own. Any other is a BackendError in the system's words."""
 
 _PHRASES: dict[Op, str] = {"read": "read", "write": "write to", "lock": "lock"}
 
@@ -71,7 +71,7 @@ def from_os_error(error: OSError, op: Op, path: Path | str) -> CachexportError:
 
 @contextmanager
 def translated(op: Op, path: Path | str) -> Iterator[None]:
-    """Let no OSError out of the block: it is raised as ours, with the original as its cause."""
+    """Turn an OSError of the block into our error, with the original as its cause."""
     try:
         yield
     except OSError as error:

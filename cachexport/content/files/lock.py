@@ -1,7 +1,7 @@
 """Locks on files, which work between processes and between the threads of one.
 
-BuildKit's client locks `index.json.lock` with flock and removes the file afterwards. So whoever
-gets the lock has to look whether the file is still the one at the path, and start over if not.
+BuildKit's client locks `index.json.lock` with flock and removes the file afterwards. So after
+getting a lock one has to check that the file is still the one at the path, or else start over.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TIMEOUT = 30.0
-"""Seconds that a lock is waited for."""
+"""Seconds to wait for a lock."""
 
 
 @dataclass(slots=True)
@@ -33,7 +33,7 @@ class FileLock:
     fd: int
 
     def is_current(self) -> bool:
-        """Whether the locked file still is the one at the path: else the lock keeps nobody out."""
+        """Whether the locked file is still the one at the path. If not, it excludes nobody."""
         try:
             there = self.path.stat()
         except FileNotFoundError:
@@ -41,7 +41,7 @@ class FileLock:
         return os.path.samestat(os.fstat(self.fd), there)
 
     def try_exclusive(self) -> bool:
-        """Make a shared lock exclusive, or say that it cannot be had; then it may be lost."""
+        """Make a shared lock exclusive. Says whether it is; if not, the shared lock may be lost."""
         try:
             fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -100,7 +100,7 @@ def held_and_removed(
 
 
 def pause() -> None:
-    """Wait a little, each time for another time, so that two who wait fall out of step."""
+    """Sleep for a short random time, so that two waiting processes fall out of step."""
     clock().sleep(random.uniform(0.001, 0.01))  # noqa: S311 - nothing secret
 
 
@@ -123,7 +123,7 @@ def _try_acquire(path: Path, *, shared: bool) -> FileLock | None:
         except BaseException:
             lock.close()
             raise
-        # It was removed after it was opened, by somebody who has finished: at once once more.
+        # Its holder removed it between our open and our lock, and is done: try again at once.
         lock.close()
 
 

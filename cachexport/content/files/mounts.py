@@ -1,4 +1,4 @@
-"""What is mounted where, and mounting, as far as Linux lets this process."""
+"""Mounts on Linux: listing, mounting, unmounting."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Mount:
 def mounted() -> list[Mount]:
     """Give all mounts that this process sees, oldest first; none where nothing tells."""
     try:
-        # Only these: a path may have whatever else text is split at.
+        # Split at "\n" only: a path may contain the other characters that splitlines() splits at.
         lines = TABLE.read_bytes().split(b"\n")
     except OSError:
         return []
@@ -48,7 +48,7 @@ def unmount_below(place: Path) -> None:
     """
     below = mounts_at(place)
     for point in below:
-        # Else unmounting what is in it would go to where it is mounted too.
+        # Otherwise unmounting inside it would propagate to its other mount points.
         _call("mount", None, os.fsencode(point), None, ctypes.c_ulong(_PRIVATE), None)
     for point in reversed(below):
         _unmount(point)

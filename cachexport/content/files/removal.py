@@ -1,4 +1,4 @@
-"""Removing a directory with all that is in it, whatever that is."""
+"""Removing a directory tree, whatever its modes, flags and depth."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ def remove_tree(place: Path) -> None:
 
 @dataclass(slots=True)
 class _Walk:
-    """Where the removal is: one descriptor, however deep that is."""
+    """The position in the tree. It holds one descriptor, however deep it is."""
 
     fd: int
     _above: list[tuple[str, list[str]]] = field(default_factory=list)
-    """The way here: each name, and what is left beside it."""
+    """The way here: each directory's name, and the names left beside it."""
 
     def __post_init__(self) -> None:
         self.fd = os.dup(self.fd)
@@ -88,7 +88,7 @@ class _Walk:
             mode = os.stat(name, dir_fd=self.fd, follow_symlinks=False).st_mode
             if stat.S_ISDIR(mode) and name != "..":
                 os.chmod(name, stat.S_IRWXU, dir_fd=self.fd)
-            # A device is not opened: that may do something.
+            # Devices are not opened: opening one may have effects.
             if stat.S_ISDIR(mode) or stat.S_ISREG(mode):
                 fd = os.open(name, _FILE, dir_fd=self.fd)
                 try:

@@ -20,7 +20,7 @@ SUFFIX = ".tmp"
 
 @dataclass(frozen=True, slots=True)
 class StagedFile:
-    """A file that nobody sees until `commit`. Every error of it names `directory`."""
+    """A file that is invisible until `commit`. Its errors name `directory`."""
 
     fd: int
     path: Path

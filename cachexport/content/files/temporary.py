@@ -1,4 +1,4 @@
-"""Temporary folders that are removed, if need be by the next one who makes such a folder."""
+"""Temporary folders. If a process dies, the next that makes such a folder removes its folder."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""manifest.json, which tells Docker what is in an archive.
+"""manifest.json, in which Docker lists the images of an archive.
 
-`docker save` once wrote nothing else: no manifest, no digests. There a manifest is made up for
-each image, so that it can be read as from anywhere else.
+Older versions of `docker save` wrote no manifests and no digests. For such archives a manifest is
+made for each image here, so that it can be read like any other.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def read_saved_images(tar: TarFile) -> list[SavedImage]:
 
 
 def read_docker_images(tar: TarFile) -> tuple[Index, Blobs]:
-    """Give an index that names the images, and where the blobs are that it leads to.
+    """Make an index that names the images, and say where its blobs are.
 
     Raises WireFormat.
     """
@@ -91,7 +91,7 @@ def read_docker_images(tar: TarFile) -> tuple[Index, Blobs]:
             blobs[Digest.of(manifest)] = manifest
             entries += _entries(Descriptor.of(manifest, mediatype.OCI_MANIFEST), image)
     except (NotFound, InvalidDigest) as error:
-        # A file that manifest.json names but the archive lacks is damage, not an absent cache.
+        # manifest.json names a file that is not there: the archive is damaged, not absent.
         raise WireFormat(str(error)) from error
     return Index(manifests=tuple(entries)), blobs
 
@@ -116,7 +116,7 @@ def _diff_ids(config: bytes, count: int) -> list[Digest]:
 
 
 def _layer(tar: TarFile, stretch: Stretch, diff_id: Digest) -> Descriptor:
-    """Describe a layer. Only a compressed one, as other programs write them, has to be hashed."""
+    """Describe a layer. Only compressed layers, which other programs write, have to be hashed."""
     with closing(tar.open(stretch)) as reader:
         compression = detect(reader.read(MAGIC_SIZE))
     plain = compression is Compression.UNCOMPRESSED

@@ -42,7 +42,7 @@ class Archive:
     tar: TarFile
     index: Index
     extra: Mapping[Digest, Stretch | bytes] = field(default_factory=dict)
-    """Blobs that lie elsewhere than in `blobs`, or in memory only."""
+    """Blobs outside of the folder `blobs`, or in memory only."""
 
     @property
     def place(self) -> str:
@@ -75,8 +75,8 @@ class Archive:
 def open_archive(path: Path, check: MemberCheck | None = None) -> Archive:
     """Open the archive at `path`; the caller closes. For `check` see `open_tar`.
 
-    Raises FailedPrecondition when it is none of a layout or of images, WireFormat when it is
-    damaged.
+    Raises FailedPrecondition for an archive of anything else than a layout or images, WireFormat
+    for a damaged one.
     """
     tar = open_tar(path, check)
     try:
@@ -112,7 +112,7 @@ class DockerArchive:
     content: Archive
     images: tuple[ArchivedImage, ...]
     manifest_mode: int
-    """The permissions of its manifest.json, or those that one gets."""
+    """The permissions of its manifest.json, or the default ones where it has none."""
 
     @property
     def place(self) -> str:
@@ -142,9 +142,9 @@ def open_docker_archive(path: Path | str) -> DockerArchive:
     """Open an archive of images: ours, BuildKit's, `docker save`'s, an OCI layout's in a tar.
 
     It may be gzipped. Raises NotFound when there is none, FailedPrecondition when it is something
-    else, WireFormat when it is damaged or made to mislead: a name or a link that leads out of it,
-    a name twice, a device, or two lists of images that differ. A blob is checked when it is read.
-    The caller closes.
+    else, WireFormat when it is damaged or made to mislead: a name or a link that leads out of it, a
+    name twice, a device, or two lists of images that differ. A blob is checked when it is read. The
+    caller closes.
     """
     content = open_archive(Path(path), StrictCheck())
     try:
@@ -205,7 +205,7 @@ class StrictCheck:
 def check_content(archive: Archive) -> None:
     """Raise WireFormat where index.json or manifest.json names what is not in the archive.
 
-    They have to tell of the same images too: else it would depend on the reader what is loaded.
+    Both have to name the same images: otherwise it depends on the reader which one is loaded.
     """
     for desc in archive.index.manifests:
         if not _has(archive, desc):

@@ -1,4 +1,4 @@
-"""Where the files lie in a tar archive, so that they can be read without unpacking it."""
+"""Positions of the files in a tar archive, to read them without unpacking it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _OTHER_COMPRESSIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """A part of a file, in bytes, that is a file itself; `mode` has its permissions."""
+    """The bytes of a file inside of an archive; `mode` has its permissions."""
 
     start: int
     size: int
@@ -52,13 +52,13 @@ class Stretch:
 class TarFile:
     """An open tar archive and its regular files by name, without a leading `./`.
 
-    Names are keys only: nothing is ever written to where a name points. It owns `fd`, and closes
-    it at the latest when nothing refers to it any more.
+    Names are only keys: nothing is ever written to such a path. Owns `fd`, which is closed with it,
+    at the latest when it is garbage-collected.
     """
 
     def __init__(self, path: Path, fd: int, check: MemberCheck | None = None) -> None:
         self.path = path
-        self.files: Mapping[str, Stretch] = _files(fd, path, check or _take_any)
+        self.files: Mapping[str, Stretch] = _files(fd, path, check)
         self._fd = fd
         self._closer = weakref.finalize(self, os.close, fd)
 
@@ -93,12 +93,12 @@ class TarFile:
 def open_tar(path: Path, check: MemberCheck | None = None) -> TarFile:
     """Open an archive, plain or gzipped; the caller closes.
 
-    `check` sees every member in turn and raises ValueError for one that must not be there; without
-    it what is no regular file or link is passed over.
+    `check` is called for each member and raises ValueError for one that must not be there; without
+    it only regular files and links count.
 
-    A gzipped one is unpacked into an unnamed temporary file first, because its blobs are wanted
-    in any order; up to `UNPACKED_LIMIT` bytes. Raises FailedPrecondition for a file that is no
-    such archive, WireFormat for a damaged one.
+    A gzipped one is unpacked into an unnamed temporary file first, since blobs are read in any
+    order; up to `UNPACKED_LIMIT` bytes. Raises FailedPrecondition for a file that is no archive,
+    WireFormat for a damaged one.
     """
     with translated("read", path):
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -148,11 +148,7 @@ def _gunzipped(source: gzip.GzipFile, path: Path) -> bytes:
             raise WireFormat(f"{path}: damaged gzip: {error}") from error
 
 
-def _take_any(_: tarfile.TarInfo) -> None:
-    pass
-
-
-def _files(fd: int, path: Path, check: MemberCheck) -> dict[str, Stretch]:
+def _files(fd: int, path: Path, check: MemberCheck | None) -> dict[str, Stretch]:
     files: dict[str, Stretch] = {}
     links: dict[str, str] = {}
     with translated("read", path), os.fdopen(os.dup(fd), "rb") as file:
@@ -163,18 +159,19 @@ def _files(fd: int, path: Path, check: MemberCheck) -> dict[str, Stretch]:
             raise FailedPrecondition(f"{path} is neither a directory nor a tar archive") from error
         try:
             for member in archive:
-                check(member)
+                if check is not None:
+                    check(member)
                 _note(member, files, links)
         except (tarfile.TarError, ValueError, OverflowError, RecursionError) as error:
             raise WireFormat(f"{path}: damaged tar archive: {error}") from error
         except MemoryError:
             raise WireFormat(f"{path}: damaged tar archive: a header without end") from None
-    # Older versions of Docker write a layer that two images share once, and links to it.
+    # Older versions of Docker write a shared layer once, and links to it.
     return _unfolded({name: files[to] for name, to in links.items() if to in files} | files)
 
 
 def _unfolded(files: dict[str, Stretch]) -> dict[str, Stretch]:
-    """Leave out the folder that all is in, where somebody packed the directory itself."""
+    """Leave out the top folder of an archive whose whole content is in one folder."""
     folders = {name.partition("/")[0] for name in files}
     if len(folders) != 1 or not all("/" in name for name in files):
         return files
@@ -184,7 +181,7 @@ def _unfolded(files: dict[str, Stretch]) -> dict[str, Stretch]:
 def _note(member: tarfile.TarInfo, files: dict[str, Stretch], links: dict[str, str]) -> None:
     name = member.name.removeprefix("./")
     if member.size < 0:
-        # Python before 3.11.14 would read in a circle.
+        # Python before 3.11.14 would loop for ever.
         raise ValueError(f"{name!r} has a negative size")
     if member.isreg() and not member.issparse():
         files[name] = Stretch(member.offset_data, member.size, member.mode & 0o7777)

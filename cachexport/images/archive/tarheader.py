@@ -1,7 +1,6 @@
-"""Headers of tar archives, to the byte as Go's archive/tar writes them.
+"""Headers of tar archives, byte for byte as Go's archive/tar writes them.
 
-Python's own differ from version to version; an archive of the same image has to have the same
-bytes everywhere.
+Python's own differ between versions; the same image has to give the same archive everywhere.
 """
 
 from __future__ import annotations
@@ -12,17 +11,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 BLOCK_SIZE = 512
-"""Bytes of a header, and what a file in an archive is filled up to a multiple of."""
+"""Bytes of a header; files are padded to a multiple of it."""
 END = bytes(2 * BLOCK_SIZE)
-"""What an archive ends with."""
+"""The end of an archive."""
 
 _DIRECTORY = "5"
 _FILE = "0"
 _EXTENDED = "x"
 _MAX_NAME = 100
-"""Characters of the longest name that has room in a plain header."""
+"""Characters of the longest name that fits into a plain header."""
 _MAX_SIZE = 8**11 - 1
-"""Bytes of the largest file whose size has room in a plain header."""
+"""Bytes of the largest file whose size fits into a plain header."""
 _CHECKSUM = slice(148, 156)
 
 
@@ -41,12 +40,12 @@ def file_header(name: str, mode: int, size: int) -> bytes:
 
 
 def padding(size: int) -> bytes:
-    """Give what has to follow `size` bytes of a file."""
+    """Give the zeros that pad `size` bytes of a file."""
     return bytes(-size % BLOCK_SIZE)
 
 
 def _extended(name: str, records: Mapping[str, str]) -> bytes:
-    """Give POSIX's way to say what has no room in a header: records in a file before it."""
+    """Give POSIX's extended header, a file of records before the plain one that lacks the room."""
     content = b"".join(_record(key, value) for key, value in records.items())
     folder, _, last = name.rpartition("/")
     place = f"{folder}/PaxHeaders.0/{last}"[:_MAX_NAME]
@@ -55,7 +54,7 @@ def _extended(name: str, records: Mapping[str, str]) -> bytes:
 
 def _header(name: str, mode: int, size: int, kind: str) -> bytes:
     raw = bytearray(BLOCK_SIZE)
-    # Nobody owns it and it is from 1970: neither is a property of the image.
+    # No owner and the time 0: neither is a property of the image.
     numbers = f"{mode:07o}\0{0:07o}\0{0:07o}\0{size:011o}\0{0:011o}\0{' ' * 8}{kind}".encode()
     raw[:_MAX_NAME] = name.encode("ascii").ljust(_MAX_NAME, b"\0")
     raw[_MAX_NAME : _MAX_NAME + len(numbers)] = numbers

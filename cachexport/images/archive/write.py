@@ -1,4 +1,4 @@
-"""Writing images into an archive: Docker's and an OCI image layout at once, or a layout alone."""
+"""Writing archives of images: Docker's, which are OCI layouts too, or OCI layouts alone."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def write_docker_archive(
 ) -> Descriptor:
     """Write the archive of one image, which `docker load` and readers of OCI layouts take.
 
-    `image` names a manifest, or an index of which only the image for `platform` is written; what
-    it is for may be left out where there is one image alone. Gives the descriptor of the manifest
-    written. The same image, names and mode give the same bytes. Every blob is checked while it
-    passes; after an error the archive has no end, and what was written is of no use.
+    `image` names a manifest, or an index of which only the image for `platform` is written; an
+    index with one image needs no platform. Gives the descriptor of the manifest written. The same
+    image, names and mode give the same bytes. Every blob is checked while it passes; after an error
+    the archive is incomplete and of no use.
 
-    Raises what `select_image` and `name_entries` raise before the first byte; then NotFound and
-    Integrity for a blob that is not there or not what it should be, TransferError when it cannot
-    be read, BackendError when `target` cannot be written to. Nothing is closed.
+    Raises what `select_image` and `name_entries` raise before the first byte; then NotFound for a
+    missing blob and Integrity for a corrupt one, TransferError when one cannot be read,
+    BackendError when `target` cannot be written to. Nothing is closed.
     """
     found = select_image(provider, image, platform)
     entries = name_entries(found.descriptor, names)
@@ -67,8 +67,8 @@ def save_docker_archive(
 ) -> Descriptor:
     """Write the archive to `path`, which appears, or is replaced, when it is whole and on disk.
 
-    See `write_docker_archive`. After an error everything is as it was. Raises FailedPrecondition
-    too, when there is something else than a file, or no directory to put it in.
+    See `write_docker_archive`. An error changes nothing. Raises FailedPrecondition, too, when
+    `path` is no file, or its directory does not exist.
     """
     with replacing(Path(path)) as file:
         return write_docker_archive(
@@ -100,8 +100,8 @@ def write_oci_archive(
 ) -> Descriptor:
     """Write the archive of an image, or of an index as a whole unless a `platform` is named.
 
-    Gives the descriptor of what its index.json names. Layers that nobody may distribute are left
-    out. The same image and names give the same bytes. Raises as `write_docker_archive` does.
+    Gives the descriptor of what its index.json names. Nondistributable layers are left out. The
+    same image and names give the same bytes. Raises as `write_docker_archive` does.
     """
     parts = take_apart(provider, image, platform)
     members = layout_members(parts.root, name_entries(parts.root, names), parts.all)
@@ -119,7 +119,7 @@ def save_oci_archive(
 ) -> Descriptor:
     """Write the archive to `path`, which appears, or is replaced, when it is whole and on disk.
 
-    See `write_oci_archive`; after an error everything is as it was.
+    See `write_oci_archive`; an error changes nothing.
     """
     with replacing(Path(path)) as file:
         return write_oci_archive(file, provider, image, names=names, platform=platform)
@@ -134,7 +134,7 @@ class Sink(Protocol):
     """What an archive is written to: a file, a pipe, a socket's file."""
 
     def write(self, data: bytes, /) -> int | None:
-        """Take `data` and say how many bytes of it: None is all. OSError when that cannot be."""
+        """Write `data`, and say how many bytes were written: None means all. Raises OSError."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +144,7 @@ class ArchiveMember:
     name: str
     mode: int
     content: bytes | Descriptor | None = field(compare=False)
-    """None is a directory; of a descriptor the blob is meant."""
+    """None for a directory; a descriptor stands for its blob."""
 
 
 def layout_members(
@@ -202,17 +202,17 @@ def _write_blob(target: Sink, provider: Provider, desc: Descriptor, member: Arch
 def _write(target: Sink, block: bytes) -> None:
     with translated("write", "the archive"):
         while block:
-            # A file without a buffer may take a part only.
+            # An unbuffered file may write only a part.
             taken = target.write(block)
             block = block[len(block) if taken is None else taken :]
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[StagedFile]:
-    """Have a file in the block that is at `path`, whole and on disk, after it.
+    """Have a file to write to in the block; after it the file is at `path`, whole and on disk.
 
-    After an error everything is as it was. Raises FailedPrecondition when there is something else
-    than a file, or no directory to put it in.
+    An error changes nothing. Raises FailedPrecondition when `path` is no file, or its directory
+    does not exist.
     """
     place = _place(path)
     with staged(place.parent, 0o644, place) as file:
@@ -223,7 +223,7 @@ def replacing(path: Path) -> Iterator[StagedFile]:
 
 
 def _place(path: Path) -> Path:
-    """Give where the file is or will be that `path` names, perhaps through links."""
+    """Resolve the links in `path`, and check that a file is or can be there."""
     with translated("write", path):
         place = Path(os.path.realpath(path))
         if not place.parent.is_dir():

@@ -1,4 +1,4 @@
-"""A build as people write it: one call a step."""
+"""A build: one method call for each step."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ _COMMENT = "cachexport"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """A step that was done, or was not, since a cache had what comes out of it."""
+    """A step that was done, or whose result was in a cache."""
 
     name: str
     digest: Digest
     is_cached: bool
     layer: Descriptor | None
-    """What came out; None when nothing changed."""
+    """The layer that it made; None when nothing changed."""
 
 
 class Build:
     """Makes an image step by step; `cachexport.build` gives one. One thread at a time.
 
-    A step that a cache has is not done: its layer stays where it is until something needs it.
+    A step whose result is in a cache is not done, and its layer is not fetched before it is needed.
     An error in a step leaves the build as it was before that step.
     """
 
@@ -65,7 +65,7 @@ class Build:
     ) -> None:
         self.steps: list[Step] = []
         self.responses: dict[str, dict[str, str]] = {}
-        """What the exports of the cache gave, by target, once the block has ended."""
+        """The responses of the exports of the cache, by target, after the block."""
         self._workshop = workshop
         self._output = output
         self._clock = clock
@@ -84,7 +84,7 @@ class Build:
 
     @property
     def chains(self) -> CacheChains:
-        """The graph of the steps so far, for an export of one's own."""
+        """The graph of the steps so far, for an export by the caller."""
         return self._graph.made
 
     @property
@@ -142,8 +142,8 @@ class Build:
     ) -> None:
         """Call `make` with the image's root directory, and keep what it changes there as a layer.
 
-        The step is the same while `key` and the content of all that it `reads` are; what else
-        decides what `make` does belongs in the key. Raises what `make` raises.
+        The step is the same while `key` and the content of the paths in `reads` are; whatever else
+        decides the result belongs in the key. Raises what `make` raises.
         """
         if isinstance(reads, str | pathlib.Path):
             raise InvalidInputError("reads is a list of paths, as in reads=['requirements.txt']")
@@ -166,12 +166,12 @@ class Build:
             unknown = ", ".join(settings.keys() - {f.name for f in dataclasses.fields(Settings)})
             raise InvalidInputError(f"no setting {unknown} (known: {known})") from None
         self._config = change_settings(self._config, wanted)
-        self._tell(f"CONFIG {wanted}", is_empty=True)
+        self._note(f"CONFIG {wanted}", is_empty=True)
 
     def image(self) -> BuiltImage:
-        """Give the image as it is now: its descriptor, and where all of it can be read.
+        """Give the image as it is now: its descriptor, and a provider of all its blobs.
 
-        Readable until the build is closed.
+        It can be read until the build is closed.
         """
         return make_image(
             self._base,
@@ -202,7 +202,7 @@ class Build:
         self._advance(name, position, after)
 
     def _link(self, name: str, copying: Copying) -> None:
-        """Do a step whose layer is a result of its own, and that of putting it on the stack."""
+        """Do two steps: make a layer that is a result of its own, and put it on the stack."""
         content = copying.digest()
         alone = self._graph.at(step_digest("link", content=content))
         position = self._graph.at(step_digest("stack"), *self._here, alone)
@@ -221,7 +221,7 @@ class Build:
     def _advance(
         self, name: str, position: Position, after: Stack, cached_at: Timestamp | None = None
     ) -> None:
-        """Go on to what came out of a step; `cached_at` is when, if that was in a cache."""
+        """Record the result of a step; `cached_at` is its time in the cache it came from."""
         if cached_at is not None:
             with step(self._progress, f"CACHED {name}"):
                 pass
@@ -237,21 +237,20 @@ class Build:
             )
         )
         self._stack, self._here = after, (position,)
-        self._tell(name, is_empty=layer is None)
+        self._note(name, is_empty=layer is None)
 
-    def _tell(self, name: str, *, is_empty: bool) -> None:
+    def _note(self, name: str, *, is_empty: bool) -> None:
         entry = HistoryEntry(
-            created=self._epoch, created_by=name, comment=_COMMENT, empty_layer=is_empty
+            created=Timestamp(self._workshop.epoch),
+            created_by=name,
+            comment=_COMMENT,
+            empty_layer=is_empty,
         )
         self._history.append(entry)
 
     def _described(self, desc: Descriptor, name: str) -> Descriptor:
-        told = {DESCRIPTION: name, CREATED_AT: str(self._now())}
-        return dataclasses.replace(desc, annotations={**desc.annotations, **told})
-
-    @property
-    def _epoch(self) -> Timestamp:
-        return Timestamp(self._workshop.epoch)
+        notes = {DESCRIPTION: name, CREATED_AT: str(self._now())}
+        return dataclasses.replace(desc, annotations={**desc.annotations, **notes})
 
     def _now(self) -> Timestamp:
         nanos = round(self._clock() * 1e9)
@@ -259,9 +258,9 @@ class Build:
 
 
 def _check_unchanged(read: Iterable[Copying], contents: Iterable[Digest]) -> None:
-    """Raise Conflict when what a step has read is not what it was looked up by any more.
+    """Raise Conflict when files have changed since their digests became the key of the step.
 
-    Else a cache would have something else under its name, for everybody.
+    Otherwise the cache would have a wrong result under that key, for everybody.
     """
     for copying, content in zip(read, contents, strict=True):
         if copying.digest() != content:

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 _SCHEME = "cachexport.step.v1"
-"""Another one for a step of which the same description makes something else."""
+"""Changes when the same description of a step makes something else."""
 
 
 def step_digest(kind: str, /, **what: object) -> Digest:
-    """Give the digest of a step of this kind: of all that decides what it makes of its inputs.
+    """Give the digest of a step: of its kind and of everything that decides its result.
 
-    `what` is anything that JSON can say; the order of its keys does not count.
+    `what` can be anything that JSON can express; the order of its keys does not count.
     """
     text = json.dumps([_SCHEME, kind, what], sort_keys=True, separators=(",", ":"))
     return Digest.of(text.encode())
@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Position:
-    """A step, after others; it may be done already or not."""
+    """A step after others, done or not."""
 
     digest: Digest
     after: tuple[Position, ...]
@@ -45,7 +45,7 @@ class Position:
 
 
 class StepGraph:
-    """Looks steps up in the graph of the caches, and records in `made` those that were done."""
+    """Finds steps in the graph of the caches, and records the done ones in `made`."""
 
     def __init__(self, known: CacheChains) -> None:
         self.made = CacheChains()
@@ -62,16 +62,16 @@ class StepGraph:
         return Position(digest=digest, after=after, known=known)
 
     def cached(self, position: Position) -> CacheResult | None:
-        """Give what came out of a step in the caches: the newest of which all layers are there."""
+        """Give the newest result of a step in the caches that has all its layers."""
         results = [result for record in position.known for result in record.results.values()]
         results.sort(key=lambda result: result.created_at, reverse=True)
         return next((result for result in results if self._is_usable(result.remote)), None)
 
     def keep(self, position: Position, result: CacheResult | None) -> None:
-        """Record a step, and what came out of it; those that it depends on were recorded."""
+        """Record a step and its result; the steps before it are recorded already."""
         deps = [[CacheLink(self._records[one])] for one in position.after]
         record = self.made.add(position.digest, deps, [] if result is None else [result])
-        assert record is not None  # no digest of a step is a random one
+        assert record is not None  # no step has a random digest
         self._records[position] = record
 
     def _is_usable(self, remote: Remote) -> bool:
@@ -87,7 +87,7 @@ class StepGraph:
 def _is_there(layer: Remote) -> bool:
     digest = layer.descriptor.digest
     if Compression.of(layer.descriptor.media_type) is None:
-        return False  # no image can have it
+        return False  # no image can have such a layer
     try:
         diff_id_of(layer.descriptor)
         return has_blob(layer.provider, digest)

@@ -1,4 +1,4 @@
-"""The image that a build begins with, its layers so far, and the image that it makes."""
+"""The image that a build begins with, its layers so far, and its result."""
 
 from __future__ import annotations
 
@@ -50,15 +50,15 @@ class Stack:
         return tuple(diff_id_of(desc) for desc in self.descriptors)
 
     def put(self, layer: Remote) -> Self:
-        """Give the stack with one more layer on top, whatever is below that one elsewhere."""
+        """Give the stack with this layer on top; layers below it in another stack do not count."""
         desc, provider = layer.descriptor, layer.provider
         return type(self)(self.top.stack(desc, provider) if self.top else Remote([desc], provider))
 
     def grown_to(self, result: Remote) -> Self:
-        """Give the stack that a cached result has.
+        """Give the stack of a cached result.
 
-        Where it is this one with more on top, what is here stays: it may lie nearer, or in
-        another compression.
+        Layers that both have in common stay those of this stack, which may be nearer, or compressed
+        otherwise.
         """
         wanted = Stack(result)
         if wanted.diff_ids[: len(self)] != self.diff_ids:
@@ -81,7 +81,7 @@ class Stack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildBase:
-    """What a build begins with: an image's config, and its layers, None without any."""
+    """The start of a build: the config of an image, and its layers; None without layers."""
 
     config: bytes
     top: Remote | None = None
@@ -96,9 +96,10 @@ class BuiltImage:
 
 
 def read_base(provider: Provider, image: Image) -> BuildBase:
-    """Give what a build needs to begin with an image. Its layers stay where they are.
+    """Read the image that a build begins with. Its layers stay where they are.
 
-    Raises WireFormat for a config that is none, or is of other layers; and as `read_blob` does.
+    Raises WireFormat for a damaged config, or one that has another number of layers; and as
+    `read_blob` does.
     """
     config = read_config(provider, image)
     layers = image_layers(image, config)
@@ -113,24 +114,23 @@ def make_image(
     *,
     chains: CacheChains | None = None,
 ) -> BuiltImage:
-    """Give the image with these layers, and what was done since the base in its history.
+    """Make the image with these layers; `history` has the steps since the base.
 
     `chains` are embedded as the inline cache.
     """
     layers = stack.descriptors
+    inline = None
+    if chains is not None:
+        inline = encode_inline(chains, [layer.digest for layer in layers])
     config = extend_config(
         config,
         () if base.top is None else base.top.descriptors,
         layers,
         history,
-        inline_cache=None if chains is None else _inline(chains, layers),
+        inline_cache=inline,
     )
     descriptor, manifest = encode_image_manifest(config, layers)
     made = MemoryContent([config, manifest])
     own = (descriptor, Descriptor.of(config, mediatype.OCI_CONFIG))
     sources = {**stack.provider.sources, **{desc.digest: BlobSource(desc, made) for desc in own}}
     return BuiltImage(descriptor=descriptor, provider=LayerProvider(sources))
-
-
-def _inline(chains: CacheChains, layers: Sequence[Descriptor]) -> bytes | None:
-    return encode_inline(chains, [layer.digest for layer in layers])

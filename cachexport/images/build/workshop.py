@@ -1,4 +1,4 @@
-"""Where a build makes its layers: directories to work in, and the store that the layers go to."""
+"""The workshop of a build: directories to make layers in, and the store for them."""
 
 from __future__ import annotations
 
@@ -28,10 +28,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workshop:
-    """A store and its snapshots, and how layers are made there.
+    """Makes layers in a store with its snapshots.
 
-    All that is made is held by the lease `lease`. Nothing in a layer is younger than `epoch`,
-    seconds since 1970.
+    The lease `lease` holds them. No file in a layer is younger than `epoch`, seconds since 1970.
     """
 
     store: Store
@@ -49,9 +48,9 @@ class Workshop:
         return self.store.content.under(self.lease)
 
     def make(self, below: Stack, work: Callable[[pathlib.Path], object]) -> Descriptor | None:
-        """Give the layer that `work` makes of the layers below; None when it changes nothing.
+        """Call `work` with the root directory of layers, and give the layer of its changes.
 
-        It is called with the root directory.
+        None when it changes nothing.
         """
         self._stay()
         with self._writable(below) as writable:
@@ -72,7 +71,7 @@ class Workshop:
         return self.make(below, work)
 
     def link(self, copying: Copying) -> Descriptor:
-        """Give the layer of files alone, for whatever is below: nothing is unpacked for it."""
+        """Give a layer that has only these files, for any layers below; nothing is unpacked."""
         self._stay()
         return copy_layer(
             self.content,
@@ -83,7 +82,7 @@ class Workshop:
         )
 
     def _stay(self) -> None:
-        """Hold what was made for another day."""
+        """Renew the lease for another day."""
         self.store.leases.renew(self.lease.id, seconds=DAY)
 
     @property

@@ -1,8 +1,8 @@
 """The tar archive of a layer, read strictly and written to the byte.
 
-The standard library reads the formats: ustar, pax, GNU's long names and sparse files. What it
-takes for the end of an archive when a header is damaged is an error here, and headers that would
-fill the memory are refused. The same changes give the same archive.
+The standard library reads the formats: ustar, pax, GNU's long names and sparse files. What it takes
+for the end of an archive when a header is damaged is an error here, and headers that would fill the
+memory are refused. The same changes give the same archive.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _HEADER_LIMIT = 4 << 20
 _EXTENDED = frozenset({tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE})
 _LONG = frozenset({tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK})
 _TOO_LATE = 1 << 50
-"""Seconds since 1970 that no file system knows any more."""
+"""Seconds since 1970 that no file system can store."""
 _ENDS = ("EOFHeaderError", "EmptyHeaderError")
 XATTR = "SCHILY.xattr."
-"""What an extended attribute's name follows in an extended header: a custom of star's."""
+"""Prefix of extended attributes in extended headers, which star introduced."""
 
 
 class LayerEntry(tarfile.TarInfo):
@@ -50,7 +50,7 @@ class LayerEntry(tarfile.TarInfo):
             seconds = Decimal(text)
         except InvalidOperation:
             seconds = Decimal("NaN")
-        # Before it becomes an integer: that of 1e999999999 would fill the memory.
+        # Checked before it becomes an integer: 1e999999999 would fill the memory.
         if not seconds.is_finite() or not -_TOO_LATE < seconds < _TOO_LATE:
             raise WireFormat(f"not a time: {text[:64]!r}", repr(self.name))
         return int(seconds * 10**9)
@@ -66,7 +66,7 @@ class LayerEntry(tarfile.TarInfo):
 
     @classmethod
     def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
-        """See the standard library, which hides what is wrong behind the first entry."""
+        """See the standard library, which ignores errors after the first entry."""
         try:
             return super().fromtarfile(archive)
         except tarfile.HeaderError as error:
@@ -75,7 +75,7 @@ class LayerEntry(tarfile.TarInfo):
             raise tarfile.ReadError(f"bad header: {error}") from error
 
     def _proc_member(self, archive: tarfile.TarFile) -> Any:
-        # Where the standard library reads a header's own data into memory.
+        # Here the standard library reads the data of a header into memory.
         if self.type in _EXTENDED | _LONG and self.size > _HEADER_LIMIT:
             raise tarfile.ReadError(f"extended header of {self.size} bytes")
         return super()._proc_member(archive)  # type: ignore[misc]
@@ -83,7 +83,7 @@ class LayerEntry(tarfile.TarInfo):
 
 @contextmanager
 def open_archive(reader: Reader, name: str) -> Iterator[tarfile.TarFile]:
-    """Read a tar archive as a stream; what is wrong with it is WireFormat, calling it `name`."""
+    """Read a tar archive as a stream. Raises WireFormat for a damaged one, with its `name`."""
     try:
         with tarfile.open(
             fileobj=cast("IO[bytes]", reader),
@@ -96,13 +96,13 @@ def open_archive(reader: Reader, name: str) -> Iterator[tarfile.TarFile]:
             yield archive
     except CachexportError:
         raise
-    # The standard library lets some out that its parsing of numbers and text raises.
+    # Some errors of parsing numbers and text pass the standard library's own handling.
     except (tarfile.TarError, ValueError, EOFError, OverflowError) as error:
         raise WireFormat(f"{name} is not a tar archive that can be read: {error}") from error
 
 
 def entries(archive: tarfile.TarFile) -> Iterator[LayerEntry]:
-    """Give the entries one after another, named as files are, without keeping those that were."""
+    """Read one entry after another, named as files are; earlier ones are not kept in memory."""
     while (member := archive.next()) is not None:
         archive.members = []  # type: ignore[attr-defined]
         member.name, member.linkname = of_file(member.name), of_file(member.linkname)
@@ -110,9 +110,9 @@ def entries(archive: tarfile.TarFile) -> Iterator[LayerEntry]:
 
 
 def file_blocks(archive: tarfile.TarFile, member: LayerEntry) -> Iterator[tuple[int, bytes]]:
-    """Give a file's blocks, each with where it begins; what is between them are holes.
+    """Give a file's blocks with their positions; between them are holes.
 
-    Has to be called before the next entry is asked for. Raises WireFormat.
+    Has to be used before the next entry is read. Raises WireFormat.
     """
     stream = cast("IO[bytes]", archive.fileobj)
     stream.seek(member.offset_data)
@@ -155,9 +155,9 @@ _END = bytes(2 * tarfile.BLOCKSIZE)
 def pack(changes: Iterable[Change], upper: pathlib.Path, below: Path = ()) -> Iterator[bytes]:
     """Give the blocks of the archive of `changes`, with the content that is in `upper`.
 
-    In the archive all lies in the directory `below`, which has no entry unless it changed itself.
-    Of files that are hard links to each other the first one in the archive has the content.
-    Raises OSError, and Conflict for a file that changes while it is read.
+    All entries are in the directory `below`, which has an entry of its own only if it changed. Of
+    files that are hard links to each other the first one has the content. Raises OSError, and
+    Conflict for a file that changes while it is read.
     """
     written: set[Path] = set()
     for change in changes:
@@ -206,7 +206,7 @@ def _xattrs(path: Path, node: TreeNode) -> dict[str, str]:
 
 
 def _fraction(mtime_ns: int) -> dict[str, str]:
-    """Give the header for a time that a plain one cannot say: with a fraction, or before 1970."""
+    """Give the extended header of a time with a fraction, or before 1970."""
     if mtime_ns >= 0 and not mtime_ns % _SECOND:
         return {}
     seconds, nanos = divmod(abs(mtime_ns), _SECOND)

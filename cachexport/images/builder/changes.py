@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What a layer says of all its entries instead of what the directory says."""
+    """Times and owners that a layer gives all its entries, instead of the directory's."""
 
     latest: int | None = None
-    """Seconds since 1970: what was changed later gets this time, as BuildKit's rewrite-timestamp
-    and the variable SOURCE_DATE_EPOCH have it."""
+    """Seconds since 1970: later times become this one, as with BuildKit's rewrite-timestamp and
+    SOURCE_DATE_EPOCH."""
     mtime: int | None = None
     """Seconds since 1970: everything gets this time."""
     owner: tuple[int, int] | None = None
     """The uid and gid of everything."""
 
     def applied(self, node: TreeNode) -> TreeNode:
-        """Give the node as the layer shall say it is."""
+        """Give the node with the times and owners of the policy."""
         uid, gid = self.owner or (node.uid, node.gid)
         mtime_ns = node.mtime_ns if self.mtime is None else self.mtime * 10**9
         if self.latest is not None:
@@ -45,14 +45,14 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A path that is new or different, as `node`, or that was removed, where there is none."""
+    """A path that is new or different, with its `node`, or that was removed, without one."""
 
     path: Path
     node: TreeNode | None
 
 
 def changes(lower: pathlib.Path | None, upper: pathlib.Path, policy: Policy) -> list[Change]:
-    """Give what makes `upper` of `lower`, or of an empty directory, in the order of paths.
+    """Give the changes from `lower`, or an empty directory, to `upper`, in the order of paths.
 
     Files are compared with their content. Raises OSError, and InvalidInputError for a name that
     would be a marker in a layer.
@@ -69,20 +69,20 @@ def changes(lower: pathlib.Path | None, upper: pathlib.Path, policy: Policy) -> 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two directories, and what is in them as far as it may differ."""
+    """Two directories, and those of their entries that may differ."""
 
     lower: pathlib.Path
     upper: pathlib.Path
     old: Tree
     new: Tree
     removed: list[Path]
-    """What is not there any more, but for what was below something that is gone."""
+    """Removed paths, without those below other removed paths."""
     touched: Callable[[Path], bool] = lambda path: True
     """Whether the content of a file may differ when nothing else does."""
 
 
 def compare(two: Comparison, policy: Policy) -> list[Change]:
-    """Give what makes the new directory of the old one. Raises as `changes` does."""
+    """Give the changes from the old directory to the new one. Raises as `changes` does."""
     check_names(two.new)
     found = [Change(path, None) for path in two.removed]
     for path, node in two.new.items():
@@ -94,9 +94,9 @@ def compare(two: Comparison, policy: Policy) -> list[Change]:
 
 
 def find_removed(old: Mapping[Path, int], new: Mapping[Path, int]) -> list[Path]:
-    """Give what is not there any more, of two trees that say the kinds of their paths.
+    """Give the removed paths of two trees, which map paths to their kinds.
 
-    What was in something that is gone goes with it.
+    Paths below another removed path are left out.
     """
 
     def stays(path: Path) -> bool:
@@ -110,7 +110,7 @@ def _kinds(tree: Tree) -> dict[Path, int]:
 
 
 def check_names(new: Tree) -> None:
-    """Raise InvalidInputError for what no layer can have."""
+    """Raise InvalidInputError for names and devices that no layer can have."""
     for path, node in new.items():
         if path and path[-1].startswith(WHITEOUT):
             raise InvalidInputError(f"no layer can have the name {show(path)}; rename it")
@@ -136,7 +136,7 @@ _REDIRECT = "trusted.overlay.redirect"
 def copy_changes(
     lower: pathlib.Path, upper: pathlib.Path, record: Record, policy: Policy
 ) -> list[Change]:
-    """Give what makes `upper` of `lower`, whose copy it was when `record` was taken.
+    """Give the changes from `lower` to `upper`, its copy when `record` was taken.
 
     Raises as `changes` does.
     """
@@ -155,7 +155,7 @@ def copy_changes(
 
 
 def overlay_changes(lower: pathlib.Path, overlay: Overlay, policy: Policy) -> list[Change]:
-    """Give what makes an overlay of `lower`, which it is over. Raises as `changes` does."""
+    """Give the changes from `lower` to an overlay on it. Raises as `changes` does."""
     walk = _OverlayWalk(lower, overlay)
     walk.run()
     if walk.is_redirected or os.listdir(overlay.index):
@@ -170,9 +170,9 @@ def overlay_changes(lower: pathlib.Path, overlay: Overlay, policy: Policy) -> li
 
 
 def copy_links_up(overlay: Overlay) -> None:
-    """Make all hard links of what an overlay has of its own its own too. Raises OSError.
+    """Copy all hard links of a file up into an overlay that has one of them. Raises OSError.
 
-    When it is below others, only its own directory tells that they are links to each other.
+    Below other overlays, only its own directory tells that they are links to each other.
     """
     if not os.listdir(overlay.index):
         return
@@ -181,7 +181,7 @@ def copy_links_up(overlay: Overlay) -> None:
         if any(overlay.own_has(each) for each in group) and not overlay.own_has(path):
             place = overlay.root.joinpath(*path)
             status = os.lstat(place)
-            # Whatever is done to it copies it up; this does nothing else.
+            # Any change copies the file up; this one changes nothing else.
             times = (status.st_atime_ns, status.st_mtime_ns)
             os.utime(place, ns=times, follow_symlinks=False)
 
@@ -189,7 +189,7 @@ def copy_links_up(overlay: Overlay) -> None:
 def _whole(
     lower: pathlib.Path, overlay: Overlay, found: Mapping[Path, os.stat_result]
 ) -> Comparison:
-    """Compare all but the content: a hard link may have changed with what it is linked to."""
+    """Compare everything but content: a file may have changed through another hard link."""
     old, new = scan(lower), scan(overlay.root)
 
     def is_touched(path: Path) -> bool:
@@ -200,7 +200,7 @@ def _whole(
 
 
 class _OverlayWalk:
-    """Finds what an overlay has of its own, and what it has no more."""
+    """Finds the paths that an overlay changed, and those that it removed."""
 
     def __init__(self, lower: pathlib.Path, overlay: Overlay) -> None:
         self._lower = lower
@@ -218,7 +218,7 @@ class _OverlayWalk:
             self._look_in(*self._pending.pop())
 
     def _look_in(self, above: Path, moved: bool) -> None:
-        """Look at a directory; one that was moved here is new as a whole."""
+        """Look into a directory; one that was moved here is new as a whole."""
         there = set(os.listdir(self._overlay.root.joinpath(*above)))
         own = there if moved else there.intersection(self._own(above))
         for name in own:
@@ -242,7 +242,7 @@ class _OverlayWalk:
         return is_moved
 
     def _old(self, above: Path) -> list[str]:
-        """Give what was in a directory before, nothing when it was none."""
+        """Give the names that a directory had below, none when it was no directory."""
         if above and above[:-1] not in self.old_folders:
             return []
         status = _status(self._lower.joinpath(*above))

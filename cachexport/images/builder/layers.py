@@ -1,4 +1,4 @@
-"""Layers as blobs: unpacked into a directory, made of one, or of files to copy as COPY does."""
+"""Layers as blobs: unpacked into a directory, made from one, or from files as COPY does."""
 
 from __future__ import annotations
 
@@ -42,20 +42,21 @@ def unpack_layer(
 ) -> Digest:
     """Apply the layer `desc` to a directory that is there, and give its diff ID.
 
-    Nothing outside of the directory is touched, whatever the layer and the links in the directory
-    are. Directories that the layer does not name keep their times.
+    Nothing outside of the directory is touched, whatever the layer contains and wherever links in
+    the directory lead. Directories that the layer does not name keep their times.
 
-    Raises as `open_layer` does; Integrity for content that is not what `desc` says, its diff ID
-    included; WireFormat for an entry that cannot be, as one that leads out of the directory;
+    Raises as `open_layer` does; Integrity for content that does not match `desc` or its diff ID;
+    WireFormat for an impossible entry, such as one that leads out of the directory;
     FailedPrecondition for one that `limits` or `rights` do not allow; BackendError where the file
-    system fails. A part of the layer is in the directory then, which is to be thrown away.
+    system fails. After an error a part of the layer is in the directory, which has to be thrown
+    away.
     """
     name = f"layer {desc.digest}"
     meter = Meter(limits or Limits(), name)
     with open_layer(source, desc, meter.packed) as layer:
         plain = _Measured(layer, meter)
         unpack(plain, directory, rights or Rights(), meter, name)
-        # What follows the archive's end belongs to the digests too.
+        # The bytes after the archive's end count for the digests too.
         while plain.read(BLOCK):
             pass
     if plain.diff_id != (desc.diff_id or plain.diff_id):
@@ -72,14 +73,14 @@ def diff_layer(
     compression: Compression = Compression.GZIP,
     level: int | None = None,
 ) -> Descriptor:
-    """Put the layer that makes `upper` of `lower` into `target`, and give its descriptor.
+    """Put the layer of the changes from `lower` to `upper` into `target`, and give its descriptor.
 
-    Without `lower` it makes `upper` of an empty directory. Equal directories give the same bytes;
-    the diff ID is in the annotations. Sockets are left out, as everywhere.
+    Without `lower` it has all of `upper`. Equal directories give the same bytes; the diff ID is in
+    the annotations. Sockets are left out, as everywhere.
 
     Raises InvalidAttr for a bad level; InvalidInputError for a name that no layer can have;
-    Conflict for a file that changes meanwhile; BackendError, NotFound where the directories
-    cannot be read; TransferError where the layer cannot be kept.
+    Conflict for a file that changes meanwhile; BackendError, NotFound where the directories cannot
+    be read; TransferError where the layer cannot be written.
     """
     with translated("read", upper):
         found = changes(lower, upper, policy or Policy())
@@ -103,12 +104,12 @@ def store_changes(
 def store_blocks(
     blocks: Iterator[bytes], target: Ingester, compression: Compression, level: int | None
 ) -> Descriptor:
-    """Put the layer of which these are the archive's blocks into `target`."""
+    """Put the layer whose archive has these blocks into `target`."""
     return store_layer(read_blocks(blocks), target, compression, level)
 
 
 def read_blocks(blocks: Iterator[bytes]) -> Reader:
-    """Give the stream of blocks that are made while it is read."""
+    """Give a stream of blocks that are made while it is read."""
     return BlockReader(blocks, _Nothing())
 
 
@@ -118,7 +119,7 @@ def _reading(blocks: Iterator[bytes], upper: pathlib.Path) -> Iterator[bytes]:
 
 
 class _Measured:
-    """A stream that a meter and a hash see."""
+    """A stream that is metered and hashed while it is read."""
 
     def __init__(self, layer: Reader, meter: Meter) -> None:
         self._layer = layer
@@ -140,7 +141,7 @@ class _Measured:
 
 
 class _Nothing:
-    """What is below a stream that is made of nothing."""
+    """An empty stream, below blocks that are made on the fly."""
 
     def read(self, size: int, /) -> bytes:
         return b""
@@ -150,18 +151,18 @@ class _Nothing:
 
 
 AS_COPIED = Policy(mtime=0, owner=(0, 0))
-"""Files are root's, and their times say nothing: so the same files make the same layer."""
+"""Files belong to root and have the time 0: the same files make the same layer."""
 _UNLIMITED = Limits(entries=None, bytes=None, ratio=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Copying:
-    """Files that are to be copied into an image.
+    """Files to copy into an image.
 
-    What is in the directory `source` gets into `destination`. A file gets that name, or its own in
-    there when `destination` is a directory by its spelling: `/`, `app/`. `exclude` are patterns as
-    in `.dockerignore`, for paths in a directory. A link that `source` is stands for what it leads
-    to; others stay links.
+    The content of a directory `source` goes into `destination`. A file gets that name, or keeps its
+    own in there when `destination` is spelled as a directory: `/`, `app/`. `exclude` has patterns
+    as in `.dockerignore`, for paths in a directory. If `source` is a link it is followed; links
+    below it stay links.
     """
 
     source: pathlib.Path
@@ -169,7 +170,7 @@ class Copying:
     exclude: tuple[str, ...] = ()
 
     def digest(self) -> Digest:
-        """Read the files, and give the digest of all that counts of them: not times nor owners.
+        """Read the files, and give the digest of everything but their times and owners.
 
         Raises as `copy_layer` does.
         """
@@ -185,7 +186,7 @@ class Copying:
             found = _without(scan(place), self.exclude)
             check_names(found)
             is_directory = found[()].is_directory
-            # What the image has at the destination keeps its mode: an entry would change it.
+            # The image's own directory at the destination keeps its mode, without an entry here.
             if is_directory and len(found) > 1:
                 del found[()]
             changes = [Change(path, policy.applied(node)) for path, node in found.items()]
@@ -219,10 +220,10 @@ def copy_into(
     policy: Policy = AS_COPIED,
     rights: Rights | None = None,
 ) -> None:
-    """Put the files into the directory `root`, as the layer would when it is unpacked there.
+    """Put the files into the directory `root`, as unpacking the layer there would.
 
-    So links in `root` are followed as if it were `/`. A file gets into a directory that is there
-    under its name. Raises as `unpack_layer` does.
+    Links in `root` are followed as if it were `/`. If a directory has the destination of a file,
+    the file goes into it. Raises as `unpack_layer` does.
     """
     if copying.source.is_file() and _is_directory(root, copying.destination):
         copying = replace(copying, destination=f"{copying.destination}/")
@@ -243,13 +244,13 @@ def _is_directory(root: pathlib.Path, destination: str) -> bool:
 
 
 def _without(found: Tree, exclude: Sequence[str]) -> Tree:
-    """Leave out what matches, but for directories of which something else stays."""
+    """Leave out what matches, but keep directories of entries that stay."""
     if not exclude:
         return found
     from docker.utils.build import PatternMatcher
 
     matcher = PatternMatcher(exclude)
-    matcher.patterns.pop()  # its own exception, for a file that daemons read
+    matcher.patterns.pop()  # an exception that it adds for the daemon's own file
     stay: set[Path] = {()}
     for path in found:
         if path and not matcher.matches(os.sep.join(path)):

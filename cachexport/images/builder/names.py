@@ -14,7 +14,7 @@ import os
 from cachexport.errors import InvalidInputError, WireFormat
 
 Path = tuple[str, ...]
-"""The names on the way from the root; none is the root itself."""
+"""Names, from the root down; empty for the root itself."""
 
 WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
@@ -33,7 +33,7 @@ def of_entry(name: str) -> str:
 
 
 def parse_path(text: str) -> Path:
-    """Read a path that has to stay in the root. Raises WireFormat for any other."""
+    """Read a path in the root. Raises WireFormat for one that leads out of it."""
     parts = tuple(part for part in text.split("/") if part not in ("", "."))
     if text.startswith("/"):
         raise WireFormat("the path is absolute", repr(text))
@@ -42,7 +42,7 @@ def parse_path(text: str) -> Path:
     if not text or "\0" in text:
         raise WireFormat("the path is none", repr(text))
     if len(parts) > _DEEPEST:
-        # A few bytes of a layer could make a tree that takes minutes to walk.
+        # Otherwise a few bytes of a layer make a tree that takes minutes to walk.
         raise WireFormat(f"the path is deeper than {_DEEPEST} names", repr(f"{text[:40]}…"))
     return parts
 
@@ -72,9 +72,9 @@ def is_note(name: str) -> bool:
 
 
 def removed_by(path: Path) -> str | None:
-    """Give the name beside this marker that it removes; None when it is no marker.
+    """Give the name that this whiteout removes beside it; None when the path is no whiteout.
 
-    Raises WireFormat for a marker of no name, or of the directory that it is in or above.
+    Raises WireFormat for one without a name, or with `.` or `..`.
     """
     if not path or not path[-1].startswith(WHITEOUT):
         return None

@@ -1,8 +1,8 @@
-"""Overlays: directories over others, which the kernel shows as one.
+"""Overlays: stacks of directories that the kernel shows as one.
 
-What is changed in one is in its own directory; see overlayfs in the kernel's documentation. Hard
-links to what is below stay (`index`) and directories can be renamed (`redirect_dir`), as in any
-other directory. The options are given in any case, so that the machine's defaults do not matter.
+Changes go into a directory of the overlay's own; see overlayfs in the kernel's documentation. Hard
+links to lower files stay (`index`) and directories can be renamed (`redirect_dir`), as in any other
+directory. All options are given, so that the machine's defaults do not matter.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 _OPTIONS = "index=on,redirect_dir=on,metacopy=off"
 _VIEW = "redirect_dir=nofollow,metacopy=off"
 _MOST = 500
-"""Directories that Linux lays over each other."""
+"""The most directories that Linux stacks."""
 _EACH = len("/proc/self/fd/100/1000000/d:")
 _ROOM = 256
-"""Bytes that the options need for each directory below, and for all else."""
+"""Bytes that the options need for each lower directory, and for everything else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,41 +39,41 @@ class Overlay:
 
     @property
     def root(self) -> pathlib.Path:
-        """Where it is mounted."""
+        """The mount point."""
         return self.place / "m"
 
     @property
     def own(self) -> pathlib.Path:
-        """What is not in those below."""
+        """Its own changes, overlayfs's upperdir."""
         return self.place / "d"
 
     @property
     def work(self) -> pathlib.Path:
-        """The kernel's."""
+        """The kernel's workdir."""
         return self.place / "w"
 
     @property
     def view(self) -> pathlib.Path:
-        """Where those below can be mounted without what is own."""
+        """The mount point for the lower directories alone."""
         return self.place / "l"
 
     @property
     def index(self) -> pathlib.Path:
-        """Has an entry for each file below that has hard links and was touched."""
+        """Has an entry for each lower file with hard links that was touched."""
         return self.work / "index"
 
     def own_has(self, path: Path) -> bool:
-        """Say whether something is its own."""
+        """Say whether a path is in its own directory."""
         return os.path.lexists(self.own.joinpath(*path))
 
     def mount(self, below: Sequence[pathlib.Path]) -> None:
-        """Mount it over other directories, the top one first; `own` is there. Raises OSError."""
+        """Mount it over lower directories, the top one first; `own` exists. Raises OSError."""
         for path in (self.root, self.work):
             path.mkdir()
         _mount(self.place, below, self.root, (self.own, self.work), _OPTIONS)
 
     def mount_view(self, below: Sequence[pathlib.Path]) -> pathlib.Path:
-        """Show those below alone, and give where: a single one is where it is. Raises OSError."""
+        """Mount the lower directories alone, one not at all, and give where. Raises OSError."""
         if len(below) == 1:
             return below[0]
         self.view.mkdir(exist_ok=True)
@@ -81,23 +81,23 @@ class Overlay:
         return self.view
 
     def unmount_view(self) -> None:
-        """Show them no more. Raises OSError."""
+        """Unmount the view. Raises OSError."""
         unmount_below(self.view)
 
     def unmount(self) -> None:
-        """Leave nothing but what is its own, as those below are. Raises OSError."""
+        """Unmount it, and leave only its own directory. Raises OSError."""
         unmount_below(self.root)
         self.root.rmdir()
         shutil.rmtree(self.work)
 
 
 def fits(count: int) -> bool:
-    """Say whether an overlay can be over so many: the options have to fit into a page."""
+    """Say whether an overlay can have so many layers: its options have to fit in a page."""
     return count < _MOST and count * _EACH + _ROOM < os.sysconf("SC_PAGESIZE")
 
 
 def may_mount(place: pathlib.Path) -> bool:
-    """Try an overlay in an empty directory: whether it can be, and does what any other one does."""
+    """Try in an empty directory whether overlays can be mounted and behave like directories."""
     if sys.platform != "linux":
         return False
     overlay, below = Overlay(place / "0"), place / "1" / "d"
@@ -132,7 +132,7 @@ def _mount(
     own: Sequence[pathlib.Path],
     options: str,
 ) -> None:
-    # A short way to all of them, in which no character means anything to the kernel.
+    # A short path to all of them, without characters that are special to the kernel.
     with closing(_Folder(place.parent)) as folder:
         lower = ":".join(f"{folder.name}/{_name(path)}" for path in below)
         parts = [f"lowerdir={lower}", options]
@@ -148,7 +148,7 @@ def _name(path: pathlib.Path) -> str:
 
 
 class _Folder:
-    """A folder that is open, so that it has a short name."""
+    """An open folder, which has a short path in /proc."""
 
     def __init__(self, place: pathlib.Path) -> None:
         self._fd = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

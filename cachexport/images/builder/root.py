@@ -1,8 +1,8 @@
-"""A directory that is changed without ever leaving it, whatever links are in it.
+"""Changes in a directory that never leave it, wherever its links lead.
 
-Every path is walked name by name from the root's own descriptor, and no name is followed by the
-kernel. A symbolic link on the way is followed here, as it would be if the root were `/`; one that
-leads above the root is an error.
+Every path is walked name by name from the root's own descriptor, and the kernel follows no link.
+This module follows symbolic links as if the root were `/`; a link that leads above the root is an
+error.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _PARENT_MODE = 0o755
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """A name in a directory that is open: where something is or will be. No link leads to it."""
+    """A name in an open directory, where something is or will be. No link was followed to it."""
 
     fd: int
     """The directory's descriptor."""
@@ -40,7 +40,7 @@ class Spot:
 
     @property
     def status(self) -> os.stat_result | None:
-        """What is there; None for nothing."""
+        """The status of what is there; None for nothing."""
         try:
             return os.stat(self.name, dir_fd=self.fd, follow_symlinks=False)
         except FileNotFoundError:
@@ -75,10 +75,10 @@ class Root:
 
     @contextmanager
     def at(self, path: Path) -> Iterator[Spot]:
-        """Have the spot of a path that is not the root itself; directories above it are made.
+        """Open the spot of a path below the root; missing directories above it are made.
 
-        Those get mode 0755 and the time 0. Raises WireFormat when the way leads out of the root,
-        through too many links or through something that is no directory.
+        They get mode 0755 and the time 0. Raises WireFormat when the path leads out of the root,
+        through too many links, or through something that is no directory.
         """
         fd, above = self._walk(path)
         try:
@@ -89,7 +89,7 @@ class Root:
 
     @contextmanager
     def directory(self, path: Path) -> Iterator[int]:
-        """Have the descriptor of a directory that is there, no link on the way to it."""
+        """Open a directory that exists, by a path without links."""
         fd = os.dup(self._fd)
         try:
             for name in path:
@@ -99,7 +99,7 @@ class Root:
             os.close(fd)
 
     def remove(self, spot: Spot, spared: Callable[[Path], bool]) -> bool:
-        """Remove what is at `spot` with all below it, but not what is `spared`; say if it is gone.
+        """Remove `spot` and all below it but what is `spared`; say whether it is gone.
 
         A directory with something spared in it stays.
         """
@@ -107,7 +107,10 @@ class Root:
         if status is None:
             return True
         if not stat.S_ISDIR(status.st_mode):
-            return not spared(spot.path) and self._unlink(spot)
+            if spared(spot.path):
+                return False
+            os.unlink(spot.name, dir_fd=spot.fd)
+            return True
         fd = os.open(spot.name, _DIRECTORY, dir_fd=spot.fd)
         try:
             self._keep(spot.path, fd)
@@ -122,7 +125,7 @@ class Root:
         return True
 
     def clear(self, fd: int, path: Path, spared: Callable[[Path], bool]) -> bool:
-        """Remove all in the directory `fd` but what is spared; say whether it is empty now."""
+        """Empty the directory `fd`, except for spared paths; say whether it is empty now."""
         gone = [self.remove(Spot(fd, name, (*path, name)), spared) for name in os.listdir(fd)]
         return all(gone)
 
@@ -151,12 +154,8 @@ class Root:
             self._modes.setdefault(path, stat.S_IMODE(status.st_mode))
             os.fchmod(fd, stat.S_IMODE(status.st_mode) | stat.S_IRWXU)
 
-    def _unlink(self, spot: Spot) -> bool:
-        os.unlink(spot.name, dir_fd=spot.fd)
-        return True
-
     def _walk(self, path: Path) -> tuple[int, Path]:
-        """Open the directory above a path; give it and the way there, without links."""
+        """Open the directory above a path; give it and its path without links."""
         here: list[str] = []
         pending, links = list(path[:-1]), 0
         fd = os.dup(self._fd)
@@ -213,7 +212,7 @@ def _enter(fd: int, name: str) -> int:
 
 
 def _target(fd: int, name: str, path: Path, links: int) -> str:
-    """Give where a link leads. Raises WireFormat for what is none, or one too many."""
+    """Give the target of a link. Raises WireFormat if it is no link, or one too many."""
     if links > _MOST_LINKS:
         raise WireFormat("too many links are on the way", show(path))
     try:

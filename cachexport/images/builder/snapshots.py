@@ -1,6 +1,6 @@
 """Layers unpacked once, and writable directories on them.
 
-Two ways lead to the same: overlays, where this process may mount them, and copies.
+They are overlays where this process may mount them, otherwise copies; both make the same layers.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ _PROBE_SECONDS = 600.0
 
 
 class Way(enum.Enum):
-    """How directories are on others."""
+    """How a writable directory gets the files of its layers."""
 
     AUTO = "auto"
-    """Overlays where they can be had, else copies."""
+    """Overlays where they can be mounted, otherwise copies."""
     OVERLAY = "overlay"
     COPY = "copy"
 
@@ -74,11 +74,11 @@ class Snapshots:
     ) -> Self:
         """Use the snapshots of a store; `limits` are for each layer.
 
-        Without `rights` they are root's for root; for others everything belongs to the process
-        and devices are an error. Raises FailedPrecondition when overlays are asked for that this
-        process cannot mount there.
+        Without `rights` root may do everything; for other users all files belong to the process,
+        and devices are an error. Raises FailedPrecondition for `Way.OVERLAY` where this process
+        cannot mount overlays.
         """
-        # That is tried when it is needed first, since many builds need no directory at all.
+        # Tried on first use, since many builds need no directory at all.
         has_overlays = None if way is Way.AUTO else way is Way.OVERLAY
         if has_overlays and not _try_overlay(store):
             raise FailedPrecondition(
@@ -89,7 +89,7 @@ class Snapshots:
         return cls(store, has_overlays=has_overlays, rights=allowed, limits=limits)
 
     def unpack(self, layers: Sequence[Descriptor], lease: str) -> None:
-        """Unpack layers, bottom first, that are not yet; the lease holds them from now on.
+        """Unpack layers, bottom first, unless they are already; the lease holds them from now on.
 
         Raises as `writable` does.
         """
@@ -99,11 +99,12 @@ class Snapshots:
     def writable(self, layers: Sequence[Descriptor], lease: str) -> Writable:
         """Give a writable directory that has what the layers, bottom first, make.
 
-        They are in the store and tell their diff IDs. What is not unpacked yet is: several
-        processes may do so at once. The lease holds all that is used; the caller releases.
+        The layers are in the store and have diff IDs. Those that are not unpacked yet are unpacked;
+        several processes may do so at once. The lease holds all that is used; the caller releases.
 
-        Raises NotFound for a layer that is not in the store; FailedPrecondition for a lease that
-        lives no more; InvalidInputError for a layer without a diff ID; what `unpack_layer` does.
+        Raises NotFound for a layer that is not in the store; FailedPrecondition for a lease that is
+        gone or has expired; InvalidInputError for a layer without a diff ID; what `unpack_layer`
+        does.
         """
         if not layers:
             own = self.store.directories.make(lease)
@@ -133,7 +134,7 @@ class Snapshots:
         return below
 
     def _names(self, chains: list[Digest]) -> list[Digest]:
-        """Tell what was unpacked without owners from what has them."""
+        """Name chains without owners differently: their directories are others."""
         if self._rights.owners:
             return chains
         return [Digest.of(f"{chain} without owners".encode()) for chain in chains]
@@ -222,9 +223,9 @@ class Snapshots:
 
 
 def chain_ids(layers: Iterable[Descriptor]) -> list[Digest]:
-    """Give for each layer, bottom first, the chain ID of it on those below.
+    """Give the chain ID of each layer, bottom first, as the OCI image specification defines it.
 
-    As the OCI image specification has it. Raises InvalidInputError for one without a diff ID.
+    Raises InvalidInputError for one without a diff ID.
     """
     return list(itertools.accumulate(map(diff_id_of, layers), _chain_id))
 
@@ -236,14 +237,14 @@ def _chain_id(below: Digest, diff_id: Digest) -> Digest:
 def _published(
     own: OwnDirectory, chain: Digest, layers: Iterable[Descriptor], lease: str
 ) -> Unpacked:
-    # The index outlives a loss of power, so what it tells of has to.
+    # The index survives a power failure, so the files of its rows have to.
     with translated("write", own.path):
         sync_file_system(own.path)
     return own.publish(chain, [layer.digest for layer in layers], lease)
 
 
 def _new_root(root: pathlib.Path) -> None:
-    """Make a directory that is the same whenever and wherever it is made."""
+    """Make a directory with a fixed mode and time, to be the same everywhere."""
     with translated("write", root):
         root.mkdir()
         root.chmod(0o755)
@@ -255,7 +256,7 @@ def _removed_on_failure(own: OwnDirectory) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        # What cannot be removed now is garbage.
+        # If this fails too, a collection removes it.
         with suppress(CachexportError):
             own.remove()
         raise

@@ -1,4 +1,4 @@
-"""What is in a directory, in one canonical order, and copies of directories."""
+"""Trees of files: read in one canonical order, recorded, and copied."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _OF_THE_MACHINE = ("security.selinux", "trusted.overlay.", "user.overlay.")
 
 
 def is_of_the_machine(name: str) -> bool:
-    """Say whether a machine gives things this extended attribute for itself: no layer says it."""
+    """Say whether an extended attribute is the machine's own, which no layer has."""
     return name.startswith(_OF_THE_MACHINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TreeNode:
-    """One thing in a tree. Two are equal when nothing but content tells them apart."""
+    """A file or directory in a tree. Two are equal when they differ in nothing but content."""
 
     kind: int
     """As in the mode: `stat.S_IFREG` …"""
@@ -54,7 +54,7 @@ Tree: TypeAlias = "dict[Path, TreeNode]"
 
 
 class Stamp(NamedTuple):
-    """What has changed when anything of a thing has, its content too."""
+    """Changes when anything of a file does, its content too."""
 
     device: int
     inode: int
@@ -63,12 +63,12 @@ class Stamp(NamedTuple):
 
     @classmethod
     def of(cls, status: os.stat_result) -> Stamp:
-        """Give the stamp of what was looked at."""
+        """Give the stamp of a status."""
         return cls(status.st_dev, status.st_ino, status.st_ctime_ns, status.st_mode)
 
 
 def order(path: Path) -> list[bytes]:
-    """Give what paths are sorted by: a directory comes right before what is in it."""
+    """Give the sort key of a path: a directory comes right before its entries."""
     return [os.fsencode(name) for name in path]
 
 
@@ -82,12 +82,12 @@ def scan(place: pathlib.Path) -> Tree:
 
 
 def walk(place: pathlib.Path) -> dict[Path, os.stat_result]:
-    """Look at all that is in a directory, itself included, sorted. Sockets are left out."""
+    """Give the status of all in a directory, itself included, sorted. Sockets are left out."""
     return dict(sorted(_walk(place), key=lambda item: order(item[0])))
 
 
 def linked(stamps: Mapping[Path, Stamp]) -> dict[Path, tuple[Path, ...]]:
-    """Give of each path that has hard links all of those, sorted."""
+    """Give for each path with hard links all of them, sorted."""
     groups: dict[tuple[int, int], list[Path]] = {}
     for path, stamp in stamps.items():
         if not stat.S_ISDIR(stamp.mode):
@@ -143,7 +143,7 @@ def _node(place: pathlib.Path, status: os.stat_result, links: tuple[Path, ...]) 
 
 
 def xattrs(place: pathlib.Path | str) -> list[str]:
-    """Give the names of the extended attributes that a layer says, sorted."""
+    """Give the names of the extended attributes that a layer has, sorted."""
     names = os.listxattr(place, follow_symlinks=False)
     return sorted(name for name in names if not is_of_the_machine(name))
 
@@ -153,11 +153,11 @@ _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _AT_ONCE = 1 << 30
 
 Record = dict[tuple[str, ...], Stamp]
-"""How all of a directory was when it was made."""
+"""Stamps of everything in a directory when it was made."""
 
 
 def copy_tree(source: pathlib.Path, target: pathlib.Path) -> None:
-    """Make the empty directory `target` what `source` is: hard links, holes, times and all.
+    """Copy `source` into the empty directory `target`, with hard links, holes and times.
 
     Raises OSError.
     """
@@ -195,9 +195,9 @@ def copy_attributes(
 
 
 def record_tree(place: pathlib.Path) -> Record:
-    """Record how a directory is, so that every change from now on shows.
+    """Record the stamps of a directory, so that every later change shows.
 
-    The clock of a file system stands still for some milliseconds; that is waited for.
+    A file system's clock ticks every few milliseconds; this waits for the next tick.
     """
     record = {path: Stamp.of(status) for path, status in walk(place).items()}
     latest = max(stamp.ctime_ns for stamp in record.values())
@@ -233,7 +233,7 @@ def _copy_file(old: pathlib.Path, new: pathlib.Path, status: os.stat_result) -> 
 
 @contextmanager
 def _reading(place: pathlib.Path, status: os.stat_result) -> Iterator[int]:
-    """Open a file, also one whose mode keeps its own owner out."""
+    """Open a file, even if its mode denies that to its owner."""
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         fd = os.open(place, flags)
@@ -250,7 +250,7 @@ def _reading(place: pathlib.Path, status: os.stat_result) -> Iterator[int]:
 
 
 def _cloned(source: int, target: int) -> bool:
-    """Let the two files share what they have, where the file system can do that."""
+    """Let two files share their data, where the file system can do that."""
     try:
         fcntl.ioctl(target, _CLONE, source)
     except OSError:
@@ -273,7 +273,7 @@ def _copy_data(source: int, target: int, size: int) -> None:
 
 
 def _next_data(fd: int, at: int) -> int:
-    """Give where data begins at or behind `at`: far behind the end when there is no more."""
+    """Give where data begins at or after `at`: far beyond the end when there is no more."""
     try:
         return os.lseek(fd, at, os.SEEK_DATA)
     except OSError as error:

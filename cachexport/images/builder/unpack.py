@@ -1,4 +1,4 @@
-"""Applying the entries of a layer to a directory, and how much it may unpack to."""
+"""Applying the entries of a layer to a directory, within limits."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 
 
 _FREE = 64 << 20
-"""Bytes that any layer may have, however small it is compressed."""
+"""Bytes that any layer may unpack to, whatever its ratio."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What is refused when there is more of it; None: any amount is fine."""
+    """Limits of what a layer may unpack to; None: no limit."""
 
     entries: int | None = 2_000_000
     bytes: int | None = 1 << 40
-    """Of all files together, holes included."""
+    """Of all files together, with holes."""
     ratio: float | None = 10_000.0
     """Of uncompressed to compressed bytes. gzip cannot do more than 1,032; zeros in zstd can."""
 
@@ -49,18 +49,18 @@ class Meter:
         self._entries = self._bytes = self._packed = self._plain = 0
 
     def packed(self, count: int) -> None:
-        """Hear of bytes that were read compressed."""
+        """Count compressed bytes."""
         self._packed += count
 
     def plain(self, count: int) -> None:
-        """Hear of bytes that came out of them."""
+        """Count uncompressed bytes."""
         self._plain += count
         ratio = self._limits.ratio
         if ratio is not None and self._plain > max(_FREE, ratio * self._packed):
             raise self._refusal(f"it unpacks to more than {ratio:g} times its size")
 
     def entry(self, size: int) -> None:
-        """Hear of an entry whose file has `size` bytes."""
+        """Count an entry whose file has `size` bytes."""
         self._entries += 1
         self._bytes += size
         entries, most = self._limits.entries, self._limits.bytes
@@ -85,13 +85,13 @@ _MODE = 0o7777
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rights:
-    """What whoever unpacks may do. Root may do all of it."""
+    """What the unpacking process may do. Root may do everything."""
 
     owners: bool = True
-    """Give files to the owners that the layer says; else all are of the process's own, and have
-    no attributes that only root may set."""
+    """Give files to the owners in the layer; otherwise they belong to the process, without
+    attributes that only root may set."""
     devices: bool = True
-    """Make devices; else an entry of one is an error."""
+    """Make devices; otherwise an entry for one is an error."""
 
     @classmethod
     def of_process(cls) -> Self:
@@ -103,18 +103,17 @@ class Rights:
 class Unpacker:
     """Applies one layer to `root`: `apply` for each entry, then `root.apply_deferred`.
 
-    A path stands where it leads in the root, as it is then. Errors of the system go up as they
-    are.
+    A path is resolved in the root as it is at that moment. OSErrors are not translated.
     """
 
     def __init__(self, root: Root, rights: Rights) -> None:
         self._root = root
         self._rights = rights
         self._made: set[Path] = set()
-        """What this layer put there, and the directories above: its markers spare them."""
+        """Paths that this layer made, and those above: its whiteouts spare them."""
 
     def apply(self, archive: tarfile.TarFile, member: LayerEntry) -> None:
-        """Apply one entry. Raises WireFormat for one that cannot be, FailedPrecondition."""
+        """Apply one entry. Raises WireFormat for an impossible one, FailedPrecondition."""
         path = parse_path(member.name)
         if not path:
             self._apply_root(member)
@@ -166,7 +165,7 @@ class Unpacker:
             raise WireFormat(f"unknown kind of entry {member.type!r}", repr(member.name))
 
     def _link_source(self, member: LayerEntry) -> Path:
-        """Give what a hard link is to, no link on the way to it."""
+        """Resolve the target of a hard link to a path without links."""
         try:
             path = parse_path(member.linkname)
         except WireFormat as error:
@@ -207,12 +206,12 @@ class Unpacker:
             os.utime(spot.name, ns=times, dir_fd=spot.fd, follow_symlinks=False)
 
     def _set_attributes(self, handle: str, member: LayerEntry) -> None:
-        """Set owner, extended attributes and mode: each may clear or forbid what is before it."""
+        """Set owner, attributes and mode in this order: each may clear or forbid the others."""
         if self._rights.owners:
             os.chown(handle, member.uid, member.gid, follow_symlinks=False)
         self._set_xattrs(handle, member)
         if not member.issym():
-            # What is there was just made here, or is a directory: no link is followed.
+            # The path was just made here, or is a directory: no link is followed.
             os.chmod(handle, member.mode & _MODE | (stat.S_IRWXU if member.isdir() else 0))
 
     def _set_xattrs(self, handle: str, member: LayerEntry) -> None:
@@ -227,7 +226,8 @@ def unpack(layer: Reader, place: pathlib.Path, rights: Rights, meter: Meter, nam
     """Apply the tar archive `layer`, which is called `name`, to the directory `place`.
 
     Raises WireFormat for an archive that cannot be read or would leave the directory,
-    FailedPrecondition, BackendError, and what reading raises. What was applied until then stays.
+    FailedPrecondition, BackendError, and what reading raises. Entries that were applied before an
+    error stay.
     """
     with translated("write", place), Root(place) as root, open_archive(layer, name) as archive:
         unpacker = Unpacker(root, rights)

@@ -24,17 +24,18 @@ if TYPE_CHECKING:
 
 
 class Writable(abc.ABC):
-    """A directory to change. Whoever got it releases it, or uses it in a `with` block.
+    """A directory to change; the caller releases it, or uses it in a `with` block.
 
-    Killed, it is garbage, with all that is mounted in it.
+    After a kill it is garbage, with all that is mounted in it.
     """
 
     own_mounts: ClassVar[int] = 0
-    """How many mounts the root itself is."""
+    """How many mounts are at the root itself."""
 
     def __init__(self, store: Store, own: OwnDirectory, lease: str, root: pathlib.Path) -> None:
         self.root = root
-        """Where it is; on an overlay a path stands for another file after that is changed."""
+        """Its path. On an overlay an open file does not see later changes of the file at its
+        path."""
         self._store = store
         self._own = own
         self._lease = lease
@@ -54,13 +55,12 @@ class Writable(abc.ABC):
         level: int | None = None,
         lease: str = "",
     ) -> Descriptor | None:
-        """Put the layer of what changed into the store, held by the lease; None: nothing changed.
+        """Put the layer of the changes into the store; None when nothing changed.
 
-        Another `lease` than that of the directory can be given.
-        Its diff ID is in the annotations. Nothing may be mounted in the directory, nor write to
-        it meanwhile. It can be changed and committed again, which makes a layer of all changes.
-        Raises as `diff_layer` does, FailedPrecondition after `release` and for a lease that lives
-        no more.
+        The directory's lease holds it, or another `lease` that is given. Its diff ID is in the
+        annotations. Nothing may be mounted in the directory, nor write to it meanwhile. It can be
+        changed and committed again, which makes a layer of all changes. Raises as `diff_layer`
+        does, FailedPrecondition after `release` and for a lease that is gone or has expired.
         """
         if self._is_released:
             raise FailedPrecondition(f"{self.root} is released; commit it before")
@@ -71,7 +71,7 @@ class Writable(abc.ABC):
         return store_changes(content, found, self.root, compression, level) if found else None
 
     def _check(self) -> None:
-        """Raise FailedPrecondition for what would be in the layer or hide what is to be."""
+        """Raise FailedPrecondition if a mount would be in the layer, or hide files of it."""
         if not self.root.is_dir() or self.root.is_symlink():
             raise FailedPrecondition(f"{self.root} is no directory any more; it has to stay one")
         strangers = mounts_at(self.root)[self.own_mounts :]
@@ -92,7 +92,7 @@ class Writable(abc.ABC):
 
 
 class ScratchWritable(Writable):
-    """A directory on nothing."""
+    """A directory without layers below."""
 
     def __init__(self, store: Store, own: OwnDirectory, lease: str) -> None:
         super().__init__(store, own, lease, own.path / "d")
@@ -102,7 +102,7 @@ class ScratchWritable(Writable):
 
 
 class CopyWritable(Writable):
-    """A copy, with a record of how it was in the beginning."""
+    """A copy of the layers, with a record of its state at the start."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Configs of images: an empty one, the one that an exported image gets, one with more layers."""
+"""Configs of images: empty, completed as BuildKit does on export, or extended by layers."""
 
 from __future__ import annotations
 
@@ -40,10 +40,9 @@ def complete_config(
 ) -> bytes:
     """Give the config of the image that has these layers, bottom first.
 
-    Normalises the history and patches `config`, as BuildKit does when it exports. A layer's
-    annotations tell its diff ID, when it was made and by what. `inline_cache` is what
-    `encode_inline` gives. Raises WireFormat, and InvalidInputError for a compressed layer that
-    does not tell its diff ID.
+    Normalises the history and patches `config`, as BuildKit does when it exports. The diff ID, time
+    and description of a layer come from its annotations. `inline_cache` is what `encode_inline`
+    gives. Raises WireFormat, and InvalidInputError for a compressed layer without a known diff ID.
     """
     return patch_config(
         config,
@@ -60,11 +59,11 @@ def patch_config(
     history: Sequence[HistoryEntry] | None,
     inline_cache: bytes | None = None,
 ) -> bytes:
-    """Replace what a config says of layers and keep everything else, known or not.
+    """Replace the layers and the history of a config, and keep everything else, known or not.
 
     `created` is set only where there is no such key, to the time of the last entry that has one.
-    Without `inline_cache` one that is there already stays. Keys come out sorted; values keep
-    their spelling but for spaces. Raises WireFormat when `config` is no JSON object.
+    Without `inline_cache` one that is there already stays. Keys come out sorted; values keep their
+    spelling but for spaces. Raises WireFormat when `config` is no JSON object.
     """
     members = rawjson.loads(config)
     members["rootfs"] = _rootfs(diff_ids)
@@ -78,7 +77,7 @@ def patch_config(
 def diff_id_of(layer: Descriptor) -> Digest:
     """Give the digest of a layer's uncompressed bytes.
 
-    Raises InvalidInputError for a compressed layer that has no annotation that tells it.
+    Raises InvalidInputError for a compressed layer without the annotation for it.
     """
     if diff_id := layer.diff_id:
         return diff_id
@@ -122,12 +121,12 @@ def extend_config(
     entries: Sequence[HistoryEntry],
     inline_cache: bytes | None = None,
 ) -> bytes:
-    """Give the config of an image with `layers` that was made of one with the layers `below`.
+    """Give the config of an image with `layers`, which was made from one with the layers `below`.
 
-    `config` is that one's, its settings changed or not, and `entries` say what was done since.
-    The image was made when the last of them was, if that tells; an inline cache in `config` is of
-    another image, and goes then. Raises WireFormat, and InvalidInputError for a layer that does
-    not tell its diff ID.
+    `config` is that image's, with its settings changed or not; `entries` are the new history. The
+    time of the last entry, if it has one, becomes the image's. With new entries an inline cache in
+    `config` is dropped: it describes the old image. Raises WireFormat, and InvalidInputError for a
+    layer without a known diff ID.
     """
     before = normalise_history(parse_history(config), below) or ()
     if entries:

@@ -66,17 +66,17 @@ def parse_history(config: bytes) -> tuple[HistoryEntry, ...] | None:
 def normalise_history(
     history: Iterable[HistoryEntry] | None, layers: Sequence[Descriptor]
 ) -> tuple[HistoryEntry, ...] | None:
-    """Make the history tell of these layers, bottom first, as BuildKit does.
+    """Fit the history to these layers, bottom first, as BuildKit does.
 
-    What is missing comes from the annotations that tell when and by what a layer was made. Of
-    entries for more layers than there are the last ones become empty, with a warning. None stays
-    None when there is nothing to tell. Raises WireFormat for an annotation that is no time.
+    Missing entries are made from the annotations of layers (description and time). Surplus entries,
+    the last ones, become empty, with a warning. Without layers None stays None. Raises WireFormat
+    for an annotation that is no time.
     """
     if history is None and not layers:
         return None
-    told = _without_surplus(tuple(history or ()), len(layers))
-    missing = layers[sum(not entry.empty_layer for entry in told) :]
-    return tuple(_timed((*told, *map(_entry_of, missing)), layers))
+    fitted = _without_surplus(tuple(history or ()), len(layers))
+    missing = layers[sum(not entry.empty_layer for entry in fitted) :]
+    return tuple(_timed((*fitted, *map(_entry_of, missing)), layers))
 
 
 def _without_surplus(history: tuple[HistoryEntry, ...], count: int) -> tuple[HistoryEntry, ...]:

@@ -1,4 +1,4 @@
-"""What an image's config says about running it, and changing that."""
+"""The settings of an image's config: how it runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _EMPTY = ("null", '""', "[]", "{}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Changes to an image's settings: None leaves one as it is, an empty one takes it away.
+    """Changes to an image's settings: None keeps a setting, an empty value removes it.
 
     `env`, `labels`, `exposed_ports` and `volumes` add to what is there, and replace what has the
     same name.
@@ -25,7 +25,7 @@ class Settings:
 
     entrypoint: Sequence[str] | None = None
     cmd: Sequence[str] | None = None
-    """Without it a new `entrypoint` takes the old command away, as in a Dockerfile."""
+    """None: a new `entrypoint` removes the old command, as in a Dockerfile."""
     env: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     working_dir: str | None = None
@@ -36,7 +36,7 @@ class Settings:
     stop_signal: str | None = None
 
     def __post_init__(self) -> None:
-        """Raise InvalidInputError for text where a list belongs, and for a name of no variable."""
+        """Raise InvalidInputError for text instead of a list, and for a bad name of a variable."""
         for name in ("entrypoint", "cmd", "exposed_ports", "volumes"):
             if isinstance(getattr(self, name), str):
                 raise InvalidInputError(f"{name} is a list, as in {name}=['/bin/app', '-v']")
@@ -64,9 +64,9 @@ class Settings:
 
 
 def change_settings(config: bytes, settings: Settings) -> bytes:
-    """Give an image's config with other settings, and all that it does not know as it was.
+    """Give a config with changed settings; everything else stays, known or not.
 
-    Raises WireFormat when `config` is none.
+    Raises WireFormat for a damaged config.
     """
     members = rawjson.loads(config)
     try:

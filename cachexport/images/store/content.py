@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 class StoreContent:
     """A Provider, InfoProvider, SizeProvider, Distributed and Ingester over the blobs of a store.
 
-    What is put in is held by nothing, so that the next collection removes it, but for the
-    contents that `under` gives.
+    Nothing holds what is put in, so the next collection removes it. `under` gives the same content
+    with a lease that holds it.
     """
 
     def __init__(self, context: Context) -> None:
@@ -54,7 +54,7 @@ class StoreContent:
         return str(self._context.paths.directory)
 
     def under(self, lease: Lease | str) -> StoreContent:
-        """Give the same contents; what is put in there, or found not missing, `lease` holds."""
+        """Give the same content; `lease` holds what is put in, and what `missing` finds."""
         lease_id = lease if isinstance(lease, str) else lease.id
         return StoreContent(dataclasses.replace(self._context, lease=lease_id))
 
@@ -84,7 +84,7 @@ class StoreContent:
     def missing(self, descs: Iterable[Descriptor], /) -> set[Digest]:
         """See Ingester. What is not missing is held by the lease from now on, if there is one.
 
-        Raises FailedPrecondition when the lease lives no more.
+        Raises FailedPrecondition when the lease is gone or has expired.
         """
         wanted = {desc.digest: desc.size for desc in descs}
         found = self._held_sizes(wanted) if self._context.lease else self.sizes(wanted)
@@ -98,14 +98,14 @@ class StoreContent:
             file.publish(desc.digest, {}, has_references=desc.media_type in READABLE)
 
     def writer(self, ref: str, desc: Descriptor | None = None) -> Writer:
-        """Begin the ingestion `ref`, or go on with it where it was; the caller closes.
+        """Begin or resume the ingestion `ref`; the caller closes.
 
         Raises Unavailable while another writer has it.
         """
         return Writer(self._context, ref, desc)
 
     def ingests(self) -> list[Status]:
-        """Give what was begun and neither committed nor aborted, sorted by ref."""
+        """Give the ingestions that were neither committed nor aborted, sorted by ref."""
         with self._context.database.reading() as index:
             rows = index.execute(STATUSES + " ORDER BY ref").fetchall()
         return [status(row, self._context.paths.written(row[0])) for row in rows]
@@ -141,7 +141,7 @@ class StoreContent:
     def add_repositories(self, digest: Digest, more: Mapping[str, Sequence[str]], /) -> None:
         """Note that these repositories have some content too. Raises NotFound.
 
-        As many as a label has room for: later ones are left out.
+        A label has limited room: repositories of a host that do not fit are left out.
         """
         with self._context.database.writing() as index:
             self._check_there(index, digest)

@@ -1,9 +1,8 @@
 """The index of a store: one SQLite file, which any number of processes use at once.
 
-The index says what is there: a file without a row is nothing yet, or nothing any more. So a row
-is added only after its file is whole and on the disk, and a file is removed only after its row
-is. Whoever renames or removes a file of a blob does it inside `writing`, which one process at a
-time is.
+The index decides what is there: a file without a row does not count. So a row is added after its
+file is whole and on the disk, and a file is removed after its row. Whoever renames or removes the
+file of a blob does so inside `writing`, which one process at a time can enter.
 """
 
 from __future__ import annotations
@@ -64,7 +63,7 @@ _FIRST = (
     END""",
 )
 _DIRECTORIES = (
-    # Without a chain it is somebody's.
+    # A row without a chain is a directory that a process has to itself.
     """CREATE TABLE directories (
         number INTEGER PRIMARY KEY AUTOINCREMENT, parent INTEGER, chain TEXT, whole INTEGER,
         UNIQUE (chain, whole)
@@ -84,19 +83,19 @@ _DIRECTORIES = (
     END""",
 )
 _STEPS = (_FIRST, _DIRECTORIES)
-"""What each version has more than the one before it."""
+"""The statements that lead from each version of the schema to the next."""
 
 
 class Database:
     """The index at `paths.index`, made if need be.
 
-    Threads may share it. Others are waited for `timeout` seconds; then Conflict is raised.
+    Threads may share it. Waits `timeout` seconds for other writers, then raises Conflict.
     """
 
     def __init__(self, paths: Paths, timeout: float) -> None:
         self._path = paths.index
         self._guard = threading.RLock()
-        # Switching to WAL waits for nobody, so two processes must not do it at once.
+        # SQLite does not wait for locks when it switches to WAL: one process at a time.
         with translated("lock", paths.directory), lock.held(paths.opening_lock, timeout=timeout):
             self._connection: sqlite3.Connection | None = self._connect(timeout)
             try:
@@ -113,7 +112,7 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """Change the index, alone of all processes; on the disk after the block.
+        """Change the index, one process at a time; the change is on the disk after the block.
 
         An error in the block undoes what was done to the index.
         """
@@ -138,7 +137,7 @@ class Database:
                 yield connection
                 connection.execute("COMMIT")
             except BaseException:
-                # What cannot be rolled back now is when the file is closed or opened anew.
+                # If this fails too, SQLite rolls back when the file is next closed or opened.
                 with suppress(sqlite3.Error):
                     connection.rollback()
                 raise
@@ -153,7 +152,7 @@ class Database:
         with translated_sqlite(self._path):
             assert self._connection is not None
             self._connection.execute("PRAGMA journal_mode = WAL")
-            # Without it a name could be lost with the power after it was said to be there.
+            # Otherwise a power failure could lose a name that was reported as stored.
             self._connection.execute("PRAGMA synchronous = FULL")
         with self.writing() as connection:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -220,7 +219,7 @@ def translated_sqlite(path: Path | str) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """Where content is put, when, and which lease holds it then; none for an empty id."""
+    """What all parts of a store share; `lease` holds what is put in, none when empty."""
 
     paths: Paths
     database: Database

@@ -1,9 +1,9 @@
-"""Directories that a store keeps: with unpacked layers, or somebody's as long as he lives.
+"""Directories that a store keeps: with unpacked layers, or a process's own.
 
-The index says what they are, as it does of content. One that is somebody's has a lock, which a
-kill lets go of; from then on it is garbage, with all that is mounted in it. One with unpacked
-layers is held by leases, by what is somebody's and made on it, and by the layers that it was made
-of: as long as those are in the store, unpacking them once was enough.
+The index says what they are, as it does of content. A process's own directory has a lock, which a
+kill releases; from then on it is garbage, with all that is mounted in it. A directory with unpacked
+layers is held by leases, by directories made on it, and by the blobs that it was unpacked from:
+while those are in the store, nothing is unpacked twice.
 """
 
 from __future__ import annotations
@@ -55,13 +55,13 @@ class Unpacked:
     path: Path
     chain: Digest
     whole: bool
-    """Whether all layers of the chain are in it; else the top one, and the others in `parent`."""
+    """Whether it has all layers of the chain; else it has the top one, and `parent` the others."""
     parent: int | None = None
 
 
 @dataclass(slots=True)
 class OwnDirectory:
-    """A directory that the caller has to himself, until he publishes or removes it."""
+    """A directory that one process has to itself, until it publishes or removes it."""
 
     number: int
     path: Path
@@ -70,11 +70,11 @@ class OwnDirectory:
     _lock: FileLock
 
     def publish(self, chain: Digest, origins: Iterable[Digest], lease: str) -> Unpacked:
-        """Let it be what `chain` is unpacked to, from the blobs `origins`, and give it.
+        """Make it the directory of `chain`, unpacked from the blobs `origins`; `lease` holds it.
 
-        With a parent only the top layer is in it. `lease` holds it. When somebody else has
-        published the chain before, that directory is given, and this one removed. Raises
-        FailedPrecondition for a lease that lives no more.
+        With a parent it has only the top layer. If the chain was published already, this directory
+        is removed and the published one given. Raises FailedPrecondition for a lease that is gone
+        or has expired.
         """
         whole = self.parent is None
         with self._context.database.writing() as index:
@@ -118,9 +118,10 @@ class Directories:
         return self._context.paths.snapshots
 
     def make(self, lease: str, *, parent: int | None = None) -> OwnDirectory:
-        """Make an empty directory, on `parent`, which is held as long as this one is there.
+        """Make an empty directory on `parent`, which it holds from now on.
 
-        `lease` holds that until now: FailedPrecondition is raised when it lives no more.
+        Until now `lease` holds the parent: raises FailedPrecondition when the lease is gone or has
+        expired.
         """
         context = self._context
         with context.database.writing() as index, translated("write", self.place):
@@ -131,9 +132,9 @@ class Directories:
         return OwnDirectory(number, path, parent, context, taken)
 
     def find(self, chain: Digest, lease: str, *, whole: bool) -> Unpacked | None:
-        """Give what a chain is unpacked to, held by `lease` from now on; None when it is not.
+        """Give the directory of a chain, held by `lease` from now on; None when there is none.
 
-        Raises FailedPrecondition for a lease that lives no more.
+        Raises FailedPrecondition for a lease that is gone or has expired.
         """
         with self._context.database.writing() as index:
             check_lease(index, lease, self._context.clock())
@@ -143,7 +144,7 @@ class Directories:
         return found
 
     def stack(self, top: Unpacked) -> list[Unpacked]:
-        """Give what has the layers of a chain that is held: the top one first, a whole one last."""
+        """Give the directories of a chain that is held: the top one first, a whole one last."""
         stack = [top]
         with self._context.database.reading() as index:
             while (parent := stack[-1].parent) is not None:
@@ -159,7 +160,7 @@ class Directories:
             try:
                 path.mkdir()
             except FileExistsError:
-                # Somebody was killed right here, before the index knew.
+                # A process was killed right here, before it committed the row.
                 index.execute("DELETE FROM directories WHERE number = ?", (number,))
             else:
                 _without_defaults(path)
@@ -167,13 +168,13 @@ class Directories:
 
 
 def _without_defaults(path: Path) -> None:
-    """Keep what is made in a directory from getting the access lists of those above it."""
+    """Let nothing that is made in a directory inherit default access lists."""
     with suppress(OSError):
         os.removexattr(path, "system.posix_acl_default")
 
 
 def forget_directories(index: sqlite3.Connection, context: Context) -> None:
-    """Let the index forget what nothing holds. Content and leases that are gone are so already."""
+    """Delete the rows of directories that nothing holds, after those of leases and content."""
     rows = index.execute("SELECT number FROM directories WHERE chain IS NULL").fetchall()
     for (number,) in rows:
         if _is_left(context.paths.snapshot(number)):
@@ -182,7 +183,7 @@ def forget_directories(index: sqlite3.Connection, context: Context) -> None:
 
 
 def remove_directories(context: Context) -> Iterator[int | Exception]:
-    """Remove the directories that the index does not know; give their numbers, or what failed."""
+    """Remove the directories without a row; give their numbers, or the errors."""
     for number in context.paths.snapshot_numbers():
         try:
             if _collect(context, number):
@@ -208,14 +209,14 @@ def _collect(context: Context, number: int) -> bool:
 
 
 def _taken(path: Path) -> FileLock | None:
-    """Lock a directory, unless somebody else has it, or it is gone."""
+    """Lock a directory, unless another process has it, or it is gone."""
     with translated("lock", path), suppress(Conflict, FileNotFoundError):
         return lock.acquire(path / _LOCK, timeout=0)
     return None
 
 
 def _is_left(path: Path) -> bool:
-    """Say whether nobody has a directory any more."""
+    """Say whether no process has a directory any more."""
     if not path.is_dir():
         return True
     taken = _taken(path)
@@ -234,7 +235,7 @@ def _empty(path: Path) -> None:
 
 
 def _remove(path: Path) -> None:
-    """Remove an empty directory whose lock is held, while nobody can take that anew."""
+    """Remove an empty directory and its lock, inside `writing`, so that nobody takes it."""
     with translated("write", path):
         (path / _LOCK).unlink(missing_ok=True)
         path.rmdir()

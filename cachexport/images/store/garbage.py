@@ -1,14 +1,13 @@
-"""Removing what nothing holds.
+"""Garbage collection: mark what names and leases hold, sweep the rest.
 
-First the rows go, in one step with the question what is held: from then on the content is not
-there. Its files follow, each looked at again while nobody else can commit. So whatever is killed
-where, a row without a file never is; a file without a row is removed the next time.
+One transaction marks, and deletes the rows of the rest: from then on that content is not there.
+Then the files are removed, each checked again while nobody can commit. So a kill at any point
+leaves no row without a file, and the next collection removes files without a row.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -21,15 +20,14 @@ from cachexport.images.store.ingestion import Ingestion
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection
     from pathlib import Path
 
     from cachexport.content.protocols import Info
     from cachexport.images.store.database import Context
-    from cachexport.oci.digest import Digest
 
 _AT_ONCE = 64
-"""Files that are removed while everybody else has to wait."""
+"""Files that one transaction removes, while other writers wait."""
 _INGEST = "SELECT ref, updated FROM ingests WHERE file = ?"
 _IMAGE = "SELECT 1 FROM images WHERE name = ?"
 _EXPIRED = "SELECT id FROM leases WHERE expires <= ? ORDER BY id"
@@ -43,11 +41,11 @@ class Collected:
     leases: tuple[str, ...]
     """Ids of those that had expired."""
     ingests: tuple[str, ...]
-    """Refs of those that nobody has gone on with."""
+    """Refs of ingestions that were not resumed."""
     images: tuple[str, ...] = ()
-    """Names of those that were to go."""
+    """Names that the caller let go."""
     snapshots: int = 0
-    """Directories of unpacked layers, and of builders that are no more."""
+    """Directories: of unpacked layers, and of processes that ended."""
 
     @property
     def size(self) -> int:
@@ -56,11 +54,11 @@ class Collected:
 
 
 def collect(context: Context, stale_after: float, images: Collection[str] = ()) -> Collected:
-    """Remove what nothing holds, expired leases, and ingestions and directories that were left.
+    """Remove what nothing holds, expired leases, and abandoned ingestions and directories.
 
-    An ingestion is left when nobody has it and nobody had for `stale_after` seconds. The names of
-    `images` go first, in the same step. Any number of processes may do this at once, and anything
-    else.
+    An ingestion is abandoned when it has no writer and had none for `stale_after` seconds. The
+    names in `images` go first, in the same transaction. Any number of processes may collect at
+    once, while others do anything else.
     """
     with context.database.writing() as index:
         collected = _forget(index, context, images)
@@ -73,7 +71,7 @@ def collect(context: Context, stale_after: float, images: Collection[str] = ()) 
 def preview(context: Context, images: Collection[str] = ()) -> Collected:
     """Give what `collect` would remove now, and remove nothing.
 
-    Of ingestions and directories it tells nothing.
+    It does not look at ingestions and directories.
     """
     with suppress(_Undone), context.database.writing() as index:
         collected = _forget(index, context, images)
@@ -101,15 +99,17 @@ def _remove_files(context: Context) -> None:
     found = list(context.paths.digests())
     with context.database.reading() as index:
         doomed = [digest for digest in found if not is_there(index, digest)]
-    for some in _batches(doomed):
+    for start in range(0, len(doomed), _AT_ONCE):
         with context.database.writing() as index:
-            for digest in some:
+            for digest in doomed[start : start + _AT_ONCE]:
                 if not is_there(index, digest):
-                    _unlink(context.paths.blob(digest))
+                    path = context.paths.blob(digest)
+                    with translated("write", path):
+                        path.unlink(missing_ok=True)
 
 
 def _remove_ingests(context: Context, before: float) -> tuple[str, ...]:
-    """Remove the ingestions that nobody has had since `before`, and files that have no row."""
+    """Remove the ingestions without a writer since `before`, and files without a row."""
     with context.database.reading() as index:
         names = {name for (name,) in index.execute("SELECT file FROM ingests")}
     paths = {*context.paths.ingest_files(), *(context.paths.ingests / name for name in names)}
@@ -118,8 +118,8 @@ def _remove_ingests(context: Context, before: float) -> tuple[str, ...]:
 
 
 def _remove_ingest(context: Context, path: Path, before: float) -> str | None:
-    """Remove one, unless somebody has it; give its ref if it has one."""
-    # The index first, so that the file is held for an instant only: its writer waits for that.
+    """Remove one, unless it has a writer; give its ref if it has one."""
+    # The transaction comes first, so that the file is locked briefly: its writer waits.
     with suppress(Unavailable), context.database.writing() as index:
         row = index.execute(_INGEST, (path.name,)).fetchone()
         if row is None or row[1] <= before:
@@ -138,13 +138,3 @@ def _remove_snapshots(context: Context) -> int:
     for error in errors:
         raise error
     return len(found)
-
-
-def _unlink(path: Path) -> None:
-    with translated("write", path):
-        path.unlink(missing_ok=True)
-
-
-def _batches(digests: Iterable[Digest]) -> Iterator[list[Digest]]:
-    rest = iter(digests)
-    return iter(lambda: list(itertools.islice(rest, _AT_ONCE)), [])

@@ -33,7 +33,7 @@ _MATCHING = _COLUMNS + "WHERE name GLOB ? ORDER BY name"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedImage:
-    """A name as it was when it was read. Times are seconds since 1970."""
+    """An image's name as it was when it was read. Times are seconds since 1970."""
 
     name: str
     target: Descriptor
@@ -41,11 +41,11 @@ class NamedImage:
     created: float
     updated: float
     version: str
-    """Another after each change, so that a change made meanwhile is seen."""
+    """Changes with each update, so that a concurrent update is noticed."""
 
 
 class Images:
-    """The image names of a store. What a name stands for is held, and all that it refers to."""
+    """The image names of a store. A name holds its target and all that this refers to."""
 
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
         self._database = database
@@ -88,8 +88,8 @@ class Images:
     ) -> NamedImage:
         """Let a name stand for something else, and set these labels; the others stay.
 
-        With `expected` it must not have changed since it was read as that. Raises Outdated when
-        it has, NotFound when there is no such name, or as `create` does.
+        With `expected` the name must be as it was when that was read: raises Outdated where it is
+        not, NotFound when there is no such name, or as `create` does.
         """
         labels = dict(labels or {})
         check_labels(labels)

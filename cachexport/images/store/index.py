@@ -1,4 +1,7 @@
-"""What the index of a store says of everything: its labels, and whether something holds it."""
+"""Questions to the index of a store: labels, references, and what is held.
+
+What names and leases hold is the one question whose wrong answer deletes content that is needed.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 Kind = Literal["content", "image", "lease"]
 
 REFERENCE = "containerd.io/gc.ref.content"
-"""Label: other content that this content needs. What follows it tells several apart, as in
+"""Label: other content that this content needs. A suffix tells several apart, as in
 `containerd.io/gc.ref.content.l.0`; the value is the digest."""
 SOURCE = "containerd.io/distribution.source."
 """Label: which repositories have this content too, with commas between; the registry's host
@@ -34,7 +37,7 @@ LIMIT = 4096
 
 
 def check_text(text: str, what: str) -> None:
-    """Raise InvalidInputError for a text that can be no name of anything; `what` it shall name."""
+    """Raise InvalidInputError for a text that cannot be a name; `what` says of what."""
     try:
         is_good = bool(text.encode())
     except UnicodeEncodeError:
@@ -85,7 +88,7 @@ def has_labels(labels: Mapping[str, str], wanted: Mapping[str, str | None]) -> b
 def references(raw: bytes, is_here: Callable[[Digest], bool]) -> dict[str, str]:
     """Give the labels that say what a manifest or an index needs. Raises WireFormat.
 
-    A nondistributable layer is left out where it is not there: mostly nobody fetches those.
+    Nondistributable layers that are not there are left out: they are rarely fetched.
     """
     return {
         f"{REFERENCE}.{place}": str(desc.digest)
@@ -140,14 +143,14 @@ def find_garbage(index: sqlite3.Connection, now: float) -> list[Info]:
 
 
 def find_missing(index: sqlite3.Connection, digest: Digest) -> list[Digest]:
-    """Give what is not there of `digest` and all that it refers to."""
+    """Give which of `digest` and all that it refers to are not in the store."""
     return [Digest.parse(text) for (text,) in index.execute(_LACKING, (digest,))]
 
 
 def hold(index: sqlite3.Connection, lease: str, digest: Digest, now: float) -> None:
     """Make a lease hold `digest` and what it refers to.
 
-    Raises FailedPrecondition when the lease lives no more: then nothing would be held.
+    Raises FailedPrecondition when the lease is gone or has expired: it would hold nothing.
     """
     check_lease(index, lease, now)
     index.execute("INSERT OR IGNORE INTO resources VALUES (?, ?)", (lease, digest))

@@ -1,4 +1,4 @@
-"""Writing content: the file of one ingestion, how it becomes content, and how it is resumed."""
+"""Ingestions: files that are written, published as content, or resumed, even after a kill."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ INSERT INTO content VALUES (?, ?, ?) ON CONFLICT (digest) DO UPDATE SET size = e
 
 
 class Ingestion:
-    """A file that grows, which one process at a time has; killed, it lets go of it.
+    """The file of an ingestion, locked by one process at a time; a kill releases the lock.
 
-    It is nobody's content before `publish`. The caller closes. Raises Unavailable when another
-    one has it, `timeout` seconds long: a collection looks at every file for an instant.
+    `publish` makes it content. The caller closes. Raises Unavailable when another process has it
+    for `timeout` seconds: a collection locks every file for an instant.
     """
 
     def __init__(self, context: Context, path: Path, ref: str, *, timeout: float) -> None:
@@ -97,7 +97,7 @@ class Ingestion:
 
         With `has_references` it is a manifest, and gets the labels for what it refers to. The
         ingestion `ref` is over then. Raises WireFormat for a manifest that is none,
-        FailedPrecondition for a lease that lives no more; nothing has changed then.
+        FailedPrecondition for a lease that is gone or has expired; nothing has changed then.
         """
         check_labels(labels)
         context, size = self._context, self.size
@@ -114,22 +114,22 @@ class Ingestion:
         return Info(digest, size)
 
     def remove(self) -> None:
-        """Remove the file, as long as it is not content yet."""
+        """Remove the file, unless it is content already."""
         if self._lock.is_current():
             with self._translated():
                 self._file.path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Let go of the file, which stays."""
+        """Release the lock; the file stays."""
         self._lock.close()
 
     def _move(self, target: Path) -> None:
-        """Put the file where it belongs, for good: the index says so right after this."""
+        """Move the file to where blobs are; the caller's transaction adds its row."""
         with self._translated():
             os.makedirs(target.parent, 0o755, exist_ok=True)
         self._file.commit(target)
         with self._translated():
-            # Not before: a file that cannot be opened for writing could not be gone on with.
+            # Not before: a read-only file could not be resumed.
             os.fchmod(self._lock.fd, 0o444)
         for folder in (target.parent, target.parent.parent):
             sync_directory(folder)
@@ -149,9 +149,9 @@ class Ingestion:
 
 @contextmanager
 def anonymous_ingestion(context: Context) -> Iterator[Ingestion]:
-    """Have an ingestion that nobody can resume; after the block it is gone, or content.
+    """Have an ingestion that nobody can resume; after the block it is removed, or content.
 
-    What a kill leaves of it is garbage at once.
+    After a kill its file is garbage at once.
     """
     name = secrets.token_hex(32)
     path = context.paths.ingests / name
@@ -171,7 +171,7 @@ def _locked(path: Path, ref: str, timeout: float) -> FileLock:
 
 
 TIMEOUT = 1.0
-"""Seconds that a ref is waited for: more than a collection needs to look at its file."""
+"""Seconds to wait for the lock of a ref: longer than a collection has it."""
 STATUSES = "SELECT ref, total, expected, started, updated FROM ingests"
 _STATUS_OF = STATUSES + " WHERE ref = ?"
 _SAVE = """
@@ -199,10 +199,10 @@ class Status:
 
 
 class Writer:
-    """Writes the content of one `ref`; no other writer of any process has that meanwhile.
+    """Writes the content of one `ref`; no other writer of any process can have it meanwhile.
 
-    With `desc` it is known what shall come out: another digest is refused, and what was written
-    for another one before is dropped. The caller closes, which keeps what was written.
+    With `desc` the result is known: another digest is refused, and bytes that an earlier writer
+    wrote for another digest are dropped. The caller closes, which keeps what was written.
     """
 
     def __init__(self, context: Context, ref: str, desc: Descriptor | None) -> None:
@@ -226,7 +226,7 @@ class Writer:
 
     @property
     def offset(self) -> int:
-        """The bytes that are written: where to go on."""
+        """The bytes that are written: where to resume."""
         return self._offset
 
     def status(self) -> Status:
@@ -237,7 +237,7 @@ class Writer:
         return status(row, self._offset)
 
     def write(self, block: bytes, /) -> None:
-        """Add `block` at the end. When it fails nothing of it is there: it may be tried again."""
+        """Append `block`. After an error nothing of it was written: it may be tried again."""
         self._check_open()
         self._file.write(block)
         self._hasher.update(block)
@@ -249,11 +249,11 @@ class Writer:
         digest: Digest | None = None,
         labels: Mapping[str, str] | None = None,
     ) -> Info:
-        """Make what was written content, and close. Doing so with what is there is fine.
+        """Make the written bytes content, and close. Content that is there already is fine.
 
-        Raises Integrity when it has not this size and digest, or not those that the writer was
-        opened for: the ingestion is dropped then, since going on with it would not help. A
-        manifest, as its descriptor says, gets labels for what it refers to.
+        Raises Integrity when they do not have this size and digest, or those that the writer was
+        opened for; the ingestion is dropped then, since resuming it would not help. A manifest, by
+        its descriptor, gets labels for what it refers to.
         """
         self._check_open()
         found = self._checked(size, digest)
@@ -336,7 +336,7 @@ class Writer:
 
 
 def status(row: tuple[str, int | None, str | None, float, float], offset: int) -> Status:
-    """Make a status of a row of the index."""
+    """Read a status from a row of the index."""
     ref, total, expected, started, updated = row
     return Status(
         ref=ref,

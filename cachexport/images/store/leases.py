@@ -1,4 +1,4 @@
-"""Leases: they hold content for a while, whatever names there are."""
+"""Leases: they hold content for a while, with or without a name."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     Row = tuple[str, float, float | None]
 
 DAY = 24 * 3600.0
-"""Seconds that a lease lasts whose process was killed in the middle of its work. What takes longer
-than that fails."""
+"""Seconds after which a lease ends whose process was killed. Work that takes longer has to renew
+it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class Lease:
     labels: Mapping[str, str]
     created: float
     expires: float | None = None
-    """When it holds nothing any more; None: it holds until it is deleted."""
+    """When it stops holding; None: when it is deleted."""
 
 
 class Leases:
@@ -58,10 +58,10 @@ class Leases:
         labels: Mapping[str, str] | None = None,
         seconds: float | None = None,
     ) -> Lease:
-        """Take a lease for so many seconds; None is for ever. Without an id it gets one.
+        """Take a lease for so many seconds; None: until it is deleted. Without an id it gets one.
 
-        Raises AlreadyExists when the id is taken, by an expired one too: its resources are not
-        the new one's.
+        Raises AlreadyExists when the id is taken, even by an expired lease: the new one must not
+        get its resources.
         """
         labels = dict(labels or {})
         check_labels(labels)
@@ -124,8 +124,8 @@ class Leases:
     def add(self, lease_id: str, digest: Digest, /) -> None:
         """Hold content that is there, and what it refers to.
 
-        Raises NotFound for content that is not there, FailedPrecondition for a lease that lives
-        no more.
+        Raises NotFound for content that is not there, FailedPrecondition for a lease that is gone
+        or has expired.
         """
         with self._database.writing() as index:
             if not is_there(index, digest):
@@ -133,7 +133,7 @@ class Leases:
             hold(index, lease_id, digest, self._clock())
 
     def remove(self, lease_id: str, digest: Digest, /) -> None:
-        """Hold some content no more; if it was not held that is fine."""
+        """Stop holding some content; content that was not held is fine."""
         with self._database.writing() as index:
             statement = "DELETE FROM resources WHERE lease = ? AND digest = ?"
             index.execute(statement, (lease_id, digest))

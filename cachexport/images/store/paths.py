@@ -52,7 +52,7 @@ class Paths:
 
     @property
     def snapshots(self) -> Path:
-        """The folder of unpacked layers, and of what is made of them."""
+        """The folder of unpacked layers, and of directories made on them."""
         return self.directory / "snapshots"
 
     def blob(self, digest: Digest) -> Path:
@@ -82,7 +82,7 @@ class Paths:
         return status.st_size if stat.S_ISREG(status.st_mode) else None
 
     def digests(self) -> Iterator[Digest]:
-        """Give what has a file, whether or not it was ever committed."""
+        """Give the digests that have a file, committed or not."""
         return listed_digests(self.blobs)
 
     def ingest_files(self) -> list[Path]:
@@ -90,11 +90,11 @@ class Paths:
         return [self.ingests / name for name in listed(self.ingests)]
 
     def snapshot(self, number: int) -> Path:
-        """Give the path of a directory of unpacked layers, or of what is made of them."""
+        """Give the path of a directory of unpacked layers, or of one made on them."""
         return self.snapshots / str(number)
 
     def snapshot_numbers(self) -> list[int]:
-        """Give what `snapshot` has a directory of, sorted."""
+        """Give the numbers of all directories, sorted."""
         return sorted(int(name) for name in listed(self.snapshots) if name.isdecimal())
 
     def make(self) -> None:
@@ -102,7 +102,7 @@ class Paths:
         with translated("write", self.directory):
             os.makedirs(self.directory, 0o755, exist_ok=True)
             found = os.listdir(self.directory)
-            # What is there before the index is, when whoever makes it is killed.
+            # A process that was killed while it made the store left some of these.
             begun = {path.name for path in (self.opening_lock, self.blobs, self.ingests)}
             if _INDEX not in found and not begun.issuperset(found):
                 raise FailedPrecondition(

@@ -36,7 +36,12 @@ def home_store(env: Mapping[str, str]) -> Path:
         return Path(given)
     data = Path(env.get("XDG_DATA_HOME", ""))
     if not data.is_absolute():
-        data = _home(env) / ".local" / "share"
+        try:
+            home = Path(env.get("HOME") or Path.home())
+        except RuntimeError:
+            message = f"there is no place for a store: set ${VARIABLE}, since this user has no home"
+            raise FailedPrecondition(message) from None
+        data = home / ".local" / "share"
     return data / "cachexport" / "store"
 
 
@@ -44,16 +49,8 @@ def _now() -> float:
     return context_clock().now()
 
 
-def _home(env: Mapping[str, str]) -> Path:
-    try:
-        return Path(env.get("HOME") or Path.home())
-    except RuntimeError:
-        message = f"there is no place for a store: set ${VARIABLE}, since this user has no home"
-        raise FailedPrecondition(message) from None
-
-
 STALE_AFTER = 24 * 3600.0
-"""Seconds after which an ingestion that nobody goes on with is garbage."""
+"""Seconds after which an ingestion without a writer is garbage."""
 
 
 class Store:
@@ -80,11 +77,11 @@ class Store:
     ) -> Self:
         """Open the store in `directory`, which is made if need be.
 
-        `clock` gives seconds since 1970, the same for all processes, by default as the clock of
-        the context does; only leases and ages depend on it. Others that write are waited for
-        `timeout` seconds, then Conflict is raised, by everything here. `patience` is the old name
-        of `timeout`. Raises FailedPrecondition for a directory with other things, or a store of a
-        newer version, and BackendError.
+        `clock` gives seconds since 1970, the same for all processes, by default as the clock of the
+        context does; only leases and ages depend on it. All methods wait `timeout` seconds for
+        other writers, then raise Conflict. `patience` is the old name of `timeout`. Raises
+        FailedPrecondition for a directory with other things, or a store of a newer version, and
+        BackendError.
         """
         if patience is not None:
             message = "patience is called timeout now, and goes with the next minor version"
@@ -108,16 +105,16 @@ class Store:
         images: Collection[str] = (),
         dry_run: bool = False,
     ) -> Collected:
-        """Remove what no name and no lease holds, expired leases, and what was left by kills.
+        """Remove what no name and no lease holds, expired leases, and what killed processes left.
 
-        An ingestion is left when it has no writer and had none for `stale_after` seconds, a
-        writable directory when its process is no more; what is mounted in it is unmounted. Names
-        in `images` go first, those that are there. Any number of processes may collect at once,
-        while others do anything else. With `dry_run` nothing is removed; of ingestions and
-        directories it tells nothing.
+        An ingestion is abandoned when it has no writer and had none for `stale_after` seconds, a
+        writable directory when its process has ended; what is mounted in it is unmounted. The names
+        in `images` that are there go first. Any number of processes may collect at once, while
+        others do anything else. With `dry_run` nothing is removed, and ingestions and directories
+        are not looked at.
 
-        Raises what a directory could not be removed for, or an ExceptionGroup, after all else was
-        removed.
+        Raises the error of a directory that could not be removed, or an ExceptionGroup of several,
+        after all else was removed.
         """
         if dry_run:
             return preview(self._context, images)

@@ -12,11 +12,9 @@ from uuid import uuid4
 
 import pytest
 
-from cachexport.backends.objects.blobs import Blobs
 from cachexport.backends.objects.client import ABSENT
-from cachexport.backends.objects.keys import Keys
-from cachexport.backends.objects.listing import find_stored, pages
-from cachexport.backends.objects.load import load_named
+from cachexport.backends.objects.layout import Blobs, Keys, find_stored, pages
+from cachexport.backends.objects.names import load_named
 from cachexport.backends.objects.target import ObjectTarget
 from cachexport.content.clock import clock
 from cachexport.contract.export import CommonExport

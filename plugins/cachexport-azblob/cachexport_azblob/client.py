@@ -18,6 +18,7 @@ from cachexport.plugin import (
     Retry,
     Stored,
     clock,
+    landed,
     map_parallel,
 )
 
@@ -111,8 +112,7 @@ class AzblobClient:
         except (BackendError, Outdated) as error:
             if isinstance(error, BackendError) and not error.temporary:
                 raise
-            # It may be ourselves who wrote it: the SDK tries again when an answer is lost.
-            return self._landed(key, raw, metadata, error)
+            return landed(self, key, raw, metadata, error)
         return _version(answer["etag"])
 
     def touch(self, stored: Stored, /) -> str:
@@ -246,16 +246,6 @@ class AzblobClient:
             ]
         for key in refused:
             self.delete(key)  # it says why, as an error of ours
-
-    def _landed(self, key: str, raw: bytes, metadata: Mapping[str, str], error: Exception) -> str:
-        """Give the version if what is there is what we wrote, else raise what happened to us."""
-        try:
-            found, stored = self.load(key)
-        except CachexportError:
-            raise error from None
-        if found == raw and stored.metadata == metadata:
-            return stored.version
-        raise error
 
     def _translated(self, op: str, key: str, *, retried: bool = True) -> Any:
         from cachexport_azblob.errors import translated

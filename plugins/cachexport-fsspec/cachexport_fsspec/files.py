@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, ClassVar
+
+from cachexport.plugin import clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,7 +103,7 @@ class Files:
 
     def now(self) -> float:
         """Give the seconds since 1970 by the clock that tells when files were written."""
-        return time.time()
+        return clock().now()
 
     def alone(self, folder: str) -> AbstractContextManager[object]:
         """Keep others from writing names in a folder while a block runs, if `swaps`."""

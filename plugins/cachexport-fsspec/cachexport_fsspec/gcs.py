@@ -15,7 +15,7 @@ from time import time
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from cachexport.errors import BackendError, CachexportError, Integrity, NotFound, Outdated
+from cachexport.errors import BackendError, Integrity, NotFound, Outdated
 from cachexport.plugin import (
     ABSENT,
     BLOCK,
@@ -23,6 +23,7 @@ from cachexport.plugin import (
     Page,
     ResumingReader,
     Stored,
+    landed,
     map_parallel,
 )
 from cachexport_fsspec.body import Body
@@ -125,8 +126,7 @@ class GcsClient:
                 **_condition(version),
             )
         except Outdated as error:
-            # It may be ourselves who wrote it: gcsfs tries again when an answer is lost.
-            return self._landed(key, raw, metadata, error)
+            return landed(self, key, raw, metadata, error)
         return str(made["generation"])
 
     def touch(self, stored: Stored, /) -> str:
@@ -206,18 +206,6 @@ class GcsClient:
             file = fs.open("/".join(self._object(key)), "rb")
             file.seek(start)
         return Body(file, lambda: self._translated("read", key))
-
-    def _landed(
-        self, key: str, raw: bytes, metadata: Mapping[str, str], error: CachexportError
-    ) -> str:
-        """Give the version if what is there is what we wrote, else raise what happened to us."""
-        try:
-            found, stored = self.load(key)
-        except CachexportError:
-            raise error from None
-        if (found, dict(stored.metadata)) == (raw, dict(metadata)):
-            return stored.version
-        raise error
 
     def _stored(self, found: Mapping[str, Any]) -> Stored:
         _, base = self._place("reach")

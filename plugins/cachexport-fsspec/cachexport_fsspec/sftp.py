@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
 from threading import Lock
 from typing import Any
 
+from cachexport.plugin import clock
 from cachexport_fsspec.files import Files
 from cachexport_fsspec.paths import unfinished
 
@@ -35,7 +35,7 @@ class Sftp(Files):
         with self._lock:
             if self._ahead is None:
                 self._ahead = self._measured()
-            return time.time() + self._ahead
+            return clock().now() + self._ahead
 
     def close(self) -> None:
         """See Files. Only what sshfs does at the end of all would close the connection."""
@@ -48,7 +48,7 @@ class Sftp(Files):
         path = unfinished(f"{self.root.rstrip('/')}/")
         self.finish(self.create(path))
         try:
-            ahead = (self.modified(self.info(path)) or 0.0) - time.time()
+            ahead = (self.modified(self.info(path)) or 0.0) - clock().now()
         finally:
             with suppress(FileNotFoundError):
                 self.remove(path)

@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from cachexport.plugin import CommonExport, Digest, attribute, count, duration, flag
+from cachexport.plugin import (
+    Digest,
+    StoreExport,
+    StoreImport,
+    attribute,
+    count,
+    duration,
+    flag,
+)
 
 
 def _url(text: str) -> str:
@@ -19,10 +27,6 @@ def _scope(text: str) -> str:
     if not text or "#" in text or "," in text:
         raise ValueError("wants a name without # and commas")
     return text
-
-
-def _digest(text: str) -> Digest:
-    return Digest.parse(text)
 
 
 def _repository(text: str) -> str:
@@ -74,24 +78,18 @@ class Connection:
 
 
 @dataclass(frozen=True, kw_only=True)
-class GhaImport(Connection):
+class GhaImport(StoreImport, Connection):
     """What `type=gha` takes as a source."""
 
     digest: Digest | None = attribute(  # noqa: RUF009 - it gives a field
-        "digest", _digest, default=None, summary="read this manifest instead of a scope"
+        "digest", Digest.parse, default=None, summary="read this manifest instead of a scope"
     )
 
 
 @dataclass(frozen=True, kw_only=True)
-class GhaExport(Connection, CommonExport):
+class GhaExport(Connection, StoreExport):
     """What `type=gha` takes as a target."""
 
-    touch_refresh: float = attribute(
-        "touch_refresh",
-        duration,
-        default=24 * 3600.0,
-        summary="the age from which a blob that is used again is made young, by default 24h",
-    )
     force: bool = attribute(
         "force", flag, default=False, summary="replace a scope that is no cache"
     )

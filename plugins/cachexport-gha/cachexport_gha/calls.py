@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from cachexport.plugin import Retry, clock
 from cachexport_gha.errors import refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 _RETRY = Retry(attempts=5)
 _CONNECT, _READ = 10.0, 60.0
@@ -31,8 +30,6 @@ _LONGEST = 120.0
 class Bucket:
     """Tokens that drop in steadily, one for each request; all threads share it."""
 
-    now: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
     _tokens: float = _BURST
     _at: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -40,17 +37,17 @@ class Bucket:
     def take(self) -> None:
         """Wait until a request may go."""
         with self._lock:
-            now = self.now()
+            now = clock().monotonic()
             self._tokens = min(_BURST, self._tokens + max(0.0, now - self._at) * _RATE) - 1.0
             self._at = max(now, self._at)
             wait = self._at - now + max(0.0, -self._tokens / _RATE)
         if wait > 0:
-            self.sleep(wait)
+            clock().sleep(wait)
 
     def pause(self, seconds: float) -> None:
         """Let nothing go for so long: the other side asked for that."""
         with self._lock:
-            self._at = max(self._at, self.now() + seconds)
+            self._at = max(self._at, clock().monotonic() + seconds)
             self._tokens = 0.0
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import threading
-import time
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
@@ -26,7 +25,7 @@ from cachexport_gha.keys import BLOBS, numbered
 from cachexport_gha.signed import Blob
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from cachexport.plugin import Reader
     from cachexport_gha.rest import Listed, Rest
@@ -51,8 +50,6 @@ class GhaClient:
         parallelism: int,
         *,
         timeout: float = TIMEOUT,
-        monotonic: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.place = service.place
         self.parallelism = parallelism
@@ -60,8 +57,6 @@ class GhaClient:
         self._rest = rest
         self._token = token
         self._timeout = timeout
-        self._monotonic = monotonic
-        self._sleep = sleep
         self._reserved: dict[str, str] = {}
         """What this has reserved and not yet saved: a second try goes on there."""
         self._lock = threading.Lock()
@@ -125,7 +120,7 @@ class GhaClient:
         last = self._number(key)
         if version is not None and version != _version(last):
             raise Outdated(f"{self._where(key)} was saved by somebody else meanwhile")
-        number, deadline = last + 1, self._monotonic() + self._timeout
+        number, deadline = last + 1, clock().monotonic() + self._timeout
         while True:
             whole = f"{key}#{number}"
             try:
@@ -138,8 +133,8 @@ class GhaClient:
                     ) from None
                 if now != last:
                     last, number = now, now + 1
-                elif self._monotonic() < deadline:
-                    self._sleep(_PAUSE)
+                elif clock().monotonic() < deadline:
+                    clock().sleep(_PAUSE)
                 else:
                     number += 1  # whoever reserved it is no more
             else:
@@ -220,13 +215,13 @@ class GhaClient:
             self._reserved.pop(key, None)
 
     def _wait_for(self, key: str) -> None:
-        deadline = self._monotonic() + self._timeout
+        deadline = clock().monotonic() + self._timeout
         while True:
             try:
                 self._find(key)
             except NotFound:
-                if self._monotonic() < deadline:
-                    self._sleep(_PAUSE)
+                if clock().monotonic() < deadline:
+                    clock().sleep(_PAUSE)
                     continue
                 raise BackendError(
                     f"{self._where(key)} was begun by somebody who has not ended it, and the "

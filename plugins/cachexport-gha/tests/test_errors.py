@@ -12,6 +12,7 @@ from cachexport_gha.errors import CODES, TEMPORARY, WAITING, Expired, from_stora
 from cachexport_gha.rest import Rest
 from cachexport_gha.signed import Blob
 
+from cachexport.content.clock import Clock, using
 from cachexport.errors import AlreadyExists, Auth, BackendError, NotFound
 
 
@@ -60,22 +61,23 @@ def test_what_the_storage_says() -> None:
 
 
 def test_requests_drop_out_of_the_bucket_steadily() -> None:
-    clock, waits = [100.0], []
+    time, waits = [100.0], []
 
     def sleep(seconds: float) -> None:
         waits.append(seconds)
-        clock[0] += seconds
+        time[0] += seconds
 
-    bucket = Bucket(now=lambda: clock[0], sleep=sleep)
-    for _ in range(60):
+    bucket = Bucket()
+    with using(Clock(monotonic=lambda: time[0], sleep=sleep)):
+        for _ in range(60):
+            bucket.take()
+        assert waits == []
+        for _ in range(20):
+            bucket.take()
+        assert time[0] == pytest.approx(101.0, abs=0.2)
+        bucket.pause(30)
         bucket.take()
-    assert waits == []
-    for _ in range(20):
-        bucket.take()
-    assert clock[0] == pytest.approx(101.0, abs=0.2)
-    bucket.pause(30)
-    bucket.take()
-    assert clock[0] == pytest.approx(131.0, abs=0.3)
+    assert time[0] == pytest.approx(131.0, abs=0.3)
 
 
 def test_a_pause_may_be_a_date() -> None:

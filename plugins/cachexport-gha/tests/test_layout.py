@@ -13,6 +13,7 @@ from cachexport_gha.backend import GhaBackend
 from github import MAIN, READ, REPOSITORY, WRITE, runner_token
 
 import cachexport
+from cachexport.content.clock import Clock, using
 from cachexport.errors import (
     Auth,
     BackendError,
@@ -139,9 +140,8 @@ def test_a_blob_that_nobody_saves_is_an_error_that_says_what_to_do(github: GitHu
 def test_what_github_asks_for_is_waited_for(github: GitHub) -> None:
     made = client(github)
     waits: list[float] = []
-    made._service._calls._bucket.sleep = waits.append
     github.refusals += [(429, {"Retry-After": "7"})]
-    with pytest.raises(NotFound):
+    with using(Clock(sleep=waits.append)), pytest.raises(NotFound):
         made.head("buildkit-blob-1-none")
     assert max(waits) == pytest.approx(7, abs=1)
 

@@ -184,8 +184,8 @@ class Hole:
 
 @pytest.fixture
 def hole(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hole]:
-    monkeypatch.setattr("cachexport.gateway.http.request.ANSWERING", 0.3)
-    monkeypatch.setattr("cachexport.gateway.http.request.LISTING", 0.3)
+    monkeypatch.setattr("cachexport.gateway.http.request.ANSWERING", 1.5)
+    monkeypatch.setattr("cachexport.gateway.http.request.LISTING", 1.5)
     with closing(Hole()) as made:
         yield made
 

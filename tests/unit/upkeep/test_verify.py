@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support import bucket, caches
+from support.clock import go_by
 
 from cachexport import (
     Digest,
@@ -20,8 +21,7 @@ from cachexport import (
     verify_cache,
 )
 from cachexport.backends.local.layout import Layout
-from cachexport.backends.objects.blobs import Blobs
-from cachexport.backends.objects.keys import Keys
+from cachexport.backends.objects.layout import Blobs, Keys
 from cachexport.backends.objects.source import ObjectSource
 from cachexport.backends.objects.target import ObjectTarget
 from cachexport.content.layers.codecs import compress
@@ -177,7 +177,8 @@ def test_what_is_not_there_is_no_fault(tmp_path):
 
 def test_a_bucket_is_asked_with_a_listing():
     client = MemoryObjects()
-    blobs = Blobs(client=client, keys=KEYS, now=lambda: 0.0)
+    go_by(client)
+    blobs = Blobs(client=client, keys=KEYS)
     write(cache(), ObjectTarget(CommonExport(), blobs, "main", force=False))
     gone = cache().layers[3].digest
     del client.objects[KEYS.blob(gone)]

@@ -1,4 +1,4 @@
-"""The calls of the classic builder, and images as it knows them."""
+"""The calls of Docker's classic builder, and images as it knows them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 PARENT = "org.mobyproject.image.parent"
-"""Label of an image: the digest of the one that it was made of."""
+"""Label of an image: the digest of the image that it was made from."""
 
 _log = logging.getLogger(__name__)
 _SYSTEMS = frozenset({"linux"})
@@ -42,21 +42,21 @@ class ClassicImage:
 
     name: str
     root: Descriptor
-    """What the name stands for."""
+    """The target of the name."""
     descriptor: Descriptor
-    """The manifest, which an index may have led to."""
+    """The manifest; `root` may be an index above it."""
     config: bytes
     layers: tuple[Descriptor, ...]
     """Bottom first, each with its diff ID."""
 
     @property
     def platform(self) -> Platform:
-        """What the config says that it is for."""
+        """The platform in the config."""
         return read_platform(self.config)
 
 
 def find_named(store: Store, reference: Reference | Digest) -> NamedImage | None:
-    """Give what a name, or the digest of an image, stands for; None for nothing."""
+    """Find an image by a name, or by its digest; None when there is none."""
     if isinstance(reference, Digest):
         named = (image for image in store.images.list() if image.target.digest == reference)
         return next(named, None)
@@ -67,10 +67,10 @@ def find_named(store: Store, reference: Reference | Digest) -> NamedImage | None
 
 
 def read_image_for(store: Store, named: NamedImage, platform: Platform) -> ClassicImage:
-    """Read the image for a platform, or the only one there is, for whatever platform.
+    """Read the image for a platform, or the only image, whatever its platform.
 
-    Raises NotFound for an index that has several, none of them for it, or when parts of the
-    image are not in the store; FailedPrecondition for what is no image; WireFormat.
+    Raises NotFound for an index with several images, none of them for the platform, or when parts
+    of the image are not in the store; FailedPrecondition for other content; WireFormat.
     """
     content = store.content
     try:
@@ -113,13 +113,13 @@ def warn_of_another(image: ClassicImage, platform: Platform) -> None:
 
 
 _IMAGE_SECONDS = 3600.0
-"""How long a new image is held that has no name yet."""
+"""Seconds that a new image is held before it has its name."""
 
 
 class ClassicBuilder:
-    """Gives a classic build its images and layers, and keeps those that it makes.
+    """Gives a classic build its images and layers, and stores the new ones.
 
-    Builds for `platform` unless another one is asked for. `policy` is for all layers made.
+    Builds for `platform` unless a call names another. `policy` is for all new layers.
     """
 
     def __init__(
@@ -152,13 +152,13 @@ class ClassicBuilder:
     ) -> tuple[ClassicImage | None, ReleasableLayer]:
         """Give an image and its topmost layer; the caller releases that.
 
-        `ref` is a name or the digest of an image; an empty one is scratch, which is no image and
-        a layer in which nothing is. The store's own image is taken, unless the policy says
-        otherwise or it is not there for the platform. An image for another platform than is
-        wanted is given with a warning when there is no better one.
+        `ref` is a name or the digest of an image; an empty one is scratch: None and an empty layer.
+        The image of the store is taken, unless `pull` says otherwise or it has none for the
+        platform. When there is no better one, an image for another platform is given, with a
+        warning.
 
-        Raises NotFound when there is no such image; FailedPrecondition for an operating system
-        that cannot be built for; InvalidReference; and what pulling raises. Nothing is held then.
+        Raises NotFound when there is no such image; FailedPrecondition for an operating system that
+        cannot be built for; InvalidReference; and what pulling raises. Nothing is held then.
         """
         wanted = platform or self._platform
         check_system(wanted, f"the platform {wanted}")
@@ -180,12 +180,12 @@ class ClassicBuilder:
     ) -> ClassicImage:
         """Make the image of the parent's layers and one more, and name it after its digest.
 
-        The layers are put into the config; its history is made to tell of them. A layer in which
-        nothing is, or none, adds nothing. The image is unpacked, and a label tells its parent.
+        The layers are put into the config, and its history is completed. An empty layer, or None,
+        adds nothing. The image is unpacked, and a label names its parent.
 
-        Raises FailedPrecondition for an operating system that cannot be built for; WireFormat for
-        a config that is none; NotFound for layers that are gone; what `unpack_layer` raises.
-        Nothing is left then.
+        Raises FailedPrecondition for an operating system that cannot be built for; WireFormat for a
+        damaged config; NotFound for layers that are gone; what `unpack_layer` raises. Nothing is
+        left then.
         """
         check_system(read_platform(config), "the image's config")
         layers = parent.layers if parent is not None else ()
@@ -230,7 +230,7 @@ class ClassicBuilder:
             return found
 
     def _local(self, reference: Reference | Digest, wanted: Platform) -> ClassicImage | None:
-        """Give the store's own image; None when it has none, or not all of it that is needed."""
+        """Give the image of the store; None when it has none, or lacks parts of it."""
         named = find_named(self._store, reference)
         try:
             return None if named is None else read_image_for(self._store, named, wanted)

@@ -1,4 +1,4 @@
-"""Layers that a classic build holds, and the directories that it works in."""
+"""Layers that a classic build holds, and its writable directories."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 LABEL = "org.mobyproject.lease.classicbuilder"
 """Label of the leases of such builds, with the value `true`."""
 SECONDS = 24 * 3600.0
-"""How long a layer is held that nobody releases."""
+"""Seconds that a layer is held which nobody releases."""
 EMPTY = Digest.of(bytes(1024))
-"""The diff ID of a layer in which nothing is: that of a tar archive without entries."""
+"""The diff ID of an empty layer: the digest of a tar archive without entries."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerKeeper:
-    """How layers are made, and where they go."""
+    """Stores layers, and holds them with leases."""
 
     store: Store
     snapshots: Snapshots
@@ -38,7 +38,7 @@ class LayerKeeper:
     policy: Policy
 
     def hold(self) -> Lease:
-        """Take a lease as each layer has one."""
+        """Take the lease of a layer."""
         return self.store.leases.create(labels={LABEL: "true"}, seconds=SECONDS)
 
     def let_go(self, lease: Lease) -> None:
@@ -49,7 +49,7 @@ class LayerKeeper:
     def releasable(
         self, below: tuple[Descriptor, ...], descriptor: Descriptor | None, lease: Lease
     ) -> ReleasableLayer:
-        """Give a layer that `lease` holds with all below it. Raises NotFound when one is gone."""
+        """Give a layer, held by `lease` with all below it. Raises NotFound when one is gone."""
         layers = below if descriptor is None else (*below, descriptor)
         missing = self.store.content.under(lease).missing(layers)
         if missing:
@@ -68,7 +68,7 @@ class ReleasableLayer:
         descriptor: Descriptor | None,
     ) -> None:
         self.descriptor = descriptor
-        """The layer itself; None for one in which nothing is."""
+        """The layer itself; None for an empty one."""
         self.below = below
         self.lease = lease
         self._keeper = keeper
@@ -90,9 +90,9 @@ class ReleasableLayer:
         return self.below if self.descriptor is None else (*self.below, self.descriptor)
 
     def new_rw_layer(self) -> WritableLayer:
-        """Have a directory with all layers, to change; the caller releases it.
+        """Make a writable directory with all layers; the caller releases it.
 
-        It is held by a lease of its own, also when this layer is released. Raises as
+        It has a lease of its own, and stays when this layer is released. Raises as
         `Snapshots.writable` does; nothing is left then.
         """
         lease = self._keeper.hold()
@@ -104,12 +104,12 @@ class ReleasableLayer:
         return WritableLayer(self._keeper, lease, self.layers, writable)
 
     def release(self) -> None:
-        """Hold it no more; twice is fine."""
+        """Give its lease up; twice is fine."""
         self._keeper.let_go(self.lease)
 
 
 class WritableLayer:
-    """A directory to change, on layers."""
+    """A writable directory on layers."""
 
     def __init__(
         self, keeper: LayerKeeper, lease: Lease, below: tuple[Descriptor, ...], writable: Writable
@@ -127,14 +127,14 @@ class WritableLayer:
 
     @property
     def root(self) -> pathlib.Path:
-        """Where it is."""
+        """Its path."""
         return self._writable.root
 
     def commit(self) -> ReleasableLayer:
-        """Make a layer of what changed; the caller releases that too.
+        """Make a layer of the changes; the caller releases it, too.
 
-        Its `descriptor` is None when nothing changed. Raises as `Writable.commit` does; nothing
-        is left then.
+        Its `descriptor` is None when nothing changed. Raises as `Writable.commit` does; nothing is
+        left then.
         """
         keeper, lease = self._keeper, self._keeper.hold()
         try:

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from unit.backends.local.rig import REPO, described, expect, process, put, reader, tree
 
-from cachexport.backends.local.ingest import LayoutIngester
+from cachexport.backends.local.ingest import STALE_AFTER, LayoutIngester
 from cachexport.backends.local.layout import Layout
-from cachexport.backends.local.staging import STALE_AFTER
 from cachexport.errors import Conflict, FailedPrecondition
 from cachexport.testing.services import lacking
 

@@ -13,9 +13,7 @@ from cachexport.backends.local import names
 from cachexport.backends.local.layout import Layout
 from cachexport.backends.local.names import Names
 from cachexport.content.files import lock
-from cachexport.content.files.blobs import (
-    read_regular,
-)
+from cachexport.content.files.blobs import read_regular
 from cachexport.content.files.staged import StagedFile
 from cachexport.errors import BackendError, Conflict, NotFound, WireFormat
 from cachexport.oci.index import IMAGE_NAME, REF_NAME, Index

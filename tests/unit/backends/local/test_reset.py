@@ -18,13 +18,11 @@ from unit.backends.local.rig import (
     tree,
 )
 
-from cachexport.backends.local import reset
 from cachexport.backends.local.ingest import LayoutIngester
 from cachexport.backends.local.layout import Layout
 from cachexport.backends.local.names import Names
-from cachexport.contract import (
-    reading as reach,
-)
+from cachexport.backends.local.target import delete_unreferenced
+from cachexport.contract import reading as reach
 from cachexport.oci import mediatype
 
 if TYPE_CHECKING:
@@ -40,7 +38,7 @@ def blobs(directory: Path) -> set[str]:
 
 
 def clear(directory: Path, *, written_before: int = LATER) -> None:
-    reset.delete_unreferenced(Names(Layout(directory)), written_before=written_before)
+    delete_unreferenced(Names(Layout(directory)), written_before=written_before)
 
 
 @pytest.mark.parametrize("name", LAYOUTS)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.object_place import HOUR, KEYS, has, place, prune, put
 
-from cachexport.backends.objects.keys import Keys
+from cachexport.backends.objects.layout import Keys
 from cachexport.content.copy import ingest_bytes
 from cachexport.errors import FailedPrecondition, NotFound, Outdated
 from cachexport.images import encode_image_manifest

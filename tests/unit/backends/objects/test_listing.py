@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cachexport.backends.objects.listing import find_stored
+from cachexport.backends.objects.layout import find_stored
 from cachexport.errors import FailedPrecondition
 from cachexport.testing.memory import MemoryObjects
 

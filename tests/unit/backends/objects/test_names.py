@@ -7,12 +7,16 @@ from dataclasses import replace
 
 import pytest
 from support import caches
+from support.clock import go_by
 
 from cachexport import CacheChains, Descriptor, Digest, load_cache
-from cachexport.backends.objects.blobs import Blobs
-from cachexport.backends.objects.keys import Keys
-from cachexport.backends.objects.load import MANIFEST_METADATA, load_named
-from cachexport.backends.objects.named import decode_named, encode_named
+from cachexport.backends.objects.layout import Blobs, Keys
+from cachexport.backends.objects.names import (
+    MANIFEST_METADATA,
+    decode_named,
+    encode_named,
+    load_named,
+)
 from cachexport.backends.objects.source import ObjectSource
 from cachexport.backends.objects.target import ObjectTarget
 from cachexport.contract.export import CommonExport
@@ -39,13 +43,8 @@ def bucket() -> MemoryObjects:
 
 
 def blobs(client: MemoryObjects) -> Blobs:
-    def clock() -> float:
-        return client.time
-
-    def sleep(seconds: float) -> None:
-        client.time += seconds
-
-    return Blobs(client=client, keys=KEYS, now=clock, monotonic=clock, sleep=sleep)
+    go_by(client)
+    return Blobs(client=client, keys=KEYS)
 
 
 def target(client: MemoryObjects, name: str = "main", **attrs: bool) -> ObjectTarget:

@@ -10,8 +10,8 @@ import pytest
 from support.object_place import HOUR, KEYS, content, has, place, prune, put
 
 from cachexport import Digest
-from cachexport.backends.objects import others
-from cachexport.backends.objects.keys import Keys
+from cachexport.backends.objects import sweep as others
+from cachexport.backends.objects.layout import Keys
 from cachexport.contract.place import Entry
 from cachexport.errors import FailedPrecondition, Outdated, Unavailable, WireFormat
 from cachexport.testing.memory import MemoryObjects
@@ -242,7 +242,7 @@ def test_where_all_is_listed_at_once_blobs_are_looked_at_right_before(
     monkeypatch: pytest.MonkeyPatch, is_touched: bool
 ) -> None:
     """That a whole listing takes longer than a deletion may come after it does no harm then."""
-    monkeypatch.setattr("cachexport.backends.objects.sweeping._PAGE", 2)
+    monkeypatch.setattr("cachexport.backends.objects.sweep._PAGE", 2)
     client = Slow(delay=9.0)
     put(client, "old", 1, 2, 3)
     client.delete(KEYS.name("old"))
@@ -260,7 +260,7 @@ def test_where_all_is_listed_at_once_blobs_are_looked_at_right_before(
 def test_looking_at_blobs_right_before_may_be_too_slow_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("cachexport.backends.objects.sweeping._PAGE", 2)
+    monkeypatch.setattr("cachexport.backends.objects.sweep._PAGE", 2)
 
     class Slower(MemoryObjects):
         def head(self, key: str, /) -> Stored:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support import caches
+from support.clock import go_by
 
 from cachexport import Digest
-from cachexport.backends.objects.blobs import Blobs
+from cachexport.backends.objects.checks.table import ObjectProbe
+from cachexport.backends.objects.checks.trial import Trial
 from cachexport.backends.objects.client import ABSENT, Page, Stored
-from cachexport.backends.objects.keys import Keys
-from cachexport.backends.objects.probe import ObjectProbe, needing_write
-from cachexport.backends.objects.probe_trial import Trial
+from cachexport.backends.objects.layout import Blobs, Keys
 from cachexport.contract.checks import Check, Finding, ok
 from cachexport.doctor.engine import Diagnosis, Examination
 from cachexport.errors import Auth, BackendError, CachexportError, NotFound, Outdated
@@ -36,10 +36,9 @@ NAMES = [*READING, "write", *WRITING, *CONDITIONS, *REMOVING]
 
 
 def trial(client: MemoryObjects, *, skew: float = 0.0, **settings: Any) -> Trial:
-    blobs = Blobs(client=client, keys=KEYS, now=lambda: client.time + skew)
+    go_by(client, skew=skew)
     names = settings.pop("names", ("main",))
-    settings["sleep"] = lambda seconds: setattr(client, "time", client.time + seconds)
-    return Trial(blobs=blobs, names=names, **settings)
+    return Trial(blobs=Blobs(client=client, keys=KEYS), names=names, **settings)
 
 
 def diagnose(tried: Trial, *, read_only: bool = False) -> Diagnosis:
@@ -391,7 +390,11 @@ def test_a_backend_brings_its_own() -> None:
 
     tried = trial(MemoryObjects())
     first = [Check(name=name, run=own(name)) for name in ("login", "bucket")]
-    probe = ObjectProbe(tried, first=first, more=[needing_write("parts", own("parts"))])
+    probe = ObjectProbe(
+        tried,
+        first=first,
+        more=[Check(name="parts", run=own("parts"), needs=("write",), writes=True)],
+    )
     listed = [check.name for check in probe.checks()]
     assert listed[:3] == ["login", "bucket", "list"]
     assert listed.index("delete") < listed.index("parts") < listed.index("clean-up")

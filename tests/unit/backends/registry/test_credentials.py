@@ -6,7 +6,7 @@ import traceback
 
 import pytest
 
-from cachexport.backends.registry.credentials import Login, find_login
+from cachexport.backends.registry.login import StoredLogin, find_login
 from cachexport.errors import Auth
 
 HOST = "registry.example:5000"
@@ -57,7 +57,7 @@ def test_a_user_without_a_home_is_not_logged_in(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "getuid", lambda: 1 << 30)  # as in a container that is given any number
     assert find_login(HOST, {}) is None
     write(tmp_path / "config.json", auths(HOST))
-    assert find_login(HOST, {"DOCKER_CONFIG": str(tmp_path)}) == Login("u", "p")
+    assert find_login(HOST, {"DOCKER_CONFIG": str(tmp_path)}) == StoredLogin("u", "p")
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_every_place_is_looked_at(env, tmp_path, variable, place):
     folders = {"REGISTRY_AUTH_FILE": path, "DOCKER_CONFIG": path.parent}
     if variable is not None:
         env[variable] = str(folders.get(variable, path.parent.parent))
-    assert find_login(HOST, env) == Login("u", "p")
+    assert find_login(HOST, env) == StoredLogin("u", "p")
 
 
 def test_a_login_is_for_its_host_and_port_only(env, tmp_path):
@@ -88,7 +88,7 @@ def test_a_login_is_for_its_host_and_port_only(env, tmp_path):
 
 def test_docker_hub_goes_by_its_old_name(env, tmp_path):
     write(tmp_path / ".docker/config.json", auths("https://index.docker.io/v1/"))
-    assert find_login("docker.io", env) == Login("u", "p")
+    assert find_login("docker.io", env) == StoredLogin("u", "p")
 
 
 def test_an_identity_token_is_no_password(env, tmp_path):
@@ -103,7 +103,7 @@ def test_an_identity_token_is_no_password(env, tmp_path):
 def test_helper_programs_are_asked(env, tmp_path, config):
     helper(tmp_path, "x", {HOST: ["u", "secret"]})
     write(tmp_path / ".docker/config.json", config)
-    assert find_login(HOST, env) == Login("u", "secret")
+    assert find_login(HOST, env) == StoredLogin("u", "secret")
     assert find_login("other.example", env) is None
 
 
@@ -153,21 +153,21 @@ def test_a_file_without_logins_is_fine(env, tmp_path):
 
 
 def test_secrets_are_not_in_the_text_of_a_login():
-    assert "hunter2" not in repr(Login("u", "hunter2", "hunter2"))
+    assert "hunter2" not in repr(StoredLogin("u", "hunter2", "hunter2"))
 
 
 def test_the_variable_counts_more_than_any_file(env, tmp_path):
     write(tmp_path / ".docker/config.json", auths(HOST))
     env["DOCKER_AUTH_CONFIG"] = json.dumps(auths(HOST, "v", "from-variable"))
-    assert find_login(HOST, env) == Login("v", "from-variable")
+    assert find_login(HOST, env) == StoredLogin("v", "from-variable")
     env["DOCKER_AUTH_CONFIG"] = json.dumps(auths("other.example"))
-    assert find_login(HOST, env) == Login("u", "p")
+    assert find_login(HOST, env) == StoredLogin("u", "p")
 
 
 def test_the_variable_may_name_helpers(env, tmp_path):
     helper(tmp_path, "x", {HOST: ["u", "secret"]})
     env["DOCKER_AUTH_CONFIG"] = json.dumps({"credHelpers": {HOST: "x"}})
-    assert find_login(HOST, env) == Login("u", "secret")
+    assert find_login(HOST, env) == StoredLogin("u", "secret")
 
 
 @pytest.mark.parametrize("text", ["", "  ", "{}", '{"auths": {}}', '{"credsStore": ""}'])

@@ -4,10 +4,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from cachexport.backends.registry.attrs import RegistryImport
-from cachexport.backends.registry.credentials import Login
-from cachexport.backends.registry.pools import Pools
-from cachexport.backends.registry.proxies import Proxies
-from cachexport.backends.registry.tokens import Authorizer, Challenge, may_have_login
+from cachexport.backends.registry.connections import Pools, Proxies
+from cachexport.backends.registry.login import Authorizer, Challenge, StoredLogin, may_have_login
+from cachexport.content.clock import clock
 from cachexport.errors import Auth, BackendError
 from cachexport.oci.reference import Reference
 
@@ -78,7 +77,8 @@ class Service(Authorizer):
         self.time = 0.0
         self.asked = []
         self.life = life
-        super().__init__("registry.example", lambda: login, POOLS, now=lambda: self.time)
+        clock().monotonic = lambda: self.time
+        super().__init__("registry.example", lambda: login, POOLS)
 
     def _ask(self, realm, fields, login):
         self.asked.append((realm, fields, login))
@@ -86,13 +86,13 @@ class Service(Authorizer):
 
 
 def test_nothing_is_sent_before_it_is_asked_for():
-    service = Service(Login("u", "p"))
+    service = Service(StoredLogin("u", "p"))
     assert service.header("s") is None
     assert service.asked == []
 
 
 def test_basic_logins_are_sent_as_they_are():
-    service = Service(Login("u", "p"))
+    service = Service(StoredLogin("u", "p"))
     assert service.refused('Basic realm="r"', "s", None)
     assert service.header("s") == "Basic dTpw"
     assert not service.refused('Basic realm="r"', "s", "Basic dTpw")
@@ -124,7 +124,7 @@ def test_several_scopes_are_one_field_of_a_form_and_several_of_a_query():
             sent.append(parse_qs(body or urlsplit(url).query))
 
     fields = {"service": "s", "scope": "repository:a:pull repository:b:pull"}
-    for login in (Login("u", "p"), Login(identity_token="t")):
+    for login in (StoredLogin("u", "p"), StoredLogin(identity_token="t")):
         service = Authorizer("registry.example", lambda login=login: login, Sent())
         service._send("https://registry.example/token?account=x", fields, login)
     assert sent[0]["account"] == ["x"]
@@ -144,7 +144,7 @@ def test_a_token_that_is_refused_is_fetched_anew_once():
 
 
 def test_a_login_is_not_sent_to_a_stranger():
-    service = Service(Login("u", "p"))
+    service = Service(StoredLogin("u", "p"))
     service.refused('Bearer realm="https://evil.org/token"', "s", None)
     with pytest.raises(Auth, match="not its own"):
         service.header("s")

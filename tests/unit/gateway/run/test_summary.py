@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cachexport import Digest
-from cachexport.cli.views.ran import lines, problems
+from cachexport.cli.views.gateway import problems, summary_lines
 from cachexport.gateway.http.exchange import Exchange
 from cachexport.gateway.run.plan import plan
 from cachexport.gateway.run.run import Summary
@@ -40,7 +40,7 @@ def told(tmp_path: Path, words: str, heard: Iterable[Any], *, target: bool = Tru
     if prepared.tool.single:  # nobody guesses the name of its repository
         [end] = prepared.caches
         prepared = replace(prepared, caches=(replace(end, repository="cache"),))
-    found = list(lines(prepared, summary(*heard)))
+    found = list(summary_lines(prepared, summary(*heard)))
     prepared.close()
     return [line.replace(source, "SOURCE").replace(to, "TARGET") for line in found]
 

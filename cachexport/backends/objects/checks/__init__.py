@@ -1,0 +1,1 @@
+"""What `doctor` checks of a store of objects: `table` says in which order."""

@@ -1,0 +1,1 @@
+"""What `doctor` checks of a registry: `table` says in which order."""

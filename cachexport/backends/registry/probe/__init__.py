@@ -1,5 +1,0 @@
-"""What a registry can do for a cache: the checks that `doctor` runs."""
-
-from cachexport.backends.registry.probe.probe import RegistryProbe
-
-__all__ = ["RegistryProbe"]

@@ -1,0 +1,1 @@
+"""What `doctor` checks of a bucket: `table` says in which order."""
