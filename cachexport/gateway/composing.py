@@ -1,4 +1,4 @@
-"""Making a gateway of what its user asked for."""
+"""Making a gateway from the options of its user."""
 
 from __future__ import annotations
 
@@ -30,56 +30,56 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """All that a gateway is asked for: the options of `cachexport serve`, by their names."""
+    """The options of `cachexport serve`, by their names."""
 
     store: str | Spec
     """The place to serve."""
     listen: str = "127.0.0.1:0"
     """`host:port`; the port 0 is any that is free."""
     upstream: Sequence[str | Spec] = ()
-    """Places to read what is not in the store; the first that has it counts."""
+    """Places that are read for content the store lacks; the first that has it counts."""
     merge: bool = False
     verify: bool = False
-    """Whether blobs are checked on their way out, too."""
+    """Whether blobs are also hashed on their way out, not only on their way in."""
     read_only: bool = False
     allow_push: Sequence[str] = ()
-    """Patterns of what may be pushed to; without any all may."""
+    """Patterns of the names that may be pushed to; without any, all names may."""
     allow_delete: bool = False
     token_file: Path | None = None
     tls_cert: Path | None = None
     tls_key: Path | None = None
     form: Sequence[str] = ()
-    """`[pattern=]form` in which caches are served."""
+    """`[pattern=]form`: the form in which matching caches are served."""
     max_config_bytes: int = IMPORT_LIMIT
-    """Bytes over which a cache is compacted."""
+    """Bytes of config or manifest beyond which a pushed cache is compacted."""
     max_uploads: int = 256
-    """How many are under way at a time."""
+    """How many uploads may be under way at a time."""
     upload_expiry: float = 600.0
-    """Seconds after which an upload that does not go on is forgotten."""
+    """Seconds without a request after which an upload is dropped."""
     spool: Path | None = None
-    """Where blobs lie that the store cannot take yet; None for a folder of this user's."""
+    """Folder for blobs that the store cannot take yet; None for one of this user's own."""
     spool_bytes: int = 10 << 30
-    """Bytes that lie there at a time."""
+    """Bytes that the spool may hold at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a gateway waits for and has room for."""
+    """How long a gateway waits, and how much it has room for."""
 
     spool: Path
     spool_size: int = 10 << 30
-    """Bytes that lie there at a time."""
+    """Bytes that the spool may hold at a time."""
     uploads: int = 256
-    """How many are under way at a time."""
+    """How many uploads may be under way at a time."""
     upload_expiry: float = 600.0
-    """Seconds after which an upload that does not go on is forgotten."""
+    """Seconds without a request after which an upload is dropped."""
     timeout: float = 60.0
-    """Seconds for which a client may take to send 256 KiB."""
+    """Seconds that a client may take to send 256 KiB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Serving:
-    """A gateway that listens, and waits for `server.run`."""
+    """A gateway that listens; it answers once `server.run` is called."""
 
     server: Server
     gateway: Gateway
@@ -92,10 +92,10 @@ class Serving:
 
 @contextmanager
 def serving(options: Options, on_request: Callable[[Exchange], None]) -> Iterator[Serving]:
-    """Open all that the options name, and listen; after the block all of it is closed.
+    """Open the places that the options name, and listen; all is closed after the block.
 
-    Raises InvalidInputError for an option that cannot be right, MissingExtra where the extra
-    `serve` is not installed, and what opening the places raises.
+    `on_request` is called with each exchange when it is over. Raises InvalidInputError for a wrong
+    option, MissingExtra where the extra `serve` is not installed, and what opening places raises.
     """
     from cachexport.gateway.http.certificate import Tls, check_certificate
     from cachexport.gateway.publishing import Publishing
@@ -157,10 +157,10 @@ def open_shelf(
     merge: bool = False,
     forms: Forms | None = None,
 ) -> Shelf:
-    """Open a place and those that are read where it lacks something. The caller closes it.
+    """Open a store and the upstream places behind it. The caller closes the shelf.
 
-    With `merge` what is pushed is merged with what has the name. Raises PluginError for a place
-    that cannot be served.
+    With `merge`, a pushed cache is merged with the one that has the name. Raises PluginError for a
+    place that cannot be served.
     """
     from cachexport.gateway.shelf.names import Forms
     from cachexport.gateway.shelf.origins import Origin, hosting
@@ -182,15 +182,15 @@ def open_gateway(
     on_request: Callable[[Exchange], None],
     verify: bool = False,
 ) -> Gateway:
-    """Give the application that serves what `find` gives for a repository.
+    """Give the application; `find` gives the publishing of a repository, or raises Refusal.
 
-    With `verify` blobs are checked on their way out, too. Raises FailedPrecondition where blobs
-    that wait have no folder, MissingExtra where the extra `serve` is not installed.
+    With `verify`, blobs are also hashed on their way out. Raises FailedPrecondition when the spool
+    is another user's folder, MissingExtra where the extra `serve` is not installed.
     """
     try:
         from cachexport.gateway.http.app import Gateway
         from cachexport.gateway.http.exchange import Metrics
-        from cachexport.gateway.http.server import Server  # noqa: F401 - whether it is there
+        from cachexport.gateway.http.server import Server  # noqa: F401 - is uvicorn there?
     except ImportError as error:
         raise MissingExtra(
             f"a gateway needs {error.name}; install cachexport[serve]", name=error.name

@@ -34,45 +34,46 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _MOST = 1000
-"""Manifests below an index: each is read, and few of them can name very many."""
+"""Manifests below an index. Each is read, and nested indexes can name very many."""
 _CHILDREN = mediatype.MANIFESTS | mediatype.INDEXES
 
 
 def _locks() -> tuple[threading.Lock, ...]:
-    """Give as many as names are pushed to at once; that two share one does no harm."""
+    """Give enough locks for the names that are pushed to at once; sharing one is harmless."""
     return tuple(threading.Lock() for _ in range(64))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publishing:
-    """Writes manifests to a shelf. `limit` is as many bytes of a config as builds can import."""
+    """Writes manifests to a shelf. `limit` is the bytes of a config that builds can import."""
 
     shelf: Shelf
     limit: int
     only_caches: bool = False
-    """Whether of an image its inline cache alone gets the name."""
+    """Whether a pushed image gives the name to its inline cache alone, not to itself."""
     _turns: tuple[threading.Lock, ...] = field(default_factory=_locks)
-    """One for each of a name's pushes at a time: merges that race are all begun again but one."""
+    """Pushes to one name take turns: of merges that race, all but one would start over."""
 
     def store(self, raw: bytes, stated: str = "") -> Descriptor:
-        """Store a manifest under its digest, of which all that it names is there.
+        """Store a manifest under its digest, once all that it names is there.
 
-        `stated` is its media type as the client has it. Raises WireFormat for what is none, Refusal
-        when a blob of it is not there.
+        `stated` is the media type that the client sent. Raises WireFormat when `raw` is no
+        manifest, Refusal when a blob that it names is missing.
         """
         manifest = _read(raw, stated)
         with self.shelf.place.ingesting() as ingester:
             return self._stored(manifest, ingester)
 
     def publish(self, repository: str, tag: str, raw: bytes, stated: str = "") -> Descriptor:
-        """Store a manifest and give it a name; a cache becomes what the place calls one.
+        """Store a manifest and give it a name; a cache takes the format of the place.
 
-        An image with inline caches is stored as it is; where caches are kept apart, they become
-        one of the same name. Gives what the name stands for then. Raises as `store` does.
+        An image with inline caches is stored as it is. In a place that keeps images apart from
+        caches, its inline caches also become one cache of the same name. Gives the descriptor that
+        the name stands for afterwards. Raises as `store` does.
         """
         name = self.shelf.naming.name(repository, tag)
         manifest = _read(raw, stated)
-        # Held until it has its name: a prune in between would take what nothing needs yet.
+        # Open until the manifest has its name: a prune before that would delete its blobs.
         with self.shelf.place.ingesting() as ingester:
             desc = self._stored(manifest, ingester)
             with self._turns[hash(name) % len(self._turns)]:
@@ -98,7 +99,7 @@ class Publishing:
         return desc
 
     def _complete(self, manifest: Manifest, ingester: Ingester) -> None:
-        """See that all is there, fetching what only the upstream has."""
+        """Check that all blobs are there, and fetch those that only an upstream has."""
         self._complete_one(manifest, ingester)
         seen: set[Digest] = set()
         waiting = _children(manifest)
@@ -128,7 +129,7 @@ class Publishing:
         move_missing(self.shelf.content, ingester, wanted, lambda _: silently)
 
     def _child(self, desc: Descriptor) -> Manifest:
-        """Read a manifest that an index names. Raises Refusal for what is none, or not there."""
+        """Read a manifest that an index names. Raises Refusal when it is missing or no manifest."""
         try:
             raw = read_blob(self.shelf.content, desc, limit=METADATA_LIMIT)
             return read_manifest(raw, desc.media_type)
@@ -147,7 +148,7 @@ class Publishing:
             return False
 
     def _write(self, name: str, caches: Sequence[Cache]) -> Descriptor | None:
-        """Write caches as one, and give its manifest; None for one that is empty."""
+        """Write caches as one, and give its manifest; None when the cache is empty."""
         written = {}
         with ExitStack() as stack:
             for _, target in open_targets(self.shelf.place.target(name)):
@@ -157,7 +158,7 @@ class Publishing:
         return Descriptor.decode(json.loads(written[MANIFEST_KEY])) if written else None
 
     def _fitted(self, cache: WrappedCache) -> WrappedCache:
-        # What was pushed keeps its bytes unless nobody could import it.
+        # A pushed cache keeps its bytes, unless it is too large to be imported.
         is_large = max(len(cache.wrapped.config), len(cache.wrapped.manifest)) > self.limit
         return replace(cache, as_read=False, named=None) if is_large else cache
 
@@ -180,7 +181,7 @@ def _is_elsewhere(desc: Descriptor) -> bool:
 
 
 def _children(manifest: Manifest) -> list[Descriptor]:
-    """List the manifests that an index names. Raises Refusal for an index of anything else."""
+    """List the manifests that an index names. Raises Refusal when it names anything else."""
     if not manifest.is_index or manifest.cache_config is not None:
         return []
     for desc in manifest.manifests:

@@ -1,4 +1,4 @@
-"""Uploads under way: blobs of which a part has come, whose digest may not be known yet."""
+"""Uploads under way: blobs that come in parts, often before their digest is known."""
 
 from __future__ import annotations
 
@@ -35,24 +35,24 @@ def _at_once(most: int) -> Callable[[], threading.BoundedSemaphore]:
 
 @dataclass(frozen=True, slots=True)
 class Spool:
-    """A folder in which `most` bytes lie at a time.
+    """A folder that holds at most `most` bytes.
 
     Its files have no name, so nothing is left of them when the process is killed. A place may hold
-    some MiB of each blob that it writes in memory, so few are written at a time: what cannot go
-    there at once is spooled first, and what is spooled does not wait for slow clients.
+    some MiB in memory of each blob that it writes, so only a few are written at a time. A blob that
+    finds no free slot is spooled first; from the spool it is written without waiting for clients.
     """
 
     folder: Path
     most: int
     direct: threading.BoundedSemaphore = field(default_factory=_at_once(3))
-    """Held by what goes from a client right to a place."""
+    """Slots for blobs that go from a client right to a place."""
     from_here: threading.BoundedSemaphore = field(default_factory=_at_once(5))
-    """Held by what goes from the spool to a place."""
+    """Slots for blobs that go from the spool to a place."""
     _used: list[int] = field(default_factory=lambda: [0])
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def open(self) -> BinaryIO:
-        """Make a file that is gone when it is closed."""
+        """Make a file that vanishes when it is closed."""
         self.check()
         with translated("write", self.folder):
             return cast("BinaryIO", tempfile.TemporaryFile(dir=self.folder, buffering=0))
@@ -67,7 +67,7 @@ class Spool:
                 )
 
     def take(self, size: int) -> None:
-        """Count bytes that are about to be written, or given back if negative. Raises Refusal."""
+        """Reserve bytes before they are written; a negative size frees some. Raises Refusal."""
         with self._guard:
             if size > 0 and self._used[0] + size > self.most:
                 message = f"the spool {self.folder} has its {self.most:,} bytes"
@@ -76,10 +76,10 @@ class Spool:
 
 
 class Spooled:
-    """A Staged in a spool. On `commit` it goes to the ingester as a whole.
+    """A Staged in a spool; `commit` sends the whole blob to the ingester.
 
-    It was hashed while it came, and the file has no name under which another process could change
-    it. So on its way out only its length is looked at.
+    The blob was hashed while it came, and its file has no name under which another process could
+    change it. So only its length is checked when it is read again.
     """
 
     def __init__(self, spool: Spool, ingester: Ingester) -> None:
@@ -89,7 +89,7 @@ class Spooled:
         self._size = 0
 
     def write(self, block: bytes, /) -> None:
-        """See Staged. Raises Refusal where there is no room, or can never be."""
+        """See Staged. Raises Refusal when the spool is full, or too small for the blob."""
         if self._size + len(block) > self._spool.most:
             most = self._spool.most
             message = f"no blob has more than the {most:,} bytes of the spool (--spool-bytes)"
@@ -116,9 +116,9 @@ class Spooled:
 
 @dataclass(slots=True)
 class _Whole:
-    """A Reader of a spooled blob, which must be as long as it was when it came.
+    """A Reader of a spooled blob, which checks that no byte was lost.
 
-    It leaves the file open: committing may be tried again.
+    `close` leaves the file open: committing may be tried again.
     """
 
     file: BinaryIO
@@ -145,24 +145,24 @@ _OCTETS = "application/octet-stream"
 
 @dataclass(frozen=True, slots=True)
 class Direct:
-    """The way of a blob right into a place."""
+    """Takes a blob right into a place, without the spool."""
 
     ingester: Ingester
     desc: Descriptor
 
     def ingest(self, reader: Reader) -> None:
-        """Store what comes. Raises Integrity when it is not what it should be."""
+        """Store what the reader gives. Raises Integrity when that has another digest or size."""
         self.ingester.ingest(self.desc, VerifyingReader(reader, self.desc))
 
 
 class Upload:
-    """A blob on its way into a place. One thread at a time."""
+    """A blob on its way into a place. Only one thread may use it at a time."""
 
     def __init__(self, repository: str, place: HostingPlace, spool: Spool) -> None:
         self.id = secrets.token_urlsafe(24)
         self.repository = repository
         self.offset = 0
-        """Bytes that came."""
+        """Bytes that were received."""
         self.is_broken = False
         self._spool = spool
         self._stack = ExitStack()
@@ -171,15 +171,15 @@ class Upload:
         self._hasher = hashlib.sha256()
 
     def write(self, block: bytes) -> None:
-        """Add a block at the end. Where that fails the upload can only be ended."""
-        self.is_broken = True  # nobody knows how much of a block is there that was not written
+        """Append a block. When that fails, the upload is broken and can only be ended."""
+        self.is_broken = True  # a failed write may have left a part of its block
         self._stage().write(block)
         self._hasher.update(block)
         self.offset += len(block)
         self.is_broken = False
 
     def commit(self, digest: Digest) -> None:
-        """Store what came under a digest. Raises Integrity when it is not what that says."""
+        """Store the received bytes under a digest. Raises Integrity when they have another."""
         found = Digest.from_hasher(self._hasher)
         if found != digest:
             raise Integrity(f"what came has the digest {found}, not {digest}")
@@ -187,9 +187,9 @@ class Upload:
 
     @contextmanager
     def direct(self, digest: Digest, size: int | None) -> Iterator[Direct | None]:
-        """Give what takes a blob of which all is still to come.
+        """Give the direct way into the place for a blob of which nothing was received yet.
 
-        None where it comes in parts, where nobody knows its size, or where many others do so.
+        None for a blob that comes in parts or has no known size, and when no slot is free.
         """
         can = self._staged is None and not isinstance(self._ingester, Stager)
         if size is None or not can or not self._spool.direct.acquire(blocking=False):
@@ -202,7 +202,7 @@ class Upload:
             self._spool.direct.release()
 
     def close(self) -> None:
-        """Forget what came; twice is fine."""
+        """Drop what was received; twice is fine."""
         self._stack.close()
 
     def _stage(self) -> Staged:
@@ -241,7 +241,7 @@ class Uploads:
             return self._begun
 
     def begin(self, repository: str, place: HostingPlace) -> Upload:
-        """Begin one, which is in use until `release`. Raises Refusal when there are too many."""
+        """Begin an upload, in use until `release`. Raises Refusal when too many are under way."""
         with self._guard:
             if self.is_draining:
                 raise later(503, "UNAVAILABLE", "this gateway is about to stop")
@@ -261,7 +261,10 @@ class Uploads:
 
     @contextmanager
     def using(self, number: str, repository: str) -> Iterator[Upload]:
-        """Use an upload alone for a block; it stays unless the block ends it."""
+        """Reserve an upload for the block, and release it after that.
+
+        Raises Refusal when there is none of this number, or when another request uses it.
+        """
         upload = self._take(number, repository)
         try:
             yield upload
@@ -269,7 +272,7 @@ class Uploads:
             self.release(upload)
 
     def release(self, upload: Upload) -> None:
-        """Use it no longer; it waits for more until it expires, unless it broke or has ended."""
+        """Let an upload wait for its next request until it expires; a broken one ends now."""
         if upload.is_broken:
             self.end(upload)
         with self._guard:
@@ -278,7 +281,7 @@ class Uploads:
                 self._idle[upload.id] = upload, self._clock.monotonic() + self._expiry
 
     def end(self, upload: Upload) -> None:
-        """Forget an upload, whether it was finished or not; twice is fine."""
+        """Drop an upload, finished or not; twice is fine."""
         with self._guard:
             was_there = upload.id in self._busy or upload.id in self._idle
             self._busy.discard(upload.id)
@@ -287,7 +290,7 @@ class Uploads:
         upload.close()
 
     def drain(self, rest: float) -> None:
-        """Begin none any more, and let those that come in part rest for so many seconds at most."""
+        """Refuse new uploads; the others expire after `rest` seconds without a request."""
         with self._guard:
             self.is_draining = True
             self._expiry = min(self._expiry, rest)
@@ -296,11 +299,11 @@ class Uploads:
                 self._idle[number] = upload, min(until, latest)
 
     def expire(self) -> int:
-        """End those that waited for too long, and say how many."""
+        """End the uploads that waited too long, and give their number."""
         return self._end_waiting(self._clock.monotonic())
 
     def close(self) -> None:
-        """End all that wait."""
+        """End all uploads that no request uses."""
         self._end_waiting(math.inf)
 
     def _end_waiting(self, now: float) -> int:

@@ -19,11 +19,14 @@ if TYPE_CHECKING:
 
 
 class Pairing:
-    """Pairs of records, the later ones found by what they depend on."""
+    """Finds which newer record took the place of which older one.
+
+    Takes the older records. Parents are paired first, then records by the pairs of their parents.
+    """
 
     def __init__(self, gone: Iterable[CacheRecord]) -> None:
         self.old: dict[CacheRecord, CacheRecord] = {}
-        """By the newer record the older one."""
+        """By newer record, the older one."""
         self._taken: set[CacheRecord] = set()
         self._by_source: dict[object, list[CacheRecord]] = {}
         self._by_digest: dict[object, list[CacheRecord]] = {}
@@ -37,7 +40,7 @@ class Pairing:
                     self._by_source.setdefault(key, []).append(record)
 
     def pair(self, gained: Collection[CacheRecord]) -> None:
-        """Find what the gained records stand for, parents before children."""
+        """Pair the newer records, parents before children."""
         order = sorted(gained, key=lambda record: (record.level, record.sequence))
         for record in order:
             self._take(record, self._alike(record))
@@ -54,12 +57,12 @@ class Pairing:
                 self._take(record, self._alike(record))
 
     def changed_inputs(self, record: CacheRecord) -> list[int]:
-        """Give the inputs of a paired record that are others than those of its old one."""
+        """Give the inputs, as positions, in which a paired record differs from its older one."""
         pairs = zip(record.parents, self.old[record].parents, strict=True)
         return [index for index, (new, old) in enumerate(pairs) if not self.is_same(new, old)]
 
     def is_same(self, new: Links, old: Links) -> bool:
-        """Say whether two inputs have a link in common, records and their old ones being one."""
+        """Say whether two inputs share a link; paired records count as the same."""
         return any(link in old or self._aged(link) in old for link in new)
 
     def _aged(self, link: tuple[CacheRecord, str]) -> tuple[CacheRecord, str]:
@@ -75,7 +78,7 @@ class Pairing:
         return (old for old in self._by_source.get(key, ()) if old not in self._taken)
 
     def _alike(self, record: CacheRecord) -> CacheRecord | None:
-        """Give the old record of this digest that has most inputs in common, or is the only one."""
+        """Give the old record of the same digest that shares most inputs, or the only one."""
         shape = (record.digest, len(record.parents))
         if not record.parents:
             return None
@@ -90,7 +93,7 @@ class Pairing:
         return only[0] if len(only) == 1 else None
 
     def _same_place(self, record: CacheRecord) -> list[CacheRecord]:
-        """Give the old records that have all inputs of a record, but another digest."""
+        """Give the old records that share all inputs with a record, but have another digest."""
         if not record.parents:
             return []
         count = len(record.parents)
@@ -107,37 +110,37 @@ class Reason(StrEnum):
     """Why a build did not find what it had before."""
 
     DIGEST = "digest"
-    """Something else was done at the same place."""
+    """Another step was done on the same inputs."""
     INPUT = "input"
-    """The same was done on something else."""
+    """The same step was done on another input."""
     SELECTOR = "selector"
-    """The same was done on another part of the same."""
+    """The same step was done on another part of the same input."""
     NEW = "new"
-    """Nothing that went had its place."""
+    """A new record that replaces none."""
     GONE = "gone"
-    """Nothing that came has its place."""
+    """A lost record that none replaces."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirstChange:
-    """A record that changed though nothing that it depends on did."""
+    """A record that changed although the records that it depends on did not."""
 
     reason: Reason
     digest: str
     was: str = ""
-    """The digest before, if it is the digest that changed."""
+    """The old digest, for Reason.DIGEST."""
     index: int | None = None
-    """The input that is another one, counted from 0."""
+    """The input that changed, counted from 0."""
     before: tuple[str, ...] = ()
-    """What stood at the input: digests of records, or selectors."""
+    """What the input was before: digests of records, or selectors."""
     after: tuple[str, ...] = ()
     description: str = ""
-    """The build step, where a layer tells."""
+    """The build step, if a layer says; else empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordChange:
-    """A record and its newest results; a side that has none has None."""
+    """A record with its newest result on either side; None without one."""
 
     digest: str
     before: CacheResult | None
@@ -145,13 +148,13 @@ class RecordChange:
 
     @property
     def description(self) -> str:
-        """The build step that made the layer, where one tells."""
+        """The build step that made the layer, if one says; else empty."""
         return _description(self.after) or _description(self.before)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
-    """What one of the two has in all; `size` is the bytes of its distinct blobs."""
+    """The totals of one side; `size` is the bytes of its distinct blobs."""
 
     records: int
     results: int
@@ -178,27 +181,27 @@ class Difference:
     gained: tuple[RecordChange, ...]
     lost: tuple[RecordChange, ...]
     changed: tuple[RecordChange, ...]
-    """Records that both have with other newest results, or that one has without."""
+    """Records of both with different newest results, or with one on one side only."""
     first: tuple[FirstChange, ...]
     gained_blobs: BlobCount
     lost_blobs: BlobCount
 
     @property
     def is_empty(self) -> bool:
-        """Whether both answer alike."""
+        """Whether both have the same records and newest results."""
         return not (self.gained or self.lost or self.changed)
 
 
 def diff_caches(a: Sequence[Cache], b: Sequence[Cache]) -> Difference:
-    """Compare two caches, each as the union of what its source has.
+    """Compare two sources, each the union of its caches.
 
-    Raises WireFormat or Loop for what is no graph.
+    Raises WireFormat or Loop when the records of one are no graph.
     """
     chains = CacheChains()
     chains.merged = True
     for caches in (a, b):
         _added(chains, caches)
-    # Now that all links are known, each record is found as the one that it became in the end.
+    # Merging may unite records later. Now that all links are known, each is found as it ended up.
     before, after = _added(chains, a), _added(chains, b)
     gained = [record for record in after if record not in before]
     lost = [record for record in before if record not in after]
@@ -218,7 +221,7 @@ def diff_caches(a: Sequence[Cache], b: Sequence[Cache]) -> Difference:
 
 
 def _added(chains: CacheChains, caches: Iterable[Cache]) -> Newest:
-    """Add caches to a graph, and give the records that theirs became, each with its newest."""
+    """Merge caches into a graph; give the records that theirs became, with the newest result."""
     newest: Newest = {}
     for cache in caches:
         for record, results in chains.merge(cache.config, cache.layers, cache.provider):
@@ -238,24 +241,24 @@ def _change(record: CacheRecord, before: Newest, after: Newest) -> RecordChange:
 
 
 def _first_changes(before: Newest, after: Newest) -> Iterator[FirstChange]:
-    # A build that did not find a record has often kept it, without the result.
+    # A build that did not find a record often exports it all the same, without a result.
     gone = [r for r in before if r not in after or (before[r] and not after[r])]
     come = [r for r in after if r not in before or (after[r] and not before[r])]
     pairing = Pairing(gone)
     pairing.pair(come)
-    told: set[str] = set()
+    shown: set[str] = set()
     changes = []
     for record in sorted(pairing.old, key=lambda record: (record.level, record.sequence)):
         for change in _changes(pairing, record, after[record]):
             changes.append(change)
-            told.update((*change.before, *change.after))
+            shown.update((*change.before, *change.after))
     yield from changes
     lone = [(Reason.NEW, r, after[r]) for r in come if r not in pairing.old and r not in before]
     paired = set(pairing.old.values())
     lone += [(Reason.GONE, r, before[r]) for r in gone if r not in paired and r not in after]
     for reason, record, result in lone:
         parents = {src for links in record.parents for src, _ in links}
-        if record.digest not in told and all(src in before and src in after for src in parents):
+        if record.digest not in shown and all(src in before and src in after for src in parents):
             yield FirstChange(reason=reason, digest=record.digest, description=_description(result))
 
 

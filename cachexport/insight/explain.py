@@ -1,4 +1,4 @@
-"""One record of a cache: what leads to it, what it gives, and why an import would not use it."""
+"""One record of a cache: its inputs, its results, and why an import would not use it."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Obstacle:
     kind: Hindrance
     text: str
     blob: str = ""
-    """The layer that is meant, if one is."""
+    """The layer, if the obstacle is one of a layer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,14 +60,14 @@ class Node:
     """Its position, as `inspect` counts."""
     digest: str
     selector: str = ""
-    """Which part is read, where the one reads the other."""
+    """The part that is read, if not all; for a link between both."""
     index: int = 0
-    """The input that is meant, counted from 0."""
+    """The input of the link, counted from 0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExplainedLayer:
-    """A layer of a result. Without descriptor there are no size and no type."""
+    """A layer of a result. Without a descriptor it has no size and no type."""
 
     blob: str
     size: int | None
@@ -83,7 +83,7 @@ class ExplainedResult:
     created_at: Timestamp | None
     layers: tuple[ExplainedLayer, ...]
     counts: bool
-    """Whether it is the newest: BuildKit looks at no other."""
+    """Whether it is the newest, the only one that BuildKit uses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,12 +95,12 @@ class Explanation:
     inputs: tuple[tuple[Node, ...], ...]
     """Per input the alternatives."""
     path: tuple[Node, ...]
-    """From something that depends on nothing, along first inputs, to the record itself."""
+    """From a root, along first inputs, to the record itself."""
     ancestors: int
-    """How many records it depends on, all in all."""
+    """How many records it depends on, directly or not."""
     results: tuple[ExplainedResult, ...]
     children: tuple[Node, ...]
-    """What depends on it directly."""
+    """The records that depend on it directly."""
     descendants: int
     results_below: int
     """How many of the descendants have a result."""
@@ -113,10 +113,10 @@ class Explanation:
 
 
 def explain_record(caches: Sequence[Cache], digest: str) -> list[Explanation]:
-    """Explain every record of a digest, or of the one that begins with these hex digits.
+    """Explain every record of a digest; its first hex digits are enough.
 
-    Raises InvalidInputError when no digest or more than one begins so, which are listed then;
-    WireFormat or Loop for what is no graph.
+    Raises InvalidInputError when no digest begins so, or several do, which it lists; WireFormat or
+    Loop when the records are no graph.
     """
     inspections = [inspect_cache(cache) for cache in caches]
     meant = _meant([r.digest for item in inspections for r in item.records], digest)
@@ -124,7 +124,7 @@ def explain_record(caches: Sequence[Cache], digest: str) -> list[Explanation]:
     for cache, inspection in zip(caches, inspections, strict=True):
         numbers = [n for n, record in enumerate(inspection.records) if record.digest == meant]
         sizes = stored_sizes(cache.provider, _blobs(inspection, numbers))
-        # BuildKit imports names of buckets whatever their size.
+        # BuildKit has no size limit for names in buckets.
         is_object = isinstance(cache, WrappedCache) and cache.named is not None
         explaining = _Explaining(inspection, _Graph(inspection), sizes, is_object)
         explained += [explaining.explain(number) for number in numbers]
@@ -172,7 +172,7 @@ def _beginnings(digest: str, length: int) -> tuple[str, str]:
 
 
 class _Graph:
-    """Who depends on whom."""
+    """The parents and children of each record."""
 
     def __init__(self, inspection: Inspection) -> None:
         self.parents = [

@@ -1,4 +1,4 @@
-"""A graph of records as trees: each record below one of its parents, the one that is deepest."""
+"""A graph of records as trees: each record hangs below its deepest parent."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ if TYPE_CHECKING:
 class Forest:
     """Every record below its owner: the parent furthest from the roots.
 
-    Takes the parents of each record; there are no loops. None of this recurses, graphs are deep.
+    Takes the parents of each record, without loops. Nothing here recurses, for graphs are deep.
     """
 
     def __init__(self, parents: Sequence[Iterable[int]]) -> None:
         self.parents = [sorted(set(numbers)) for numbers in parents]
         self.children: defaultdict[int, list[int]] = defaultdict(list)
-        """All records that have one among their parents."""
+        """By record, all that have it among their parents."""
         for number, above in enumerate(self.parents):
             for parent in above:
                 self.children[parent].append(number)
         self.levels: dict[int, int] = {}
-        """How many records lie between a record and its furthest root, itself counted."""
+        """By record, the steps to it from its furthest root: 0 for a root."""
         self.owners: dict[int, int] = {}
         self.below: dict[int, list[int]] = {}
-        """The records that one owns; those that own most come last."""
+        """By record, those that it owns; the heaviest comes last."""
         self.weights = [1] * len(self.parents)
-        """How many records a record owns, directly or not, itself counted."""
+        """By record, how many it owns, directly or not, itself included."""
         order = self._topological()
         self._own(order)
         self._weigh(order)
@@ -56,7 +56,7 @@ class Forest:
             start = self.below[start][-1]
 
     def branches(self, number: int) -> Sequence[int]:
-        """Give what a record owns but for the heaviest; the heavier come last."""
+        """Give the records that one owns, except the heaviest; the heavier come last."""
         return self.below.get(number, [])[:-1]
 
     def _roots(self) -> Iterator[int]:

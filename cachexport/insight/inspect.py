@@ -41,18 +41,18 @@ class Document:
 
     @property
     def share(self) -> float:
-        """The size as a part of what BuildKit imports: over 1 it refuses."""
+        """The size as a fraction of what BuildKit imports: above 1 it refuses."""
         return self.size / IMPORT_LIMIT
 
     @property
     def note(self) -> str | None:
-        """What to know about the size; None when it is small enough not to care."""
+        """A sentence about the size; None when that is no concern."""
         return size_note(self.kind, self.size)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """A layer of the config. Without descriptor nobody knows its size, and it cannot be used."""
+    """A layer of the config. Without a descriptor it has no size and cannot be used."""
 
     blob: str
     parent: int
@@ -66,27 +66,27 @@ class Layer:
 
     @property
     def description(self) -> str:
-        """The build step that made the layer, where the descriptor tells."""
+        """The build step that made the layer, if the descriptor says; else empty."""
         return "" if self.descriptor is None else self.descriptor.annotations.get(DESCRIPTION, "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """Layers that a record gave."""
+    """A result of a record: a stack of layers."""
 
     created_at: Timestamp | None
-    """None where the cache does not tell, as inline caches may."""
+    """None where the cache does not say, as inline caches may."""
     top: int | None
     """The position of the top layer in `Inspection.layers`; None in an empty chain."""
     depth: int
     """How many layers are stacked."""
     chain: tuple[int, ...] | None = None
-    """The layers one by one, bottom first, where they are not the top one with its parents."""
+    """The layers, bottom first, of a result that lists them instead of naming the top one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One thing done in the build."""
+    """One step of the build."""
 
     digest: str
     inputs: tuple[tuple[CacheInput, ...], ...]
@@ -161,8 +161,8 @@ class Inspection:
 
 
 def inspect_cache(cache: Cache) -> Inspection:
-    """Say what is in a cache. Raises WireFormat or Loop when its records lead nowhere."""
-    # What cannot be parsed cannot be imported; after this every number is known to be good.
+    """Say what is in a cache. Raises WireFormat or Loop when its records are no graph."""
+    # Parsed only to raise: after this, every position is known to be valid.
     CacheChains.parse(cache.config, cache.layers, cache.provider)
     by_digest: dict[str, Descriptor] = {desc.digest: desc for desc in cache.layers}
     wrapped = cache.wrapped if isinstance(cache, WrappedCache) else None
@@ -233,7 +233,7 @@ def _time(created_at: Timestamp) -> Timestamp | None:
 
 
 class _Depths:
-    """How many layers lie under each one, itself counted; each looked at once."""
+    """How many layers a stack has, by its top layer; each layer is visited once."""
 
     def __init__(self, parents: Sequence[int]) -> None:
         self._parents = parents
@@ -251,6 +251,6 @@ class _Depths:
         return depth
 
     def _parent(self, number: int) -> int:
-        # Below a layer without descriptor parsing has checked nothing: there may even be loops.
+        # Parsing checks nothing below a layer without a descriptor: there may even be loops.
         parent = self._parents[number]
         return parent if 0 <= parent < len(self._parents) else NO_PARENT

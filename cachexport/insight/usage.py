@@ -25,22 +25,22 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, kw_only=True)
 class Stacks:
-    """What the results of one cache are made of. Layers without descriptor have no size."""
+    """The layers of one cache's results. A layer without a descriptor counts 0 bytes."""
 
     digests: tuple[str, ...]
-    """Of the records, by position."""
+    """The digests of the records, by position."""
     sizes: Mapping[str, int]
     """Bytes of each blob."""
     needs: dict[int, int] = field(default_factory=dict)
-    """For each record with results, the bytes of all distinct blobs that these need."""
+    """By record with results, the bytes of all distinct blobs that these need."""
     results: Counter[str] = field(default_factory=Counter)
-    """How many results need a blob."""
+    """By blob, how many results need it."""
     users: dict[str, int | None] = field(default_factory=dict)
-    """The record that alone needs a blob; None when several do."""
+    """By blob, the only record that needs it; None when several do."""
 
     @classmethod
     def of(cls, cache: Cache) -> Self:
-        """Look at a cache. Raises WireFormat or Loop when its records lead nowhere."""
+        """Measure a cache. Raises WireFormat or Loop when its records are no graph."""
         CacheChains.parse(cache.config, cache.layers, cache.provider)
         config = untied(cache.config)
         stacks = cls(
@@ -65,7 +65,7 @@ class Stacks:
         self._count_stacks(tree, tops)
 
     def _need(self, tree: _Tree, record: CacheRecord) -> int:
-        """Add up what a record needs; only one with several results takes a walk."""
+        """Give the bytes that a record needs; only for several results the stacks are walked."""
         if len(record.results) == 1 and not record.chained_results:
             return tree.weights[record.results[0].layer]
         blobs = {blob for result in record.results for blob in tree.stack(result.layer)}
@@ -93,19 +93,19 @@ class Stacks:
 
 
 class _Tree:
-    """The layers of a config that results lead to; each hangs under its parent."""
+    """The layers that results need, as a tree: each below its parent."""
 
     def __init__(self, config: CacheConfig, sizes: Mapping[str, int]) -> None:
         self.blobs = [layer.blob for layer in config.layers]
-        # Below a layer without descriptor parsing has checked nothing: there may even be loops.
+        # Parsing checks nothing below a layer without a descriptor: there may even be loops.
         self.parents = [
             layer.parent if layer.blob in sizes else NO_PARENT for layer in config.layers
         ]
         self.users: dict[int, int | None] = {}
         self.first: set[int] = set()
-        """Layers whose blob is not in the stack below them too."""
+        """Layers whose blob does not occur again in the stack below them."""
         self.weights: dict[int, int] = {}
-        """Bytes of a layer with all below it, each blob counted once."""
+        """By layer, the bytes of its stack, each blob counted once."""
         self.order = self._ordered(config)
         self._weigh(sizes)
 
@@ -117,13 +117,13 @@ class _Tree:
             self.use(parent, self.users[layer])
 
     def stack(self, layer: int) -> Iterator[str]:
-        """Give the blobs of a layer and of all below it."""
+        """Give the blobs of a layer's stack, top first."""
         while layer != NO_PARENT:
             yield self.blobs[layer]
             layer = self.parents[layer]
 
     def _ordered(self, config: CacheConfig) -> list[int]:
-        """Give the layers that results lead to, each after all that hang under it were met."""
+        """Give the layers that results need, parents first and each branch in one run."""
         reached: dict[int, None] = {}
         for record in config.records:
             for result in record.results:
@@ -134,7 +134,7 @@ class _Tree:
         return _parents_first(reached, self.parents)
 
     def _weigh(self, sizes: Mapping[str, int]) -> None:
-        """Go down every branch once, with the blobs of the stack in hand."""
+        """Visit every layer once, counting the blobs of its stack on the way."""
         under: Counter[str] = Counter()
         stack: list[int] = []
         for layer in self.order:
@@ -149,7 +149,7 @@ class _Tree:
 
 
 def _parents_first(layers: Iterable[int], parents: Sequence[int]) -> list[int]:
-    """Order a forest so that a layer is followed by all that stand on it."""
+    """Order a forest depth first: each layer is followed by all that stand on it."""
     children: dict[int, list[int]] = {}
     for layer in layers:
         children.setdefault(parents[layer], []).append(layer)
@@ -161,20 +161,20 @@ def _parents_first(layers: Iterable[int], parents: Sequence[int]) -> list[int]:
 
 
 def _joined(one: int | None, other: int | None) -> int | None:
-    """Give the record that alone uses something that both use; None stands for several."""
+    """Give the only user of something, from two users; None stands for several."""
     return one if one == other else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NameUsage:
-    """What one cache needs; sizes in bytes."""
+    """The blobs of one cache; sizes in bytes."""
 
     name: str
     blobs: int
     """How many distinct blobs."""
     size: int
     unique: int
-    """Of these bytes, those that no other of the caches has."""
+    """Bytes of the blobs that no other of the caches has."""
 
     @property
     def shared(self) -> int:
@@ -184,21 +184,21 @@ class NameUsage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerUsage:
-    """What needs one blob; `size` is in bytes."""
+    """One blob and its users; `size` is in bytes."""
 
     digest: str
     size: int
     description: str
-    """The build step that made it, where a descriptor tells."""
+    """The build step that made it, if a descriptor says; else empty."""
     results: int
-    """How many results have it in their stack; 0 when it is there for nothing."""
+    """How many results have it in their stack; 0 when none needs it."""
     names: tuple[int, ...]
     """The positions in `Usage.names` of the caches that have it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordUsage:
-    """What a record with results needs; sizes in bytes."""
+    """The layers of a record with results; sizes in bytes."""
 
     name: int
     """The position of its cache in `Usage.names`."""
@@ -208,7 +208,7 @@ class RecordUsage:
     size: int
     """Bytes of all layers that its results are made of."""
     unique: int
-    """Of these, those that no other record's results need, in any of the caches."""
+    """Bytes of the blobs that no other record's results need, in any of the caches."""
 
     @property
     def shared(self) -> int:
@@ -218,7 +218,7 @@ class RecordUsage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What caches need together."""
+    """The usage of several caches together."""
 
     names: tuple[NameUsage, ...]
     """In the order in which they were given."""
@@ -234,9 +234,9 @@ class Usage:
 
 
 def measure_usage(named: Iterable[tuple[str, Cache]]) -> Usage:
-    """Say what caches, each given with its name, need. Reads no layer.
+    """Measure caches, each given with its name. Reads no layer.
 
-    Raises WireFormat or Loop when the records of one lead nowhere.
+    Raises WireFormat or Loop when the records of one are no graph.
     """
     named = list(named)
     stacks = [Stacks.of(cache) for _, cache in named]
@@ -253,7 +253,7 @@ def measure_usage(named: Iterable[tuple[str, Cache]]) -> Usage:
 
 
 def _described(caches: Iterable[Cache]) -> dict[str, Descriptor]:
-    """Give a descriptor of every blob, if there is a choice one that tells the step."""
+    """Give a descriptor of every blob, preferably one that names the build step."""
     found: dict[str, Descriptor] = {}
     for cache in caches:
         for desc in cache.layers:
@@ -314,7 +314,7 @@ def _records(stacks: Sequence[Stacks]) -> tuple[RecordUsage, ...]:
 
 
 def _unique(stacks: Sequence[Stacks]) -> Counter[tuple[int, int]]:
-    """Sum up, for each record of each cache, the blobs that it alone needs."""
+    """Sum up, by cache and record, the bytes of the blobs that it alone needs."""
     users: dict[str, tuple[int, int] | None] = {}
     for number, one in enumerate(stacks):
         for digest, record in one.users.items():

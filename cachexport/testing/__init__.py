@@ -1,4 +1,4 @@
-"""What the tests of a backend are made of: suites that hold it to what every backend must do.
+"""Suites that test what every backend must do, and tools for a backend's own tests.
 
 Needs pytest, which the extra `testing` brings. A test module of a plugin is as short as this:
 
@@ -7,8 +7,8 @@ Needs pytest, which the extra `testing` brings. A test module of a plugin is as 
         def harness(self, tmp_path):
             return Harness(spec=lambda name: f"type=mine,path={tmp_path},name={name}", …)
 
-A backend on the object layout holds its client to `ObjectClientSuite` too. docs/plugins.md tells
-the whole way.
+A backend on the object layout holds its client to `ObjectClientSuite` too. docs/plugins.md
+shows every step.
 """
 
 from __future__ import annotations

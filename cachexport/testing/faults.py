@@ -1,4 +1,4 @@
-"""What goes wrong on the way, as wrappers: around content, around a target, around a store."""
+"""Faults at chosen calls, as wrappers around content, a target or a store of objects."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """What happens to one call of a method, or to the bytes that it reads or is given."""
+    """A fault of one call of a method, or of the bytes that it reads or is given."""
 
     op: str
     """The method, such as `open`, `ingest` or `list_page`."""
     call: int = 1
-    """The how-many-eth call of it."""
+    """Which call of it, counted from 1."""
     error: Exception | None = None
-    """Raised instead of the call; with `cut`, once so many bytes have passed."""
+    """Raised instead of the call; with `cut`, after that many bytes."""
     delay: float = 0.0
     """Seconds before the call."""
     cut: int | None = None
-    """After so many bytes the body ends, without a word if there is no `error`."""
+    """The body ends after this many bytes; without an `error`, it ends silently."""
     flip: int | None = None
-    """The byte, counted from 0, that arrives as another one."""
+    """The byte, counted from 0, of which one bit is flipped."""
 
 
 @dataclass(slots=True)
 class Faults:
-    """Some faults, and which of them have happened. Wrappers may share them, threads too."""
+    """Planned faults, and those that have happened. Wrappers and threads may share them."""
 
     planned: Sequence[Fault]
     sleep: Callable[[float], None] = field(default_factory=lambda: clock().sleep)
@@ -55,7 +55,7 @@ class Faults:
     _lock: Lock = field(default_factory=Lock)
 
     def meet(self, op: str) -> Fault | None:
-        """Count a call, and wait or raise if that is planned for it; else give its fault."""
+        """Count a call, wait or raise if that is planned for it, and give its fault, if any."""
         with self._lock:
             self.calls[op] += 1
             number = self.calls[op]
@@ -70,7 +70,7 @@ class Faults:
         return fault
 
     def met(self, op: str, reader: Reader) -> Reader:
-        """Count a call, and give its body with the fault that is planned for it."""
+        """Count a call as `meet` does, and give its body with the fault planned for it."""
         fault = self.meet(op)
         return reader if fault is None else _FaultyReader(reader, fault)
 
@@ -106,7 +106,7 @@ class _FaultyReader:
 
 @dataclass(frozen=True, slots=True)
 class FaultyProvider:
-    """A Provider of which `open` meets faults."""
+    """A Provider with faults in `open`."""
 
     provider: Provider
     faults: Faults
@@ -125,7 +125,7 @@ class FaultyProvider:
 
 @dataclass(frozen=True, slots=True)
 class FaultyIngester:
-    """An Ingester of which `missing` and `ingest` meet faults."""
+    """An Ingester with faults in `missing` and `ingest`."""
 
     ingester: Ingester
     faults: Faults
@@ -142,7 +142,7 @@ class FaultyIngester:
 
 @dataclass(frozen=True, slots=True)
 class FaultyTarget:
-    """A Target whose ingester, `current` and `publish` meet faults."""
+    """A Target with faults in its ingester, `current` and `publish`."""
 
     target: Target
     faults: Faults
@@ -188,7 +188,7 @@ class FaultyTarget:
 
 @dataclass(frozen=True, slots=True)
 class FaultyObjects:
-    """An ObjectClient all of whose calls meet faults."""
+    """An ObjectClient with faults in all its calls."""
 
     client: ObjectClient
     faults: Faults

@@ -1,4 +1,4 @@
-"""What the suites have to know of a backend, and what all of them have."""
+"""What the suites need to know about a backend, and the base of all suites."""
 
 from __future__ import annotations
 
@@ -32,31 +32,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Harness:
-    """A fresh and empty place of a test's own, in which nobody else writes."""
+    """A fresh, empty place for one test, in which nobody else writes."""
 
     spec: Callable[[str], str]
-    """Gives the SPEC with which a name there can be read and, the same one, written."""
+    """Gives the SPEC of a name, for reading and for writing."""
     swaps: bool
-    """Whether names are written on condition, so that of merges at once none loses an entry."""
+    """Whether names are written conditionally, so that merges at the same time lose nothing."""
     sweeps: bool
     """Whether blobs can be listed, touched and deleted there: its place is `Sweepable`."""
     prunes: bool = True
-    """Whether a prune does anything there, if only to names; else it refuses."""
+    """Whether a prune works there, if only for names; else it is refused."""
     keeps_forms: bool = True
-    """Whether a cache comes back in the form that it had; else it comes as an image manifest."""
+    """Whether a cache comes back in the form it had; else it comes as an image manifest."""
     no_grace: str = ""
-    """Attributes with which no blob is too young for a prune, as in `touch_refresh=0s`."""
+    """Attributes with which a prune deletes blobs of any age, such as `touch_refresh=0s`."""
     put_foreign: Callable[[str], None] | None = None
-    """Writes something that is no cache under a name; None where there can be no such thing."""
+    """Writes something else than a cache under a name; None where that cannot be."""
     lose: Callable[[Digest], None] | None = None
-    """Takes a blob away behind the backend's back; None: as a sweep would."""
+    """Deletes a blob behind the backend's back; None to delete it as a sweep does."""
 
     def with_attrs(self, name: str, attrs: str) -> str:
-        """Give the SPEC of a name with further attributes; there may be none."""
+        """Give the SPEC of a name with further attributes, if any."""
         return self.spec(name) + (attrs and f",{attrs}")
 
     def put(self, name: str, *numbers: int, seconds: int = 0, attrs: str = "") -> None:
-        """Export a small cache of the layers of these numbers; see `small_chains`."""
+        """Export a small cache of numbered layers; see `small_chains`."""
         assert export_cache(small_chains(*numbers, seconds=seconds), self.with_attrs(name, attrs))
 
     def names(self) -> list[str]:
@@ -83,7 +83,7 @@ class Harness:
             yield place
 
     def take_away(self, digest: Digest) -> bool:
-        """Make a blob missing, if that can be done here."""
+        """Delete a blob, and say whether that was possible here."""
         if self.lose is not None:
             self.lose(digest)
             return True

@@ -1,8 +1,8 @@
-"""What a run of tests takes over from the process that started it: as little as it can.
+"""Keeping what a run of tests inherits from the process that started it out of the tests.
 
-A shell starts what it runs in the background with interrupts ignored, `nohup` with hang-ups; a
-login has a umask, a locale, proxies and a folder of settings. Programs heed all of these, so that
-a test of one would tell of the machine instead.
+A shell starts background jobs with interrupts ignored, `nohup` ignores hang-ups; a login has a
+umask, a locale, proxies and a folder of settings. Programs heed all of these, so a test of one
+would depend on the machine.
 """
 
 from __future__ import annotations
@@ -20,44 +20,44 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# The rest is left out, whatever it is: nobody can list what all programs and libraries ask for.
+# All else is removed: nobody can list the variables that all programs and libraries read.
 _KEPT = (
     "CACHEXPORT_MUST_RUN",
-    # Finding programs, and what they need to run at all.
+    # What programs need to be found and to run at all.
     "PATH",
     "LD_*",
     "DYLD_*",
     "PYTHONHOME",
     "PYTHONPATH",
-    # Where compiled modules go does not change what they do.
+    # The folder of compiled modules does not change what they do.
     "PYTHONDONTWRITEBYTECODE",
     "PYTHONPYCACHEPREFIX",
-    # What pytest and its plugins ask for while tests run; with CI, differences are shown whole.
+    # What pytest and its plugins read while tests run; with CI, differences are shown whole.
     "CI",
     "PYTEST_DEBUG_TEMPROOT",
     "PYTEST_XDIST_*",
     "COV_CORE_*",
     "COVERAGE_*",
 )
-# Nothing is in that home, and not even root can make anything there.
+# A home in which nothing is, and in which not even root can make anything.
 _SET = {"HOME": "/dev/null", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 _UMASK = 0o022
-# Python ignores the first two itself, but not in what it starts. The other three stop a job of a
-# terminal; who writes to one from the background needs them ignored.
+# Python ignores the first two itself, but restores them in children. The other three stop a job
+# of a terminal; a process that writes to one from the background needs them ignored.
 _LEFT_ALONE = {signal.SIGPIPE, signal.SIGXFSZ, signal.SIGTTIN, signal.SIGTTOU, signal.SIGTSTP}
 
 
 def inherit_nothing(config: pytest.Config, keep: Iterable[str] = ()) -> None:
-    """Let each test and what it starts see the same, whatever process started pytest.
+    """Give each test and its children the same surroundings, whatever process started pytest.
 
     Call it in `pytest_configure`. Of the environment it leaves PATH, what Python, pytest and
-    coverage need to run, and the variables that match a pattern of `keep`, as the shell's patterns
-    are. HOME is then a folder that cannot be, LC_ALL is C.UTF-8, TZ is UTC, and TMPDIR is where
+    coverage need to run, and the variables that match a shell pattern of `keep`. HOME is then a
+    folder that cannot exist, LC_ALL is C.UTF-8, TZ is UTC, and TMPDIR is where
     Python has its temporary files, by a path without links. The umask is 022. No signal is blocked,
     and those that pytest was started to ignore still do nothing to it, but end what a test starts.
 
-    Where pytest-xdist hands the tests out, that is done by the processes that run them, not by the
-    one that waits for them. When pytest is done, environment and umask are as they were.
+    With pytest-xdist, this happens in the processes that run tests, not in the one that waits for
+    them. When pytest is done, environment and umask are restored.
     """
     if config.getoption("dist", "no") != "no":
         return
@@ -71,28 +71,28 @@ def inherit_nothing(config: pytest.Config, keep: Iterable[str] = ()) -> None:
 
 
 def _clean_environment(patch: pytest.MonkeyPatch, kept: list[str]) -> None:
-    # As the kernel tells where a mount or an open file is: without links.
+    # Without links, as the kernel reports the path of a mount or an open file.
     temporary = os.path.realpath(tempfile.gettempdir())
     patch.setattr(tempfile, "tempdir", temporary)
     for name in [*os.environ]:
         if not any(fnmatchcase(name, pattern) for pattern in kept):
             patch.delenv(name)
     for name in ("COLUMNS", "LINES"):
-        # Readline, which pytest loads, sets them behind Python's back: children alone see them.
+        # Readline, which pytest loads, sets them behind Python's back: only children see them.
         os.unsetenv(name)
     for name, value in {**_SET, "TMPDIR": temporary}.items():
         patch.setenv(name, value)
 
 
 def _pass_no_signals_on() -> None:
-    """Block and ignore no signal. A child takes both over, but no handler."""
+    """Block and ignore no signal. Children inherit both, but no handlers."""
     for number in signal.valid_signals() - _LEFT_ALONE:
         if signal.getsignal(number) is signal.SIG_IGN:
-            # A child's end does nothing by default; ignored, it hides the exit code.
+            # The end of a child does nothing by default; when ignored, the exit code is lost.
             handler = signal.SIG_DFL if number == signal.SIGCHLD else _do_nothing
             signal.signal(number, handler)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def _do_nothing(number: int, frame: object) -> None:
-    """Take a signal as if it were ignored."""
+    """Handle a signal by doing nothing."""

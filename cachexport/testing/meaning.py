@@ -1,9 +1,9 @@
 """Whether two cache configs answer every question of a build alike.
 
-A build looks a record up by its digest and, for each input, by what it found there before. What
-it finds is a set of records, since one digest may occur with several inputs. So both configs are
-asked everything that can be asked, side by side: the pairs of sets that can be found are explored
-as the states of two automata are when they are compared.
+A build looks a record up by its digest and, for each input, by the records that it found there. It
+finds a set of records, since one digest may occur with several inputs. So both configs are asked
+every possible question side by side. The pairs of sets that they answer are explored like the
+pairs of states when two automata are compared.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Index:
         )
 
     def selectors(self, digest: str, index: int, found: Found) -> set[str]:
-        """Give the selectors with which an input may be asked for."""
+        """Give the selectors of an input that link to these records."""
         return {
             link.selector
             for record in self.config.records
@@ -79,7 +79,7 @@ class Index:
 
 
 def difference(left: CacheConfig, right: CacheConfig) -> str | None:
-    """Say which question they answer differently; None when there is none."""
+    """Describe a question that both answer differently; None when there is none."""
     a, b = Index.of(left), Index.of(right)
     known: dict[Pair, None] = {}
     shapes = a.shapes | b.shapes

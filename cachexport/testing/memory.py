@@ -1,4 +1,4 @@
-"""A store of objects in memory, with a clock of its own, that counts what it is asked."""
+"""A store of objects in memory, with a clock of its own, that counts its calls."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class MemoryObjects:
-    """An ObjectClient. `time` is its clock; `page_size` is what one request lists."""
+    """An ObjectClient. `time` is its clock, in seconds; one request lists `page_size` keys."""
 
     time: float = 0.0
     page_size: int = 1000

@@ -1,4 +1,4 @@
-"""Caches for tests: small ones made here, and some that a real BuildKit wrote."""
+"""Caches for tests: small ones that share layers, and some that a real BuildKit wrote."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ def layer(number: int) -> tuple[bytes, Descriptor]:
 
 
 def small_chains(*numbers: int, seconds: int = 0) -> CacheChains:
-    """Give a graph of one step after another, each of which put one layer on top.
+    """Give a graph of steps in a row, each with one more layer on top.
 
-    `seconds` after BEGIN is when the first was made; each takes one.
+    The first was made `seconds` after BEGIN, each further one a second later.
     """
     chains = CacheChains()
     content = MemoryContent(layer(number)[0] for number in numbers)
@@ -72,22 +72,22 @@ def small_chains(*numbers: int, seconds: int = 0) -> CacheChains:
 
 
 def small_cache(*numbers: int, seconds: int = 0) -> WrappedCache:
-    """Give such a graph as a cache that can be written."""
+    """Give the graph of `small_chains` as a cache that can be written."""
     return prepare_chains(small_chains(*numbers, seconds=seconds), CommonExport())
 
 
 _FOLDER = Path(__file__).with_name("caches")
 CACHES = ("copy-link", "max", "max-oci-index", "max-zstd")
-"""Their names. The first two have the form that every backend keeps, to the byte."""
+"""The names of the real caches. Every backend keeps the first two to the byte."""
 
 
 def real_cache(name: str) -> str:
-    """Give the SPEC that reads a cache of these names."""
+    """Give the SPEC that reads the cache of one of CACHES."""
     return f"type=local,src={_FOLDER / name}.tar.gz"
 
 
 def layout_files(folder: Path) -> dict[str, bytes]:
-    """Give the content of all files of a `type=local` directory, by path; no temporary ones."""
+    """Give the files of a `type=local` directory by path, without temporary ones."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in _walk(folder)

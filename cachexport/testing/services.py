@@ -1,4 +1,7 @@
-"""Real services for tests: programs of the machine that end with the block, on free ports."""
+"""Real services for tests: programs of the machine, on free ports.
+
+They end with the block, and with the test run even when that is killed.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +32,7 @@ def lacking(what: str, why: str) -> NoReturn:
 
 
 LOWEST, BEYOND = 10_000, 22_768
+"""Below the ports of outgoing connections, and with room for a second port 10,000 higher."""
 
 
 def free_port() -> int:
@@ -40,13 +44,13 @@ def free_port() -> int:
 
 
 def answers(port: int) -> bool:
-    """Tell whether something listens on a port of this machine."""
+    """Say whether something listens on a port of this machine."""
     with socket.socket() as connection:
         return connection.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _claim(port: int) -> bool:
-    """Take a name outside the file system, which the kernel releases at the process's end."""
+    """Claim a port by an abstract socket, which the kernel releases at the process's end."""
     claim = socket.socket(socket.AF_UNIX)
     try:
         claim.bind(f"\0cachexport-tests-port-{port}")
@@ -68,7 +72,7 @@ def _is_free(port: int) -> bool:
 
 
 SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
-# Our death before the kernel was told to watch for it is seen by who the parent is by then.
+# If we die before the kernel watches for it, the parent is another process by then.
 GUARD = ["/bin/sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"']
 
 
@@ -102,7 +106,7 @@ def running(
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Give the environment of a program that is told nothing of ours."""
+    """Give the environment of a service: only PATH, and `extra`."""
     return {"PATH": SEARCH_PATH, **(extra or {})}
 
 

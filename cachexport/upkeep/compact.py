@@ -51,9 +51,9 @@ class Compacted:
 
 
 def compact_caches(caches: Sequence[Cache], limits: Limits) -> Compacted:
-    """Give the caches as one within the limits; one of which nothing is dropped is as it was.
+    """Merge caches into one that is within the limits; one that loses nothing keeps its bytes.
 
-    First goes what no build can miss, then the oldest branches; see `chains.compact`. Raises
+    First goes what no build can find, then the oldest branches; see `chains.compact`. Raises
     FailedPrecondition when no part fits, WireFormat or Loop for what is no graph.
     """
     marshalled_cache = _marshalled(caches)
@@ -68,10 +68,10 @@ def compact_caches(caches: Sequence[Cache], limits: Limits) -> Compacted:
 
 
 def compact_in_place(target: Target, limits: Limits, progress: Progress = silent) -> Compacted:
-    """Compact what a target's name stands for, without losing what others write meanwhile.
+    """Compact the cache of a target's name, without losing what others write meanwhile.
 
-    Results whose blobs are gone are dropped too. Raises NotFound when there is nothing under the
-    name, AlreadyExists when it is an image, else what `compact_caches` and writing raise.
+    Results whose blobs are gone are dropped too. Raises NotFound when the name does not exist,
+    AlreadyExists when it is an image, and what `compact_caches` and writing raise.
     """
 
     def attempt() -> Compacted:

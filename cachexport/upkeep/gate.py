@@ -1,4 +1,4 @@
-"""Whether a cache is as large as it should be: a gate before it is passed on."""
+"""Whether a cache is as large as demanded: a gate before others use it."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demands:
-    """What is asked of a cache; None is nothing."""
+    """What is demanded of a cache; None demands nothing."""
 
     min_records: int | None = None
     min_results: int | None = None
     max_shrink: float | None = None
-    """Percent of the records, and of the results, that may be fewer than before."""
+    """Percent by which records, and results, may be fewer than before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemandCheck:
-    """One demand and what was found."""
+    """A demand, and whether it is met."""
 
     name: str
     """`min-records`, `min-results`, `shrink-records` or `shrink-results`."""
     holds: bool | None
     """None where there was nothing to compare with."""
     figure: float
-    """How many there are, or by how many percent they shrank; less than 0 if they grew."""
+    """How many there are, or by how many percent they shrank: below 0 if they grew."""
     limit: float
     text: str
 
@@ -91,7 +91,7 @@ def _shrunk(kind: str, now: int, old: int | None, percent: float) -> DemandCheck
     shrunk = 100 * (old - now) / old if old else 0.0
     change = f"{abs(shrunk):.1f}% {'fewer' if shrunk > 0 else 'more'}" if now != old else "as many"
     text = f"{_counted_as(now, kind)} after {old:,}, {change}, wanted {percent:g}% fewer at most"
-    # In whole numbers, so that exactly as many as allowed are allowed.
+    # Without division, so that rounding cannot refuse exactly the allowed number.
     holds = 100 * (old - now) <= percent * old
     return DemandCheck(name=name, holds=holds, figure=shrunk, limit=percent, text=text)
 

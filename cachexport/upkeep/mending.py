@@ -1,4 +1,4 @@
-"""A cache without its faults: what can be restored or corrected is, and the rest is left out."""
+"""Making one cache whole: restore or correct its blobs, and leave out results without them."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RestoreSources:
-    """Where blobs may be had from."""
+    """Other places that may have the blobs, in the order in which they are asked."""
 
     providers: Sequence[Provider]
     progress: Progress
 
     def have(self, desc: Descriptor) -> bool:
-        """Say whether one of them has a blob, as far as can be told without reading it."""
+        """Say whether one of them has a blob of this size; nothing is read."""
         digest = desc.digest
         return any(stored_sizes(each, [digest]).get(digest) == desc.size for each in self.providers)
 
     def restore(self, desc: Descriptor, target: Ingester) -> bool:
-        """Copy a blob from the first that has it whole, in place of what is there."""
+        """Copy a blob from the first that has it whole, over the one in the target."""
         for provider in self.providers:
             with (
                 suppress(Integrity, NotFound),
@@ -62,7 +62,7 @@ class RestoreSources:
         return False
 
     def read(self, digest: Digest) -> bytes | None:
-        """Give something small that is named by its digest alone; None where nobody has it."""
+        """Read a manifest or config of which only the digest is known; None where nobody has it."""
         for provider in self.providers:
             size = stored_sizes(provider, [digest]).get(digest)
             if size is None:
@@ -76,9 +76,9 @@ class RestoreSources:
 def restore_envelope(
     origins: RestoreSources, digests: Iterable[str], target: Ingester, *, dry_run: bool
 ) -> int:
-    """Copy manifests, and the configs of caches that they name; say how many blobs were had.
+    """Copy manifests, and the cache configs that they name; give the number of blobs restored.
 
-    With `dry_run` nothing is copied.
+    With `dry_run` nothing is copied, only counted.
     """
     restored = 0
     for text in digests:
@@ -104,18 +104,18 @@ _UNUSABLE = _SPOILED | {FaultKind.MISSING}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mended:
-    """A cache in which nothing is wrong."""
+    """A cache without faults."""
 
     cache: WrappedCache
     restored: int
-    """Blobs that were had from elsewhere."""
+    """Blobs that were copied from other places."""
     spoiled: tuple[Digest, ...]
-    """Blobs that are there, are not what they should be, and are not needed any longer."""
+    """Damaged blobs that are there and that the cache no longer needs."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Certain:
-    """A provider that is not asked whether it has something: that is known by now."""
+    """A provider without sizes, so that nothing asks again which blobs it has."""
 
     provider: Provider
 
@@ -134,7 +134,7 @@ class Mending:
     dry_run: bool
 
     def run(self, target: Ingester) -> Mended:
-        """Restore what can be had into `target`, and give the cache of what is whole then."""
+        """Restore blobs into `target`, and give the cache with all that is whole afterwards."""
         wrong = {fault.blob: fault.kind for fault in self.faults if fault.blob}
         layers = list({desc.digest: desc for desc in self.cache.layers}.values())
         descs: list[Descriptor] = []
@@ -152,13 +152,13 @@ class Mending:
         only_blobs = all(fault.kind in _UNUSABLE for fault in self.faults)
         config = salvage(self.cache.config)
         if only_blobs and descs == layers and config is self.cache.config:
-            cache = self.cache  # all is there again
+            cache = self.cache  # all blobs were restored
         else:
             cache = self._marshalled(config, descs)
         return Mended(cache=cache, restored=restored, spoiled=tuple(spoiled))
 
     def _put_right(self, desc: Descriptor, kind: FaultKind | None) -> Descriptor | None:
-        """Give the descriptor as it should be; None when the blob cannot be used."""
+        """Give the corrected descriptor; None when the blob cannot be used."""
         if kind is FaultKind.WRONG_SIZE:
             return self._with_true_size(desc)
         if kind is FaultKind.WRONG_DIFF_ID:
@@ -167,7 +167,7 @@ class Mending:
         return None if kind in _UNUSABLE else desc
 
     def _with_true_size(self, desc: Descriptor) -> Descriptor | None:
-        """Give the descriptor with the blob's size, if it is the descriptor that is wrong."""
+        """Give the descriptor with the blob's size; None when the blob is wrong, not the size."""
         size = stored_sizes(self.cache.provider, [desc.digest]).get(desc.digest)
         if size is None:
             return None
@@ -183,7 +183,7 @@ class Mending:
             return self.origins.have(desc)
         if not self.origins.restore(desc, target):
             return False
-        # A registry may drop what it takes for a blob that it has already.
+        # A registry may discard an upload of a digest that it has already.
         if was_there and is_spoiled(self.cache.provider, desc.digest):
             _log.warning("%s was sent anew, but the damaged one is still there", desc.digest)
             return False
@@ -195,7 +195,7 @@ class Mending:
 
 
 def is_spoiled(provider: Provider, digest: Digest) -> bool:
-    """Say whether a blob is there and surely not what its digest says."""
+    """Say whether a blob is there and was read to have another digest."""
     size = stored_sizes(provider, [digest]).get(digest)
     if size is None:
         return False
@@ -209,7 +209,7 @@ def is_spoiled(provider: Provider, digest: Digest) -> bool:
 
 
 def _read(provider: Provider, desc: Descriptor) -> None:
-    """Read all of a blob. Raises what makes it unusable."""
+    """Read all of a blob. Raises Integrity, NotFound or TransferError."""
     with closing(open_verified(provider, desc)) as reader:
         while reader.read(BLOCK):
             pass

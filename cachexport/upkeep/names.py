@@ -1,4 +1,4 @@
-"""The names of a place: listing them, finding those that match a pattern, removing some."""
+"""The names of a place: listing, removing and touching those that match a pattern."""
 
 from __future__ import annotations
 
@@ -35,40 +35,39 @@ DAMAGED = "damaged"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedCache:
-    """A name, and what stands under it."""
+    """A name, and a summary of its cache."""
 
     name: str
     time: float | None
-    """Seconds since 1970 at which it was last written, or at least made; None if unknown."""
+    """Seconds since 1970: when it was written, or else its newest result; None if unknown."""
     kind: str
-    """The form of a cache, IMAGE, NO_CACHE for all else, or DAMAGED if it cannot be understood."""
+    """The form of a cache, or IMAGE, DAMAGED when it cannot be read, NO_CACHE for anything else."""
     digest: Digest | None = None
     """The manifest's."""
     size: int = 0
-    """Bytes of all that it needs."""
+    """Bytes of all blobs that it needs."""
     records: int = 0
     layers: int = 0
     fault: str = ""
-    """Why it cannot be understood."""
+    """Why it is DAMAGED."""
 
 
 def list_names(place: Place, pattern: str = "*") -> list[NamedCache]:
-    """Describe the names that match a pattern, newest first, those of images too.
+    """Describe the names that match a pattern, images too, newest first.
 
-    One that cannot be understood is listed with its fault. Raises NotFound when there is no such
-    place.
+    A damaged one is listed with its fault. Raises NotFound when there is no such place.
     """
     return _listed(place, [*place.entries(), *apart(place)], pattern)
 
 
 def list_caches(place: Place, pattern: str = "*") -> list[NamedCache]:
-    """Describe the names that match as `list_names` does, but those of what is no cache."""
+    """Describe the names of caches only, else as `list_names`."""
     found = _listed(place, place.entries(), pattern)
     return [item for item in found if item.kind not in (IMAGE, NO_CACHE)]
 
 
 def apart(place: Place) -> list[Entry]:
-    """List the names of images that a place keeps apart, sorted."""
+    """List the names of images, sorted, in a place that keeps them apart from caches."""
     return place.assigned() if isinstance(place, Hosting) else []
 
 
@@ -86,12 +85,12 @@ def remove_names(
     dry_run: bool = False,
     removed: Callable[[str], None] = lambda name: None,
 ) -> list[str]:
-    """Take away the name that is just this, else those that it matches, and give them.
+    """Remove the name that equals the pattern, else all that match it, and give them.
 
-    What is no cache or cannot be understood is removed with `force` only, and so are the images
-    that a place keeps apart. `removed` hears each that went, or with `dry_run` would. Raises
-    NotFound when there is none, and, when others went, FailedPrecondition or an ExceptionGroup for
-    what could not be removed.
+    Only with `force` this removes what is damaged or no cache, and the images that a place keeps
+    apart. `removed` is called with each name that was removed, or with `dry_run` would be. Raises
+    NotFound when no name matches. Names that could not be removed do not keep the others: then it
+    raises FailedPrecondition, or an ExceptionGroup for several.
     """
     images = find(apart(place), pattern) if force else []
     entries = find(place.entries(), pattern) if images else meant(place, pattern)
@@ -111,10 +110,9 @@ def remove_names(
 
 
 def touch_names(place: Place, pattern: str) -> int:
-    """Make the names that match, and their blobs, as young as new ones; say how many blobs.
+    """Renew the age of matching names and of their blobs; give the number of blobs.
 
-    Raises NotFound when there is no such name or a blob is gone, PluginError where nothing has
-    an age.
+    Raises NotFound when no name matches or a blob is gone, PluginError where nothing has an age.
     """
     if not isinstance(place, Sweepable):
         raise PluginError(f"nothing in {place.title} has an age that could be renewed")

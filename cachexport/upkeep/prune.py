@@ -1,10 +1,11 @@
 """Removing old names, and the blobs that no name needs, from whole places.
 
-Mark and sweep. Why nothing that a name needs is ever deleted: the names are listed at an instant
-T, and again when all were read. A blob goes only if none of them needs it and it was neither
-written nor touched for the grace before T. An export that names it later than T has looked for it
-before; then it was either touched, or younger than the place's shortest grace, and the grace has
-room for that and for the time that an export takes. See `Sweepable`.
+Mark and sweep. It never deletes a blob that a name needs, for this reason: the names are listed at
+an instant T, and listed again after all were read. A blob goes only if no listed name needs it and
+it was neither written nor touched within the grace before T. Could an export still name it after T?
+Such an export has checked that the blob is there. If the blob was older than the place's shortest
+grace then, the export touched it. Either way it was young at that moment, and the grace is longer
+than the shortest grace and the time of an export together. See `Sweepable`.
 """
 
 from __future__ import annotations
@@ -36,12 +37,12 @@ if TYPE_CHECKING:
 
 _HOUR = 3600.0
 GRACE = 48 * _HOUR
-"""Seconds: BuildKit's 24 hours without a touch, and a day for the longest export."""
+"""Seconds: 24 hours in which BuildKit does not touch a blob again, and a day for an export."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What is to be done with a place."""
+    """Options of a prune."""
 
     retention: Retention = field(default_factory=Retention)
     grace: float = GRACE
@@ -51,16 +52,16 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrunedName:
-    """What became, or would become, of a name."""
+    """A name that stays or goes."""
 
     place: str
     name: str
     time: float | None
     """Seconds since 1970 at which it was last written; None where nobody knows."""
     size: int
-    """Bytes of all that it needs."""
+    """Bytes of all blobs that it needs."""
     own: int
-    """Bytes that no other name needs: what is freed if it goes alone."""
+    """Bytes of the blobs that only it needs, which are freed if it goes alone."""
     is_image: bool
     stays: bool
     reason: str
@@ -81,37 +82,37 @@ class Bytes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pruning:
-    """What was deleted, or would be, in one place or in several that share their blobs."""
+    """The prune of one place, or of several that share their blobs; done or a dry run."""
 
     title: str
     now: float
     """Seconds since 1970 by the clock of the place."""
     names: tuple[PrunedName, ...]
-    """Those that stay first, newest first."""
+    """First those that stay; within each part the newest first."""
     freed: Bytes | None
-    """Blobs that were, or would be, deleted. None in a registry, which does that itself."""
+    """Blobs that were, or would be, deleted. None in a registry, which collects its own garbage."""
     kept: Bytes
     """Blobs that names need."""
     young: Bytes
-    """Blobs that no name needs, but of which an export may need some."""
+    """Blobs that no name needs yet, but that an export under way may need."""
     dry_run: bool
     failures: tuple[CachexportError, ...] = ()
-    """Why names that should have gone are still there."""
+    """Errors for names that could not be removed."""
 
     @property
     def exit_code(self) -> int:
-        """What a command ends with: 0 unless a name could not be removed."""
+        """The exit code of a command: 0 unless a name could not be removed."""
         return max((error.exit_code for error in self.failures), default=0)
 
 
 def prune_places(
     places: Sequence[Place], plan: Plan, now: float, progress: Progress = silent
 ) -> list[Pruning]:
-    """Prune places; those that share their blobs are seen as one, so give all that do.
+    """Prune places. Places that share their blobs are pruned as one, so give all of those.
 
-    `now` is in seconds since 1970, for places that have no clock. Raises InvalidInputError for
-    too short a grace, FailedPrecondition where it is not certain what names need, or how old blobs
-    are: then nothing was deleted. Killed anywhere, it leaves every name that is there whole.
+    `now` is in seconds since 1970, for places without a clock. Raises InvalidInputError for too
+    short a grace, FailedPrecondition where the needs of names or the ages of blobs are uncertain:
+    then nothing was deleted. Killed at any point, it leaves every name whole that is still there.
     """
     for place in places:
         if isinstance(place, Unprunable):
@@ -163,7 +164,7 @@ def _prune(
     return Pruning(
         title=title,
         now=now,
-        names=_told(verdicts, names.table),
+        names=_pruned_names(verdicts, names.table),
         freed=tally.freed if tally else None,
         kept=kept,
         young=tally.young if tally else Bytes(),
@@ -173,7 +174,7 @@ def _prune(
 
 
 def _withdraw(places: Sequence[Place], verdicts: dict[Mark, Verdict]) -> dict[Mark, Verdict]:
-    """Remove the names that go; give the verdicts of those that could not be removed."""
+    """Remove the names that go; give new verdicts for those that could not be removed."""
     refused: dict[Mark, Verdict] = {}
     groups: dict[tuple[int, bool], list[Mark]] = {}
     for item, found in verdicts.items():
@@ -198,7 +199,7 @@ def _refused(error: CachexportError) -> Verdict:
 
 @dataclass(slots=True)
 class _Names:
-    """The names of places, and what they need."""
+    """The names of places, and the blobs that they need."""
 
     places: Sequence[Place]
     progress: Progress
@@ -207,19 +208,19 @@ class _Names:
     _versions: dict[tuple[str, str, bool], str] = field(default_factory=dict)
 
     def read(self) -> list[Mark]:
-        """Read the names that are new or other than when they were last read, and give those."""
+        """Read the names that are new or have changed since the last call, and give those."""
         fresh = [item for place in self.places for item in self._read(place)]
         self.marks += fresh
         return fresh
 
     def read_strays(self) -> list[Iterable[int]]:
-        """Give the numbers of the blobs that are needed by what none of these names stands for."""
+        """Give the numbers of the blobs of each manifest that none of these names leads to."""
         strays = [sizes for place in self._sweepable for sizes in place.strays(self.places)]
         return [self.table.add(sizes) for sizes in strays]
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Keep our own exports away from all of the places. See Sweepable."""
+        """Keep exports of this library out of all the places for the block. See Sweepable."""
         with ExitStack() as stack:
             for place in self._sweepable:
                 stack.enter_context(place.alone())
@@ -230,10 +231,10 @@ class _Names:
         return [place for place in self.places if isinstance(place, Sweepable)]
 
     def keep(self, marks: Sequence[Mark]) -> None:
-        """Forget all other names: one that was removed and written again is news, even the same."""
+        """Forget all other names, so that one that is written again is read, even unchanged."""
         self.marks = list(marks)
         kept = {_key(item.place, item.entry) for item in marks}
-        self._versions = {key: told for key, told in self._versions.items() if key in kept}
+        self._versions = {key: version for key, version in self._versions.items() if key in kept}
 
     def _read(self, place: Place) -> list[Mark]:
         listed = [*place.entries(), *(apart(place) if self._is_first(place) else ())]
@@ -242,7 +243,7 @@ class _Names:
         return mark(place, changed, self.table)
 
     def _is_first(self, place: Place) -> bool:
-        """Say whether no place before this one has the same images beside its caches."""
+        """Say whether no earlier place shares the images of this one."""
         there = [it.apart if isinstance(it, Hosting) else "" for it in self.places]
         number = self.places.index(place)
         return there[number] not in there[:number]
@@ -257,7 +258,7 @@ def _key(place: Place, entry: Entry) -> tuple[str, str, bool]:
 
 @dataclass(slots=True)
 class _Tally:
-    """Judges blobs, and counts them."""
+    """Decides which blobs go, and counts all."""
 
     table: BlobTable
     needed: bytearray
@@ -267,7 +268,7 @@ class _Tally:
     young: Bytes = field(default_factory=Bytes)
 
     def is_doomed(self, blob: StoredBlob) -> bool:
-        """Say whether no name needs a blob, and no export may be about to."""
+        """Say whether a blob goes: no name needs it, and it is too old for an export under way."""
         return blob.modified < self.written_before and not self._is_needed(blob)
 
     def count(self, blob: StoredBlob, is_gone: bool) -> None:
@@ -314,10 +315,10 @@ def _tally(names: _Names, strays: Iterable[Iterable[int]], written_before: float
 
 
 def _check(place: Sweepable, fresh: Sequence[Mark], table: BlobTable, deleted: set[Digest]) -> None:
-    """Raise Integrity if what was named while blobs were deleted needs one of those."""
+    """Raise Integrity if a name that was written during the sweep needs a deleted blob."""
     needed = {number for item in fresh for number in item.blobs}
     suspects = {digest for digest in deleted if table.numbers.get(digest) in needed}
-    # An export that came later may have written it again.
+    # A later export may have written it again.
     lost = {table.numbers[digest] for digest in suspects - place.present(suspects)}
     broken = [item.entry.name for item in fresh if not lost.isdisjoint(item.blobs)]
     if broken:
@@ -327,12 +328,12 @@ def _check(place: Sweepable, fresh: Sequence[Mark], table: BlobTable, deleted: s
         )
 
 
-def _told(verdicts: dict[Mark, Verdict], table: BlobTable) -> tuple[PrunedName, ...]:
+def _pruned_names(verdicts: dict[Mark, Verdict], table: BlobTable) -> tuple[PrunedName, ...]:
     uses = bytearray(len(table.sizes))
     for item in verdicts:
         for number in item.blobs:
             uses[number] = min(uses[number] + 1, 2)
-    told = [
+    names = [
         PrunedName(
             place=item.place.title,
             name=item.entry.name,
@@ -345,4 +346,4 @@ def _told(verdicts: dict[Mark, Verdict], table: BlobTable) -> tuple[PrunedName, 
         )
         for item, verdict in verdicts.items()
     ]
-    return tuple(sorted(told, key=lambda item: not item.stays))
+    return tuple(sorted(names, key=lambda item: not item.stays))

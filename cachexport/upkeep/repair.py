@@ -1,4 +1,4 @@
-"""Making names whole: without the results whose blobs are gone, or with blobs from elsewhere."""
+"""Repairing names: restore their blobs from other places, or drop the results without blobs."""
 
 from __future__ import annotations
 
@@ -29,43 +29,43 @@ if TYPE_CHECKING:
     from cachexport.contract.place import Entry, Place
     from cachexport.model.config import CacheConfig
     from cachexport.model.envelope.cache import WrappedCache
-    from cachexport.upkeep.verify import CacheFault, KnownFaults
+    from cachexport.upkeep.verify import KnownFaults
 
 
 class RepairOutcome(StrEnum):
-    """What became of a name."""
+    """How the repair of a name ended."""
 
     SOUND = "sound"
     REPAIRED = "repaired"
     REMOVED = "removed"
-    """Nothing of it could be used."""
+    """No result could be kept."""
     DAMAGED = "damaged"
-    """It cannot be understood, and was left as it is."""
+    """It cannot be read as a cache, and was left as it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepairPlan:
-    """How names are to be repaired."""
+    """Options of a repair."""
 
     deep: bool = False
     """Read every layer, as verifying does."""
     origins: Sequence[Provider] = ()
-    """Where blobs may be had from, in this order."""
+    """Other places to restore blobs from, in this order."""
     drop_damaged: bool = False
-    """Remove names that cannot be understood at all."""
+    """Remove names that cannot be read as a cache at all."""
     dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repair:
-    """What was done, or would be, for a name."""
+    """The repair of a name, done or, in a dry run, planned."""
 
     name: str
     outcome: RepairOutcome
     faults: tuple[str, ...] = ()
-    """What was wrong, in words."""
+    """What was wrong, as sentences."""
     restored: int = 0
-    """Blobs that were had from elsewhere."""
+    """Blobs that were copied from other places."""
     lost_results: int = 0
     lost_records: int = 0
 
@@ -73,10 +73,10 @@ class Repair:
 def repair_names(
     place: Place, entries: Iterable[Entry], plan: RepairPlan, progress: Progress = silent
 ) -> list[Repair]:
-    """Repair names that are listed, and say what was done.
+    """Repair listed names, and say what was done.
 
-    What somebody else writes meanwhile is not overwritten. What is no cache, or gone by now, is
-    left out. Raises what reading or writing raises.
+    A name that somebody else writes meanwhile is read again, not overwritten. Names of other things
+    than caches, or that are gone by now, are left out. Raises what reading or writing raises.
     """
     repairing = _Repairing(place, plan, progress, {})
     found = []
@@ -94,13 +94,13 @@ class _Repairing:
     known: KnownFaults
 
     def repair(self, entry: Entry) -> Repair | None:
-        """Repair a name, as often as somebody else writes it meanwhile."""
+        """Repair a name; start over each time somebody else writes it meanwhile."""
         current: Entry | None = entry
 
         def attempt() -> Repair | None:
             nonlocal current
             listed, current = current, None
-            if listed is None:  # that it was outdated is seen by listing them all again only
+            if listed is None:  # only a new listing shows the version that outdated it
                 listed = next((it for it in self.place.entries() if it.name == entry.name), None)
             return self._run(listed) if listed else None
 
@@ -161,11 +161,11 @@ class _Repairing:
         mended = mending.run(target.ingester)
         outcome = self._publish(entry, cache, mended, target)
         before, after = untied(cache.config), untied(mended.cache.config)
-        told = [_told(fault) for fault in verified.faults]
+        texts = [f"{it.blob}: {it.text}" if it.blob else it.text for it in verified.faults]
         return Repair(
             name=entry.name,
             outcome=outcome,
-            faults=tuple(([damage] if damage else []) + told),
+            faults=tuple(([damage] if damage else []) + texts),
             restored=mended.restored,
             lost_results=_results(before) - _results(after),
             lost_records=len(before.records) - len(after.records),
@@ -180,8 +180,8 @@ class _Repairing:
         if not self.plan.dry_run:
             rewrite(mended.cache, target, Current(version=entry.version), self.progress)
             if isinstance(self.place, Sweepable):
-                # They would be taken for good by whoever asks only whether they are there. But
-                # somebody else may have written one anew, and counts on it.
+                # An export that finds such a blob counts on it without reading it. But somebody
+                # may have written it again, whole: only those still damaged are deleted.
                 provider = cache.provider
                 bad = [digest for digest in mended.spoiled if is_spoiled(provider, digest)]
                 self.place.delete(bad)
@@ -195,7 +195,3 @@ def _restored(entry: Entry, damage: str, blobs: int) -> Repair:
 
 def _results(config: CacheConfig) -> int:
     return sum(len(item.results) + len(item.chained_results) for item in config.records)
-
-
-def _told(fault: CacheFault) -> str:
-    return f"{fault.blob}: {fault.text}" if fault.blob else fault.text

@@ -1,4 +1,4 @@
-"""Which names of a place are kept, and why the others go. Nothing is read or deleted here."""
+"""Which names of a place stay, and why the others go. Nothing is read or deleted here."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _DAY = 24 * 3600.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
-    """What is kept. Without any rule all names are; then only what no name needs is deleted."""
+    """Rules for names. Without any, all names stay, and only blobs that none needs are deleted."""
 
     keep_last: int | None = None
-    """This many of the newest caches stay; alone it says that all others go."""
+    """This many of the newest caches stay; if no other rule is given, all others go."""
     keep_names: tuple[str, ...] = ()
-    """Names that match one of these patterns, as a shell has them, stay."""
+    """Names that match one of these shell patterns stay."""
     max_age: float | None = None
-    """Seconds; caches that were not written for longer go."""
+    """Seconds; caches that were written longer ago go."""
     max_bytes: int | None = None
-    """The oldest caches go until all that the others need is no more than this."""
+    """The oldest caches go until the blobs of all others have no more bytes than this."""
     images: bool = False
-    """Whether images go too that were not written for longer than `max_age`."""
+    """Whether images that were written longer than `max_age` ago go too."""
 
     def __post_init__(self) -> None:
         rules = (self.keep_last, self.max_age, self.max_bytes)
@@ -50,7 +50,7 @@ class Verdict:
     stays: bool
     reason: str = ""
     error: CachexportError | None = None
-    """Why it stays although it should have gone."""
+    """Why it could not be removed, if it stays for that."""
 
 
 def judge(
@@ -58,8 +58,8 @@ def judge(
 ) -> dict[Mark, Verdict]:
     """Say of each name whether it stays. `now` is in seconds since 1970.
 
-    What is no cache stays, but for old images where these are to go too, and so does that of which
-    nobody knows how old it is; neither is among the newest.
+    Other things than caches stay, except old images if these are to go. Names of unknown age stay
+    too. None of these counts for `keep_last`.
     """
     newest_first = sorted(marks, key=_age_order)
     ranked = [item for item in newest_first if item.is_cache and item.time is not None]
@@ -95,7 +95,7 @@ def _judge(mark: Mark, rank: int | None, retention: Retention, now: float) -> Ve
 
 
 def _shrink(verdicts: dict[Mark, Verdict], most: int, table: BlobTable) -> None:
-    """Let the oldest go of those that stay for no reason, until what the rest needs fits."""
+    """Let the oldest of the names that no rule keeps go, until the rest fits into `most` bytes."""
     uses = Counter(number for item in _staying(verdicts) for number in item.blobs)
     total = table.total(uses)
     for item in reversed(list(_staying(verdicts))):

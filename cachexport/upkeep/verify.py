@@ -1,4 +1,4 @@
-"""Whether all that a cache promises is there, and is what it should be."""
+"""Whether all that a cache names is there and has the right content."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class FaultKind(StrEnum):
     """What can be wrong."""
 
     DAMAGED = "damaged"
-    """The config or the manifest is not what its digest says, or is none."""
+    """The config or the manifest has another digest, or cannot be read as one."""
     UNDESCRIBED = "undescribed"
     """The config has a layer that the manifest does not describe."""
     UNUSED = "unused"
@@ -49,10 +49,10 @@ class FaultKind(StrEnum):
     MISSING = "missing"
     WRONG_SIZE = "wrong-size"
     CORRUPT = "corrupt"
-    """A blob has the right size and something else in it."""
+    """A blob has the right size but other content."""
     WRONG_DIFF_ID = "wrong-diff-id"
     NO_DIFF_ID = "no-diff-id"
-    """BuildKit imports no layer whose diff ID is not told."""
+    """The descriptor has no diff ID; BuildKit does not import such a layer."""
 
 
 _DAMAGED_CODE, _BLOB_CODE = WireFormat.exit_code, Integrity.exit_code
@@ -65,24 +65,24 @@ class CacheFault:
     kind: FaultKind
     text: str
     blob: str = ""
-    """The digest of the layer that is meant, if one is."""
+    """The digest of the layer, if the fault is one of a layer."""
 
     @property
     def exit_code(self) -> int:
-        """What a command ends with because of it."""
+        """The exit code of a command that finds it."""
         return _DAMAGED_CODE if self.kind is FaultKind.DAMAGED else _BLOB_CODE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """What was looked at, and every fault."""
+    """What was checked, and every fault."""
 
     name: str = ""
-    """The name that it is under, where several were looked at."""
+    """The name of the cache, where several were checked."""
     records: int
     blobs: int
     size: int
-    """Bytes that all blobs should have."""
+    """Bytes of all blobs, by their descriptors."""
     faults: tuple[CacheFault, ...]
 
     @property
@@ -92,7 +92,7 @@ class Verification:
 
 
 KnownFaults = dict[tuple[str, int, str | None], "CacheFault | None"]
-"""What was found in blobs that were read, by digest, size and diff ID: none is read twice."""
+"""What reading a blob found, by its digest, size and diff ID, so that none is read twice."""
 
 
 def verify_source(
@@ -105,10 +105,10 @@ def verify_source(
 ) -> list[Verification]:
     """Verify the caches that a source names: one, or one for each image with an inline cache.
 
-    Without `deep` no layer is read: it is looked whether each is there and how large it is. With
-    it each is hashed, decompressed and compared with its diff ID, but for what is `known`, which
-    grows. Raises NotFound when nothing has the name, and Auth or BackendError when that cannot be
-    told.
+    Without `deep`, no layer is read: only presence and size are checked. With it, each layer is
+    hashed, decompressed and compared with its diff ID. Blobs in `known` are not read again, and
+    those that are read are added. Raises NotFound when there is no such name, and Auth or
+    BackendError when that cannot be decided.
     """
     known = {} if known is None else known
     try:
@@ -122,9 +122,9 @@ def verify_source(
 
 
 def damage_of(place: Place, entry: Entry) -> list[Verification]:
-    """Say what is wrong with a name that is listed and under which no cache was found.
+    """Say what is wrong with a listed name under which no cache was found.
 
-    Gives nothing for one that is no cache, or gone by now.
+    Gives nothing for a name of something else, or one that is gone by now.
     """
     try:
         place.contents(entry)
@@ -210,7 +210,7 @@ def _blob_faults(
 
 
 def stored_sizes(provider: Provider, digests: Iterable[Digest]) -> dict[Digest, int]:
-    """Give the bytes of those that are there."""
+    """Give the sizes in bytes of the blobs that are there."""
     if isinstance(provider, SizeProvider):
         return provider.sizes(digests)
     sizes = {}
@@ -223,7 +223,7 @@ def stored_sizes(provider: Provider, digests: Iterable[Digest]) -> dict[Digest, 
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """Reads layers and looks at what is in them."""
+    """Reads layers and compares their content with their descriptors."""
 
     provider: Provider
     progress: Progress
@@ -231,7 +231,7 @@ class _Reading:
     known: KnownFaults
 
     def faults(self, layers: Sequence[Descriptor]) -> Iterator[CacheFault]:
-        """Give what is wrong with the content of any. Raises TransferError when it cannot tell."""
+        """Give the faults of their contents. Raises TransferError when one cannot be read."""
         unread = [desc for desc in layers if _key(desc) not in self.known]
         for desc in unread:
             self.progress(Event(_reading(desc), "planned", 0, desc.size))
@@ -262,9 +262,9 @@ def _reading(desc: Descriptor) -> str:
 def verify_entries(
     place: Place, entries: Iterable[Entry], deep: bool, progress: Progress
 ) -> list[Verification]:
-    """Verify what the names of a place stand for; each verification tells its name.
+    """Verify the caches of a place's names; each verification has the name.
 
-    What is no cache is left out. No blob is read twice.
+    Names of other things are left out. No blob is read twice.
     """
     known: KnownFaults = {}
     verified = []
@@ -284,7 +284,7 @@ def verify_spec(
 ) -> list[Verification]:
     """Verify the caches of one source. Raises NotFound when there is none.
 
-    `known` has what was found of blobs that were read before, and takes what is found now.
+    See `verify_source` for `known`.
     """
     with closing(open_source(spec)) as source, step(progress, f"verifying cache {spec}"):
         found = verify_source(source, deep=deep, progress=progress, known=known)

@@ -26,17 +26,17 @@ class Store:
     root: str = ""
     """What the keys of blobs and of names begin with."""
     sweeps: bool = True
-    """Whether it tells when objects were written, can make them young and delete them.
+    """Whether the store tells when objects were written, and can touch and delete them.
 
-    If not, exports touch nothing there, and prune refuses: it could only take names away.
+    If not, exports touch nothing there, and prune refuses: it could remove names only.
     """
 
 
 class ObjectBackend:
     """A Backend, with all that is optional, over what `open_store` opens.
 
-    A subclass gives `kind`, `attributes` and `open_store`; it imports what it needs in these, so
-    that a command which does not use it does not wait for it.
+    A subclass gives `kind`, `attributes` and `open_store`. It imports what it needs inside of them:
+    commands that do not use it start without it.
     """
 
     kind: ClassVar[str]

@@ -1,4 +1,4 @@
-"""What the object layout asks of a store. Whatever can do this can hold caches."""
+"""The few operations that caches need of a store of objects."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Page:
 
     objects: tuple[Stored, ...]
     following: str = ""
-    """What `list_page` wants to be told to go on; empty when this was the last part."""
+    """The token with which `list_page` goes on; empty after the last part."""
 
     @property
     def is_last(self) -> bool:
@@ -69,9 +69,9 @@ class ObjectClient(Protocol):
     def list_page(self, prefix: str, /, *, after: str = "", following: str = "") -> Page:
         """List objects whose keys begin with `prefix` and come after `after`.
 
-        With `following`, which the page before told, the listing goes on. That misses nothing;
-        `after` may, in stores that list folder by folder and not in the order of the keys. One
-        request. Raises FailedPrecondition where the store, or this login, can list nothing.
+        One request. `following` of the page before goes on where that ended, and misses nothing.
+        `after` may miss objects in stores that list folder by folder, not in the order of the keys.
+        Raises FailedPrecondition where the store, or this login, can list nothing.
         """
 
     def read(self, key: str, /, *, start: int = 0) -> Reader:

@@ -1,6 +1,6 @@
-"""Names of manifests that are no caches. They lie where BuildKit never looks.
+"""Names of images and other manifests that are no caches. BuildKit never reads their keys.
 
-Each is an object that holds the descriptor of a manifest, which is a blob like all others.
+The object of such a name has the descriptor of a manifest, and the manifest is a blob like others.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
     from cachexport.oci.digest import Digest
 
 FOLDER = "cachexport/images/"
-"""What the keys of these names begin with, below the root of a store."""
+"""The prefix of the keys of these names, below the root of a store."""
 
 
-def is_assigned(key: str) -> bool:
-    """Say whether a key is one of these names, of this place or of one whose root is below."""
+def is_image_name(key: str) -> bool:
+    """Say whether a key is the name of an image, in this place or in one whose root is below."""
     return key.startswith(FOLDER) or f"/{FOLDER}" in key
 
 
 @dataclass(frozen=True, slots=True)
-class Assigned:
-    """The names below `root`."""
+class ImageNames:
+    """The names of images below `root`."""
 
     blobs: Blobs
     root: str
@@ -58,7 +58,8 @@ class Assigned:
     def needs(self, name: str) -> Needs:
         """Say what a name needs.
 
-        Raises NotFound when it is gone, Integrity where it leads nowhere, else as `reached_sizes`.
+        Raises NotFound when the name is gone, Integrity where a blob that it needs is, and what
+        `reached_sizes` raises.
         """
         desc = self.resolve(name)
         try:
@@ -82,7 +83,7 @@ class Assigned:
 
     @property
     def folder(self) -> str:
-        """What the keys of these names begin with."""
+        """The prefix of the keys of these names."""
         return self.root + FOLDER
 
     def _entry(self, stored: Stored) -> Entry:
@@ -91,9 +92,9 @@ class Assigned:
 
 
 def needed_elsewhere(blobs: Blobs, key: str) -> Mapping[Digest, int]:
-    """Give what a name of another place needs of these blobs, which it may share with us.
+    """Give the blobs that a name of another place needs, with sizes, if it shares ours.
 
-    That is nothing where its manifest is not among them. Raises WireFormat.
+    It shares none where its manifest is not among ours. Raises WireFormat.
     """
     try:
         return reached_sizes(blobs, [_described(blobs, key)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -46,9 +45,9 @@ class Keys:
 
 
 _DIGITS = 12
-"""Hexadecimal digits of a digest that tell well enough where in the order it is."""
+"""Hexadecimal digits of a digest that are enough to estimate its place in the order."""
 _FEW = 2
-"""So many blobs are asked for one by one without a look at a listing."""
+"""Up to so many blobs are asked for one by one, without a listing."""
 
 
 def find_stored(client: ObjectClient, prefix: str, keys: Collection[str]) -> dict[str, Stored]:
@@ -117,16 +116,13 @@ def _place(prefix: str, key: str) -> float:
         return 0.0
 
 
-_log = logging.getLogger(__name__)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Looked:
-    """What was found of blobs that an export needs."""
+class BlobState:
+    """Which of the blobs that an export needs are in the store."""
 
     missing: set[Digest]
     touched: frozenset[str]
-    """The keys of those that were old and are young now."""
+    """The keys of blobs that were old and have just been touched."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +132,7 @@ class Blobs:
     client: ObjectClient
     keys: Keys
     touch_refresh: float = 24 * 3600.0
-    """Seconds after which a blob that is used again is touched, to keep expiry away from it."""
+    """Seconds of age from which a blob that is used again is touched, so as not to expire."""
 
     @property
     def place(self) -> str:
@@ -162,11 +158,11 @@ class Blobs:
         return {wanted[key]: found.size for key, found in stored.items()}
 
     def missing(self, descs: Iterable[Descriptor], /) -> set[Digest]:
-        """See Ingester. Old ones that are there are touched; one of another size is missing."""
+        """See Ingester. Touches old blobs; one of another size counts as missing."""
         return self.look(descs).missing
 
-    def look(self, descs: Iterable[Descriptor]) -> Looked:
-        """Look which of these are there, touching old ones; one of another size is missing."""
+    def look(self, descs: Iterable[Descriptor]) -> BlobState:
+        """Find out which of these are there, and touch old ones. One of another size is missing."""
         wanted = {self.keys.blob(desc.digest): desc for desc in descs}
         stored = find_stored(self.client, self.keys.blobs, wanted)
         there = [found for key, found in stored.items() if found.size == wanted[key].size]
@@ -174,7 +170,7 @@ class Blobs:
         gone = map_parallel(self._is_gone_when_touched, old, self.client.parallelism)
         expired = {found.key for found, is_gone in zip(old, gone, strict=True) if is_gone}
         kept = {found.key for found in there} - expired
-        return Looked(
+        return BlobState(
             missing={desc.digest for key, desc in wanted.items() if key not in kept},
             touched=frozenset(found.key for found in old) - expired,
         )

@@ -107,7 +107,7 @@ def _descriptor(layer: CacheLayer, path: str) -> Descriptor:
 
 
 MANIFEST_METADATA = "cachexport-manifest"
-"""The metadata of a name's object under which the digest of its manifest is, a blob like others."""
+"""The metadata of a name's object that has the digest of its manifest, which is a blob."""
 
 _log = logging.getLogger(__name__)
 
@@ -115,8 +115,8 @@ _log = logging.getLogger(__name__)
 def load_named(blobs: Blobs, key: str, *, salvage: bool = False) -> tuple[WrappedCache, Stored]:
     """Read the cache in the object under `key`, with the object's description.
 
-    Its manifest and config are the blobs that the object points at, if they are there and say the
-    same. BuildKit writes none: then they are made of what the object says, as an image manifest.
+    Its manifest and config are the blobs that the object points at, if they are there and agree
+    with it. BuildKit writes none: then both are made of the object, as an image manifest.
     Raises NotFound when there is no object, WireFormat when it is no cache. With `salvage` a layer
     may lack its description.
     """
@@ -132,8 +132,8 @@ def load_named(blobs: Blobs, key: str, *, salvage: bool = False) -> tuple[Wrappe
 def load_needs(blobs: Blobs, key: str) -> Needs:
     """Give every blob that the name under `key` needs: layers, config and manifest.
 
-    What it points at counts even where it cannot be understood, and so do the config and the
-    manifest that would be made of it. Raises as `load_named` does.
+    The manifest that it points at counts even where it cannot be read. So do the config and the
+    manifest that would be made of the object itself. Raises as `load_named` does.
     """
     raw, stored = blobs.client.load(key)
     config, layers = _decoded(blobs, key, raw)
@@ -147,7 +147,7 @@ def load_needs(blobs: Blobs, key: str) -> Needs:
 
 
 def _pointed_at(blobs: Blobs, pointer: Digest) -> list[Descriptor]:
-    """Describe a manifest and what it names as config, as far as it is there."""
+    """Describe a manifest and its config, as far as they are there."""
     try:
         raw, _ = blobs.client.load(blobs.keys.blob(pointer))
         config = decode_manifest(raw).cache_config if Digest.of(raw) == pointer else None
@@ -176,7 +176,7 @@ def _pointer(stored: Stored) -> Digest | None:
 def _stored_envelope(
     blobs: Blobs, stored: Stored, config: CacheConfig
 ) -> tuple[Wrapped, tuple[Descriptor, ...]] | None:
-    """Read what the object points at; None where nothing is, or something else."""
+    """Read the manifest that the object points at; None where it is missing or of another cache."""
     pointer = _pointer(stored)
     if pointer is None:
         return None

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cachexport.backends.objects.images import Assigned
+from cachexport.backends.objects.images import ImageNames
 from cachexport.backends.objects.layout import find_stored, pages
 from cachexport.backends.objects.names import load_named, load_needs
-from cachexport.backends.objects.sweep import Settling, Sweep, other_names
+from cachexport.backends.objects.sweep import Sweep, TouchingIngester, other_names
 from cachexport.content.parallel import map_parallel
 from cachexport.contract.place import Contents, Entry, Needs, StoredBlob
 from cachexport.errors import CachexportError, FailedPrecondition, NotFound, Outdated, WireFormat
@@ -52,13 +52,13 @@ class ListedPlace:
     def needs(self, entry: Entry, /) -> Needs:
         """See Place. An empty cache, as BuildKit may write one over a good one, is none."""
         if entry.is_apart:
-            return self._assigned.needs(entry.name)
+            return self._images.needs(entry.name)
         return load_needs(self.content, self._keys.name(entry.name))
 
     def contents(self, entry: Entry, /) -> Contents:
         """See Place."""
         if entry.is_apart:
-            needs = self._assigned.needs(entry.name)
+            needs = self._images.needs(entry.name)
             return Contents(is_cache=False, is_image=needs.is_image, caches=(), sizes=needs.sizes)
         key = self._keys.name(entry.name)
         cache, _ = load_named(self.content, key)
@@ -84,41 +84,41 @@ class ListedPlace:
     @property
     def apart(self) -> str:
         """See Hosting: BuildKit would take an image under the name of a cache for a cache."""
-        return f"{self._client.place}/{self._assigned.folder}"
+        return f"{self._client.place}/{self._images.folder}"
 
     @contextmanager
-    def ingesting(self) -> Iterator[Settling]:
+    def ingesting(self) -> Iterator[TouchingIngester]:
         """See Hosting. A store has no locks: the grace is what keeps blobs safe.
 
         Raises Outdated at the end of the block when blobs were pruned just as they were needed.
         """
-        ingester = Settling(self.content)
+        ingester = TouchingIngester(self.content)
         yield ingester
-        ingester.touched.settle()
+        ingester.touched.confirm()
 
     def assigned(self) -> list[Entry]:
         """See Hosting."""
-        return self._assigned.list()
+        return self._images.list()
 
     def resolve(self, name: str, /) -> Descriptor:
         """See Hosting."""
-        return self._assigned.resolve(name)
+        return self._images.resolve(name)
 
     def assign(self, name: str, desc: Descriptor, /) -> None:
         """See Hosting."""
-        self._assigned.assign(name, desc)
+        self._images.assign(name, desc)
 
     def unassign(self, name: str, /) -> None:
         """See Hosting."""
-        self._assigned.unassign(name)
+        self._images.unassign(name)
 
     def close(self) -> None:
         """See Place."""
         self._client.close()
 
     @property
-    def _assigned(self) -> Assigned:
-        return Assigned(self.content, self.root)
+    def _images(self) -> ImageNames:
+        return ImageNames(self.content, self.root)
 
     @property
     def _client(self) -> ObjectClient:
@@ -129,7 +129,7 @@ class ListedPlace:
         return self.content.keys
 
     def _withdraw(self, entry: Entry) -> CachexportError | None:
-        """Delete a name. A store may not know conditions, so it is looked at right before."""
+        """Delete a name. A store may know no conditions, so it is described right before."""
         client, key = self._client, self._key(entry)
         try:
             now = client.head(key)
@@ -145,7 +145,7 @@ class ListedPlace:
         return None
 
     def _is_gone(self, key: str) -> bool:
-        # A deletion whose answer is lost is sent again: some stores say then that it is outdated.
+        # If an answer is lost the deletion is sent again, and some stores call that one outdated.
         try:
             self._client.head(key)
         except NotFound:
@@ -157,11 +157,11 @@ class ListedPlace:
     def _is_name(self, stored: Stored) -> bool:
         # Some tools leave an empty object in place of a folder.
         is_folder = stored.key.endswith("/") and not stored.size
-        is_apart = stored.key.startswith(self._assigned.folder)
+        is_apart = stored.key.startswith(self._images.folder)
         return not is_folder and not is_apart and self._keys.digest(stored.key) is None
 
     def _key(self, entry: Entry) -> str:
-        key = self._assigned.key if entry.is_apart else self._keys.name
+        key = self._images.key if entry.is_apart else self._keys.name
         return key(entry.name)
 
     def _entry(self, stored: Stored) -> Entry:
@@ -216,7 +216,7 @@ class ObjectPlace(ListedPlace):
         known = [place for place in (self, *beside) if isinstance(place, ObjectPlace)]
         names = {place.content.keys.names for place in known}
         yield from other_names(
-            self.content, self.root, names | {place._assigned.folder for place in known}
+            self.content, self.root, names | {place._images.folder for place in known}
         )
 
     @contextmanager

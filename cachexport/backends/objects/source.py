@@ -33,9 +33,9 @@ class ObjectSource:
         return self._blobs
 
     def load(self) -> tuple[Cache, ...]:
-        """See Source. An empty cache, as BuildKit writes one over a good one, is none.
+        """See Source. An empty cache counts as missing: BuildKit may write one over a good one.
 
-        Of several names, those that are not there are passed over.
+        Of several names the missing ones are left out; raises NotFound where all are missing.
         """
         if self._digest is not None:
             size = self._size(self._digest)
@@ -58,7 +58,7 @@ class ObjectSource:
         try:
             return self._blobs.info(digest).size
         except NotFound:
-            # That is also all that is said of a bucket that is not there. A listing tells more.
+            # A store answers so for a missing bucket, too. A listing tells them apart.
             with suppress(Auth):
                 self._blobs.client.list_page(self._blobs.keys.blob(digest))
             raise

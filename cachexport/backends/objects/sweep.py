@@ -1,12 +1,16 @@
 """How a sweep and an export keep out of each other's way in a store that has no locks.
 
-A sweep lists a page of blobs and deletes the old ones of it that no name needs. An export that
-needs such a blob touches it; but if it does so between the listing and the deletion it touches
-in vain. So the sweep sends the deletion at most `AT_MOST` seconds after it began to list, or
-lists again; where a store lists all at once, however much that is, it looks at the doomed ones
-again instead, at no more than it can delete by then. And the export looks at what it touched once
-more when `SETTLED` seconds have gone by since, before it names anything: by then the deletion has
-been done, or it was not sent at all.
+A sweep lists a page of blobs and deletes those that are old and that no name needs. An export that
+needs an old blob touches it. Between the listing and the deletion that would be in vain, so both
+go by the clock:
+
+- The sweep sends a deletion at most `DELETE_WITHIN` seconds after it began to list, or lists again.
+  Some stores list everything at once, however much that is. There it describes the doomed blobs
+  again instead, no more at a time than it can delete in those seconds.
+- The export waits until `CONFIRM_AFTER` seconds after its last touch, and then sees whether the
+  blobs are there. By then the deletion is done, or was never sent. Only then it writes a name.
+
+A sweep also has to know what caches elsewhere in the store need; see `other_names`.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from cachexport.backends.objects.images import is_assigned, needed_elsewhere
+from cachexport.backends.objects.images import is_image_name, needed_elsewhere
 from cachexport.backends.objects.layout import ask_each, find_stored
 from cachexport.backends.objects.names import load_needs
 from cachexport.content.clock import clock
@@ -32,19 +36,18 @@ if TYPE_CHECKING:
     from cachexport.oci.descriptor import Descriptor
 
 
-AT_MOST = 2.0
-SETTLED = 5.0
+DELETE_WITHIN = 2.0
+CONFIRM_AFTER = 5.0
 _BATCH = 100
-"""How many blobs one request deletes; as many requests as go best lie between two looks at the
-clock."""
+"""Blobs that one request deletes. `parallelism` requests go between two looks at the clock."""
 _PAGE = 5000
-"""How many objects a listing has at most in a store that lists page by page."""
-_IN_VAIN = 30
-"""How often a page is listed before the sweep is given up: each time some of it goes."""
+"""Objects in a listing, at most, of a store that lists page by page."""
+_LISTINGS = 30
+"""How often a page is listed before the sweep gives up. Some of the page goes each time."""
 
 
-class Touched:
-    """The old blobs that an export has touched and counts on."""
+class TouchedBlobs:
+    """The old blobs that an export needs and has touched."""
 
     def __init__(self, blobs: Blobs) -> None:
         self._blobs = blobs
@@ -52,29 +55,29 @@ class Touched:
         self._at = 0.0
 
     def add(self, keys: frozenset[str]) -> None:
-        """Count on blobs that were touched just now."""
+        """Remember blobs that were touched just now."""
         if keys:
             self._keys |= keys
             self._at = clock().monotonic()
 
-    def settle(self) -> None:
-        """Wait until no sweep can delete them any more. Raises Outdated when one has."""
+    def confirm(self) -> None:
+        """Wait until no sweep can delete them any more. Raises Outdated if one has."""
         keys, self._keys = self._keys, set()
         if not keys:
             return
         blobs = self._blobs
-        clock().sleep(max(0.0, self._at + SETTLED - clock().monotonic()))
+        clock().sleep(max(0.0, self._at + CONFIRM_AFTER - clock().monotonic()))
         there = find_stored(blobs.client, blobs.keys.blobs, keys)
         if len(there) < len(keys):
             raise Outdated(f"{blobs.client.place}: blobs were pruned just as they were needed")
 
 
-class Settling:
-    """An Ingester that keeps in mind which old blobs are counted on."""
+class TouchingIngester:
+    """An Ingester that remembers which old blobs it has touched."""
 
     def __init__(self, blobs: Blobs) -> None:
         self._blobs = blobs
-        self.touched = Touched(blobs)
+        self.touched = TouchedBlobs(blobs)
 
     def missing(self, descs: Iterable[Descriptor], /) -> set[Digest]:
         """See Ingester."""
@@ -88,7 +91,7 @@ class Settling:
 
 
 class Sweep:
-    """Goes through all blobs once, deleting those that are doomed."""
+    """Goes through all blobs once and deletes those that are doomed."""
 
     def __init__(self, blobs: Blobs, is_doomed: Callable[[Stored], bool]) -> None:
         self._blobs = blobs
@@ -97,7 +100,7 @@ class Sweep:
         self._is_done = False
 
     def run(self) -> Iterator[tuple[Stored, bool]]:
-        """Give every blob, and whether it was deleted; goes on only while it is read.
+        """Give every blob, and whether it was deleted. Stops when the caller stops reading.
 
         Raises Unavailable when the store is too slow for this to be safe.
         """
@@ -107,16 +110,16 @@ class Sweep:
             yield from ((stored, False) for stored in left)
 
     def _sweep_page(self) -> tuple[list[Stored], list[Stored]]:
-        """Sweep what one listing gives, listing it again as often as time is up."""
+        """Sweep the blobs of one listing; list again where time runs out."""
         gone: list[Stored] = []
-        for _ in range(_IN_VAIN):
+        for _ in range(_LISTINGS):
             began = clock().monotonic()
             page = self._blobs.client.list_page(self._blobs.keys.blobs, after=self._after)
             doomed = [stored for stored in page.objects if self._is_doomed(stored)]
             if len(page.objects) > _PAGE:
                 doomed = deleted = self._delete_looked_at(doomed)
             else:
-                deleted = self._delete(doomed, began + AT_MOST)
+                deleted = self._delete(doomed, began + DELETE_WITHIN)
             gone += deleted
             if len(deleted) == len(doomed):
                 self._is_done = page.is_last or not page.objects
@@ -126,14 +129,14 @@ class Sweep:
         raise self._too_slow()
 
     def _delete_looked_at(self, doomed: list[Stored]) -> list[Stored]:
-        """Delete those that are still doomed when looked at right before, and give them."""
+        """Describe the doomed blobs again, delete those that still are, and give them."""
         gone: list[Stored] = []
         at_once = _BATCH * self._blobs.client.parallelism
         for start in range(0, len(doomed), at_once):
             began = clock().monotonic()
             now = ask_each(self._blobs.client, [it.key for it in doomed[start : start + at_once]])
             still = [stored for stored in now.values() if self._is_doomed(stored)]
-            deleted = self._delete(still, began + AT_MOST)
+            deleted = self._delete(still, began + DELETE_WITHIN)
             if len(deleted) < len(still):
                 raise self._too_slow()
             gone += deleted
@@ -146,7 +149,7 @@ class Sweep:
         )
 
     def _delete(self, doomed: list[Stored], deadline: float) -> list[Stored]:
-        """Delete as many as can be until the deadline, and give those."""
+        """Delete as many as the deadline allows, and give those."""
         client = self._blobs.client
         keys = [stored.key for stored in doomed]
         at_once = _BATCH * client.parallelism
@@ -160,20 +163,21 @@ class Sweep:
 
 
 _MOST = 1000
-"""How many objects that are neither blobs nor names are looked into."""
+"""Objects, neither blobs nor names, that are read at most to see whether they are caches."""
 _BEGINNINGS = (b'{"layers"', b'{"record')
 _BLOB = "sha256:"
 
 
 def other_names(content: Blobs, root: str, known: Set[str]) -> Iterator[Mapping[Digest, int]]:
-    """Give the blobs that each cache below `root` needs, but for those that are `known` names.
+    """Give the blobs that each cache below `root` needs, with sizes, if its name is not known here.
 
-    `known` are what the keys of these begin with. Raises FailedPrecondition when there is too much
-    else to look into, WireFormat for what begins as a cache does and is none.
+    Their names are elsewhere, but they may share our blobs. `known` are the prefixes of the keys of
+    known names. Raises FailedPrecondition where there are too many other objects to read,
+    WireFormat for an object that begins as a cache does and is none.
     """
     number = 0
     for stored in _others(content, root, tuple(known)):
-        if is_assigned(stored.key):
+        if is_image_name(stored.key):
             yield needed_elsewhere(content, stored.key)
             continue
         number += 1
@@ -188,7 +192,7 @@ def other_names(content: Blobs, root: str, known: Set[str]) -> Iterator[Mapping[
 
 
 def _others(content: Blobs, root: str, known: tuple[str, ...]) -> Iterator[Stored]:
-    """List what is neither a blob nor a name, leaping over blobs, however many there are."""
+    """List objects that are neither blobs nor known names; skip a folder of blobs at once."""
     after = following = ""
     while True:
         page = content.client.list_page(root, after=after, following=following)
@@ -206,7 +210,7 @@ def _others(content: Blobs, root: str, known: tuple[str, ...]) -> Iterator[Store
 
 
 def _behind_blobs(key: str) -> str:
-    """Give what comes after all blobs that are where this one is; empty if it is none."""
+    """Give a key that comes after all blobs in the folder of this one; empty for no blob."""
     folder, prefix, encoded = key.rpartition(_BLOB)
     try:
         Digest.parse(prefix + encoded)

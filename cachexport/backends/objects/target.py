@@ -11,11 +11,9 @@ from cachexport.backends.objects.names import (
     encode_named,
     load_named,
 )
-from cachexport.backends.objects.sweep import Touched
+from cachexport.backends.objects.sweep import TouchedBlobs
 from cachexport.content.diff_ids import with_diff_ids
-from cachexport.contract.reading import (
-    Current,
-)
+from cachexport.contract.reading import Current
 from cachexport.errors import AlreadyExists, NotFound, Outdated, WireFormat
 
 if TYPE_CHECKING:
@@ -32,7 +30,8 @@ if TYPE_CHECKING:
 class ObjectTarget:
     """A Target over one name of a store.
 
-    It is its own ingester: nothing is written before it has looked at what the name is.
+    It is its own ingester: it reads the name before it writes anything, and refuses to replace what
+    is no cache.
     """
 
     import_limit = None
@@ -43,8 +42,8 @@ class ObjectTarget:
         self._blobs = blobs
         self._key = blobs.keys.name(name)
         self._force = force
-        self._looked = False
-        self._touched = Touched(blobs)
+        self._is_writable = False
+        self._touched = TouchedBlobs(blobs)
 
     @property
     def common(self) -> CommonExport:
@@ -66,12 +65,12 @@ class ObjectTarget:
         try:
             cache, stored = load_named(self._blobs, self._key)
         except NotFound:
-            self._looked = True
+            self._is_writable = True
             return Current(version=ABSENT)
         except WireFormat as error:
             self._refuse(error)
             return self._foreign()
-        self._looked = True
+        self._is_writable = True
         version = self._blobs.keep(stored)
         return Current((cache,) if cache.config.layers else (), version)
 
@@ -81,25 +80,25 @@ class ObjectTarget:
 
     def missing(self, descs: Iterable[Descriptor], /) -> set[Digest]:
         """See Ingester. Raises AlreadyExists when the name is no cache."""
-        self._look()
+        self._check_name()
         looked = self._blobs.look(descs)
         self._touched.add(looked.touched)
         return looked.missing
 
     def ingest(self, desc: Descriptor, reader: Reader, /) -> None:
         """See Ingester."""
-        self._look()
+        self._check_name()
         self._blobs.ingest(desc, reader)
 
     def publish(self, cache: WrappedCache, /, replacing: Current | None = None) -> WrappedCache:
         """See Target. The name points at the manifest too, which BuildKit does not see."""
-        self._touched.settle()
+        self._touched.confirm()
         named = cache.named or encode_named(cache.config, _described(cache))
         metadata = {MANIFEST_METADATA: str(cache.wrapped.descriptor.digest)}
         client = self._blobs.client
         expected = None if replacing is None else replacing.version
         version = client.replace(self._key, named, metadata, version=expected)
-        # A store that knows no conditions writes whatever they say.
+        # A store without conditional writes writes in any case.
         if replacing is not None and self._version() != version:
             raise Outdated(f"somebody else wrote {client.place}/{self._key} meanwhile")
         return cache
@@ -115,7 +114,7 @@ class ObjectTarget:
             return ABSENT
 
     def _foreign(self) -> Current:
-        """Give the version of what is no cache, if it still is none."""
+        """Give the version of an object that is no cache, or what has replaced it by now."""
         try:
             raw, stored = self._blobs.client.load(self._key)
             decode_named(raw)
@@ -125,9 +124,9 @@ class ObjectTarget:
             return Current(version=stored.version)
         return self.current()
 
-    def _look(self) -> None:
-        """See once whether the name may be written."""
-        if self._looked or self._force:
+    def _check_name(self) -> None:
+        """Read the name once. Raises AlreadyExists when it is no cache, unless `force` is set."""
+        if self._is_writable or self._force:
             return
         try:
             decode_named(self._blobs.client.load(self._key)[0])
@@ -135,7 +134,7 @@ class ObjectTarget:
             pass
         except WireFormat as error:
             self._refuse(error)
-        self._looked = True
+        self._is_writable = True
 
     def _refuse(self, error: WireFormat) -> None:
         if not self._force:

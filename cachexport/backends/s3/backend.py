@@ -43,7 +43,7 @@ class S3Backend(ObjectBackend):
         from cachexport.backends.s3.connect import connect
         from cachexport.backends.s3.writing import Writing
 
-        attrs = self._settled(attrs)
+        attrs = self._with_defaults(attrs)
         writing = _writing(attrs) if isinstance(attrs, S3Export) else Writing()
         client = S3Client(lambda: connect(attrs, attrs.region), attrs.bucket, attrs, writing)
         return Store(client=client, keys=_keys(attrs), root=attrs.prefix)
@@ -55,7 +55,9 @@ class S3Backend(ObjectBackend):
         from cachexport.backends.s3.lifecycle import S3Expiry
         from cachexport.contract.attributes import known_attributes, read_attributes
 
-        attrs = self._settled(read_attributes(S3Export, spec, ignored=known_attributes(S3Import)))
+        attrs = self._with_defaults(
+            read_attributes(S3Export, spec, ignored=known_attributes(S3Import))
+        )
         return S3Expiry(
             lambda: connect(attrs, attrs.region),
             attrs.bucket,
@@ -77,12 +79,12 @@ class S3Backend(ObjectBackend):
             given = read_attributes(S3Import, spec, ignored=known_attributes(S3Export))
         else:
             given = read_attributes(S3Export, spec)
-        attrs = self._settled(given)
+        attrs = self._with_defaults(given)
         writing = _writing(attrs) if isinstance(attrs, S3Export) else Writing()
         return S3Probe(Desk(attrs, writing, _keys(attrs)))
 
-    def _settled(self, attrs: _Attrs) -> _Attrs:
-        """Put in what the environment says where nothing else does."""
+    def _with_defaults(self, attrs: _Attrs) -> _Attrs:
+        """Fill in bucket and region from the environment. Raises InvalidAttr without a bucket."""
         from cachexport.errors import InvalidAttr
 
         bucket = attrs.bucket or self._env.get("AWS_BUCKET", "")

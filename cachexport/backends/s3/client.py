@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _UNKNOWN = ("NotImplemented", "501")
-"""What servers say of conditions that they do not know."""
+"""Codes of servers that know no conditions."""
 
 
 class S3Client:
@@ -62,11 +62,11 @@ class S3Client:
         objects = tuple(_listed(item) for item in answer.get("Contents", ()))
         if not answer.get("IsTruncated"):
             return Page(objects)
-        told = answer.get("NextContinuationToken", "")
-        if told in ("", following):
+        token = answer.get("NextContinuationToken", "")
+        if token in ("", following):
             message = f"{self.place}/{prefix}: the server lists a part and not how to go on"
             raise BackendError(message, op="list")
-        return Page(objects, told)
+        return Page(objects, token)
 
     def read(self, key: str, /, *, start: int = 0) -> Reader:
         """See ObjectClient. What breaks off is asked for again from where it broke."""
@@ -82,7 +82,7 @@ class S3Client:
             with self._translated("write", key):
                 self._writing.write(self._s3, self._bucket, key, reader, size)
         except Outdated as error:
-            # There was no condition: two wrote at once, and the server minded.
+            # There was no condition: the server refuses two writes at once.
             raise BackendError(str(error), op="write", temporary=True) from error
 
     def replace(
@@ -184,7 +184,7 @@ class S3Client:
                     Bucket=self._bucket, Key=key, Body=raw, **settings, **conditions
                 )
         except NotFound as error:
-            # What Amazon says of If-Match where nothing is any longer.
+            # Amazon answers 404 to If-Match where the object is gone.
             raise Outdated(f"{self.place}/{key} was deleted meanwhile") from error
         except S3Error as error:
             if not conditions or error.code not in _UNKNOWN:

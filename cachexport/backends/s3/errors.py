@@ -39,7 +39,7 @@ _TEMPORARY = frozenset(
 )
 _TEMPORARY_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 _WITHOUT_BODY = frozenset({"head", "touch"})
-"""What is answered with a bare status. To anything else a bare 404 is not S3's word."""
+"""Operations that S3 answers with a bare status. For others a bare 404 is not from S3."""
 _DENIED = {
     "AccessDenied": "",
     "403": "",
@@ -92,10 +92,9 @@ _PERMISSIONS = {
 def translated(op: str, where: str, *, retried: bool = True) -> Iterator[None]:
     """Turn failures of boto3 in a block into ours; `op` and `where` say what was tried with what.
 
-    What is `retried` by boto3 itself has its retries used up when it fails: nobody is to multiply
-    them.
-
-    No text of the server gets into a message but its code: it may repeat what it was asked with.
+    `retried` says that boto3 retries the call by itself. An error then says that the retries are
+    used up (`exhausted`), so that no other layer adds its own. Of the server's text only the code
+    gets into a message: the rest may repeat the request with its secrets.
     """
     try:
         yield

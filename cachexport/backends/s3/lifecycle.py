@@ -2,9 +2,8 @@
 
 A name that was written at an instant t needs blobs that were written or touched at most
 `touch_refresh` before t. It is gone `days` after t at the earliest; so a blob may go `days` and
-`touch_refresh` after it was last written or touched. The names of images, which a gateway writes,
-are names like the others. S3 counts whole days and rounds up to the
-next midnight, hence one day more.
+`touch_refresh` after it was last written or touched. S3 counts whole days and rounds up to the
+next midnight, hence one day more. The names of images, which a gateway writes, count as names.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who may do what, and the tokens that clients show."""
+"""Who may do what, and the tokens that clients present."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
-    """What a client shows: as the password of whatever user, or as a bearer."""
+    """A secret that a client presents: as the password of any user, or as a bearer token."""
 
     secret: bytes
     is_read_only: bool = False
 
 
 def read_token_file(path: Path) -> tuple[Token, ...]:
-    """Read the tokens of a file in UTF-8, and warn when others can read it too.
+    """Read the tokens of a file in UTF-8, and warn when other users can read it too.
 
-    Raises InvalidInputError, which names the file and the line and never what stands there.
+    Raises InvalidInputError, which names the file and the line but never quotes it.
     """
     try:
         with path.open("rb") as file:
@@ -49,7 +49,7 @@ def read_token_file(path: Path) -> tuple[Token, ...]:
         text = raw.decode()
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        # Without a cause: that would have the tokens in it.
+        # Without its cause, which has the tokens in it.
         raise InvalidInputError(
             f"{path}: line {line}: not UTF-8; write a token a line, in letters and digits"
         ) from None
@@ -60,9 +60,10 @@ def read_token_file(path: Path) -> tuple[Token, ...]:
 
 
 def read_tokens(lines: Iterable[str]) -> tuple[Token, ...]:
-    """Read a token a line, with `read-only` behind those that may not push.
+    """Read one token a line; `read-only` behind it says that it may not push.
 
-    A word that begins with `#` begins a comment. Raises InvalidInputError, also where none is.
+    A word that begins with `#` begins a comment. Raises InvalidInputError for a bad line, and when
+    there is no token at all.
     """
     found: list[Token] = []
     for number, line in enumerate(lines, 1):
@@ -97,20 +98,20 @@ _CHALLENGE = {"WWW-Authenticate": 'Basic realm="cachexport"'}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """The rules of a gateway. Without tokens everybody is let in."""
+    """The rules of a gateway. Without tokens it lets everybody in."""
 
     tokens: tuple[Token, ...] | None = None
     is_read_only: bool = False
     patterns: tuple[str, ...] = ("*",)
-    """Which `repository` or `repository:tag` may be pushed to, as in a shell."""
+    """Shell patterns of the `repository` or `repository:tag` that may be pushed to."""
     may_delete: bool = False
 
     def visitor(self, authorization: str) -> Visitor:
-        """Let a client in that shows this header. Raises Refusal."""
+        """Give the visitor of an Authorization header. Raises Refusal for an unknown token."""
         if self.tokens is None:
             return Visitor(self)
         shown = _secret(authorization)
-        # All are compared, each in constant time: how long it takes tells nothing.
+        # Every token is compared, in constant time: the time it takes reveals nothing.
         found = [token for token in self.tokens if hmac.compare_digest(token.secret, shown)]
         if not found:
             raise Refusal(401, "UNAUTHORIZED", "log in with a token of this gateway", _CHALLENGE)
@@ -119,14 +120,14 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """A client that was let in."""
+    """A client with its rights."""
 
     access: Access
     is_read_only: bool = False
-    """Whether its token is."""
+    """Whether its token is read-only."""
 
     def check_push(self, repository: str, tag: str | None = None) -> None:
-        """Raise Refusal unless this may be pushed; without a tag, unless any tag may."""
+        """Raise Refusal unless the tag may be pushed; without one, unless some tag may."""
         patterns = self.access.patterns
         if self.access.is_read_only:
             raise Refusal(403, "DENIED", "this gateway is read-only: it only lets you pull")
@@ -138,7 +139,7 @@ class Visitor:
             raise Refusal(403, "DENIED", f"{target} may not be pushed to; allowed: {allowed}")
 
     def check_delete(self, repository: str, tag: str | None = None) -> None:
-        """Raise Refusal unless this may be deleted."""
+        """Raise Refusal unless the tag may be deleted; without one, unless some tag may."""
         self.check_push(repository, tag)
         if not self.access.may_delete:
             raise Refusal(405, "UNSUPPORTED", "nothing is deleted here without --allow-delete")

@@ -55,22 +55,23 @@ _ANSWERS: dict[tuple[str, str], Callable[[Call], Awaitable[Any]]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Gateway:
-    """Answers requests. `on_request` hears of each when it is over."""
+    """Answers requests. `on_request` is called with each exchange when it is over."""
 
     find: Callable[[str], Publishing]
-    """Gives what a repository is in. Raises Refusal."""
+    """Gives the publishing of a repository. Raises Refusal."""
     access: Access
     uploads: Uploads
     metrics: Metrics
     on_request: Callable[[Exchange], None]
     timeout: float
+    """Seconds that a client may take to send a block."""
     verify: bool = False
     pace: Pace = field(default_factory=Pace)
     threads: Threads = field(default_factory=threads)
     clock: Clock = field(default_factory=clock)
     """That of the context it is made in: requests are answered in contexts of the server's."""
     pseudonym: str = field(default_factory=lambda: f"cachexport-{secrets.token_hex(8)}")
-    """What it calls itself to the registries that it reads from."""
+    """Its name in the Via header that it sends to the registries it reads."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
@@ -98,7 +99,7 @@ class Gateway:
                 what = "a bug, please report it: %s %s: %s"
                 _log.exception(what, exchange.method, exchange.path, refused.message)
             if watched.has_begun:
-                raise  # the connection breaks, which is all that can still be said
+                raise  # the answer has begun: all that is left is to break the connection
             await _refusing(refused)(request.scope, request.receive, watched)
 
     async def _prepare(self, request: Request, exchange: Exchange) -> ASGIApp:
@@ -109,7 +110,7 @@ class Gateway:
             _check_method(exchange.method, _READING)
             return Response(self.metrics.text(), media_type=self.metrics.media_type)
         if "origin" in request.headers and exchange.method not in _READING:
-            # No build tool is a page in a browser, which may be anybody's.
+            # Any page in a browser could send this; build tools send no Origin.
             raise Refusal(403, "DENIED", "nothing is taken from pages in a browser")
         visitor = self.access.visitor(request.headers.get("authorization", ""))
         found = read_route(exchange.path)
@@ -141,9 +142,9 @@ class Gateway:
         return Response("ok\n", media_type="text/plain")
 
     def _shelf(self, shelf: Shelf, via: str) -> Shelf:
-        """Give what to look in: without upstream if the question comes from here through that."""
+        """Give the shelf to read: without its upstream when this request came back through that."""
         if self.pseudonym not in via:
-            # Of gateways alone, for a client may send anything.
+            # Names of gateways only: a client may send anything in this header.
             ours = [*_PSEUDONYM.findall(via)[:_HOPS], self.pseudonym]
             VIA.set(", ".join(f"1.1 {each}" for each in ours))
             return shelf
@@ -154,7 +155,7 @@ class Gateway:
 
 @dataclass(slots=True)
 class _Watched:
-    """Sends an answer on, counting what goes."""
+    """Passes an answer on, and counts its bytes."""
 
     send: Send
     exchange: Exchange

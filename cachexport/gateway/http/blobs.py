@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 
 _LARGEST, _LEAST = 512 << 10, 64 << 10
-"""Bytes that are sent at a time: each takes a turn of the loop and one of a thread."""
+"""Bytes of a block at most and at least. Each block takes a turn of the loop and of a thread."""
 _ALL = 16 << 20
-"""Bytes that all downloads send at a time; as many again are read ahead."""
+"""Bytes of the blocks of all downloads together; as many again are read ahead."""
 _RANGE = re.compile(r"bytes=([0-9]*)-([0-9]*)")
 
 
@@ -44,12 +44,15 @@ class Part:
 
     @property
     def is_whole(self) -> bool:
-        """Whether it is all."""
+        """Whether it is the whole blob."""
         return (self.start, self.end) == (0, self.size)
 
 
 def wanted_part(header: str | None, size: int) -> Part:
-    """Read a Range header; what is no single range of bytes means all. Raises Refusal."""
+    """Read a Range header; anything but one range of bytes means the whole blob.
+
+    Raises Refusal for a range that lies outside of the blob.
+    """
     found = _RANGE.fullmatch(header.strip()) if header else None
     if found is None or not (found[1] or found[2]):
         return Part(0, size, size)
@@ -67,14 +70,14 @@ def wanted_part(header: str | None, size: int) -> Part:
 
 
 class Pace:
-    """How many bytes each of the downloads under way sends at a time. Of one event loop."""
+    """Chooses the size of blocks by the number of downloads. It belongs to one event loop."""
 
     def __init__(self) -> None:
         self._count = 0
 
     @contextmanager
     def kept(self) -> Iterator[None]:
-        """Count one more in the block."""
+        """Count one more download in the block."""
         self._count += 1
         try:
             yield
@@ -83,7 +86,7 @@ class Pace:
 
     @property
     def block(self) -> int:
-        """Give how many bytes, now."""
+        """Give the bytes of a block, as of now."""
         return max(_LEAST, min(_LARGEST, _ALL // max(self._count, 1)))
 
 
@@ -97,13 +100,13 @@ class Download:
     executor: Executor
     pace: Pace
     verify: bool
-    """Whether what is sent as a whole is checked on the way."""
+    """Whether a blob that is sent as a whole is hashed on the way."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it all.
+        """Send the head and the part.
 
-        A blob that ends early, or that is not what it should be, breaks the connection before its
-        last block: nobody takes that for all.
+        A blob that ends early or has another digest breaks the connection before its last block, so
+        that no client takes it for complete.
         """
         head = {"type": "http.response.start", "status": self._status, "headers": self._head()}
         if scope["method"] == "HEAD":
@@ -117,7 +120,7 @@ class Download:
         opened = await do(self.executor, self._open)
         gone = asyncio.ensure_future(_departure(receive))
         try:
-            # Read before anything is said, for what is small or away can still be refused.
+            # The first block is read before the head is sent: until then an error can be answered.
             first = await do(self.executor, self._read, opened, self._length)
             await send(head)
             await self._stream(opened, first, send, gone)
@@ -169,10 +172,10 @@ class Download:
             try:
                 await send({"type": "http.response.body", "body": block, "more_body": True})
             except BaseException:
-                await asyncio.wait([ahead])  # nobody may read what is closed
+                await asyncio.wait([ahead])  # the reader may not be closed while it reads
                 raise
             block = await ahead
-            # What is sent to nobody raises nothing.
+            # Sending to a client that has left raises nothing.
             if gone.done():
                 return
             left -= len(block)
@@ -180,13 +183,13 @@ class Download:
 
 
 async def _departure(receive: Receive) -> None:
-    """Wait until the client has left. What it may have sent comes first."""
+    """Wait until the client has left; skip anything that it sent before."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
 async def get(call: Call) -> Download:
-    """Give a blob, or tell of it."""
+    """Give a blob, or for HEAD only its headers."""
     digest = call.digest(call.route.item)
     call.exchange.digest = digest
     try:
@@ -207,7 +210,7 @@ async def get(call: Call) -> Download:
 
 
 async def delete(call: Call) -> NoReturn:
-    """Refuse: other names may need the blob, of which `prune` knows."""
+    """Refuse: other names may need the blob; only `prune` knows."""
     call.visitor.check_delete(call.route.repository)
     message = "blobs are deleted by `cachexport prune`, when no name needs them"
     raise Refusal(405, "UNSUPPORTED", message)

@@ -1,4 +1,7 @@
-"""Looking at a certificate and its key before a server needs them."""
+"""A certificate and its key, checked before a server needs them.
+
+This module stands apart from the server's: it needs no package of the extra `serve`.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _STRANGERS = frozenset({"KEY_VALUES_MISMATCH", "NO_CERTIFICATE_ASSIGNED"})
-"""What OpenSSL says of a key that is not the certificate's; the second if its kind is another."""
+"""OpenSSL's reasons for a key of another certificate; the second is for a key of another type."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,9 +27,9 @@ class Tls:
 
 
 def check_certificate(certificate: Path, key: Path | None) -> None:
-    """Raise InvalidInputError unless a server can be had from these files in PEM.
+    """Raise InvalidInputError unless a server can use these files in PEM.
 
-    Without `key` it is in the file of the certificate.
+    Without `key`, the key is in the file of the certificate.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
@@ -65,6 +68,6 @@ def _refuse(key: Path) -> NoReturn:
 
 
 def _reason(error: Exception) -> str:
-    """Say what OpenSSL, or the system, has to say."""
+    """Give the reason of OpenSSL, or of the system."""
     reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
     return reason.partition(" (_ssl.c")[0].lower().replace("_", " ")

@@ -1,4 +1,4 @@
-"""Requests that are over: a exchange of each, and Prometheus's counts of all."""
+"""Requests with their answers, and the counts of all for Prometheus."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 _TLS = b"\x16"
-"""What TLS begins with."""
+"""The first byte of a TLS connection."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Exchange:
-    """A request and its answer; without a method, what was no request."""
+    """A request and its answer. Without a method, the client sent no HTTP request."""
 
     method: str
     path: str
@@ -32,20 +32,20 @@ class Exchange:
     origin: str = ""
     """The place that a manifest was found in."""
     digest: str = ""
-    """What was answered, or the name stands for now; a merge makes that another than was pushed."""
+    """The digest that was answered or, after a push, that the name has: a merge changes it."""
     size: int = 0
-    """Bytes of the blob that was asked for, or is there now."""
+    """Bytes of the blob that was asked for or uploaded."""
     status: int = 0
     received: int = 0
-    """Bytes of the body that came."""
+    """Bytes of the request's body."""
     sent: int = 0
-    """Bytes of the body that went."""
+    """Bytes of the answer's body."""
     seconds: float = 0.0
     error: str = ""
 
 
 def stranger(client: tuple[str, int] | None, begin: bytes) -> Exchange:
-    """Tell of a client, by address and port, that sent no HTTP but what begins so."""
+    """Give the exchange of a client that sent no HTTP; `begin` is the first byte that it sent."""
     host, port = client or ("", 0)
     what = "speaks TLS, and this is plain HTTP" if begin == _TLS else "sent what is no HTTP"
     error = f"the client at {host}:{port} {what}"
@@ -57,7 +57,7 @@ _SECONDS = (0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0, 300.0)
 
 
 class Metrics:
-    """Counts the requests of one gateway. `uploads` tells how many are under way."""
+    """Counts the requests of one gateway. `uploads` gives the number of uploads under way."""
 
     media_type = CONTENT_TYPE_PLAIN_0_0_4
 
@@ -101,6 +101,6 @@ class Metrics:
 
 
 def _method(text: str) -> str:
-    """Give a method that is known, so that no client makes labels without end."""
+    """Give a known method, or `other`: clients must not be able to make up labels."""
     known = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
     return text if text in known else "other"

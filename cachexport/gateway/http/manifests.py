@@ -55,7 +55,7 @@ async def put(call: Call) -> Response:
 
 
 async def delete(call: Call) -> Response:
-    """Take a name away, or all names of a manifest. What they need goes with `prune`."""
+    """Remove a tag, or all tags of a manifest. `prune` deletes the blobs later."""
     repository, item = call.route.repository, call.route.item
     is_digest = ":" in item
     call.visitor.check_delete(repository, None if is_digest else item)
@@ -75,7 +75,7 @@ async def delete(call: Call) -> Response:
 
 
 async def tags(call: Call) -> Response:
-    """List the tags of a repository, `n` at a time, behind `last`."""
+    """List the tags of a repository: `n` a page, those after `last`."""
     repository = call.route.repository
     query = call.request.query_params
     most = query.get("n", "")

@@ -1,4 +1,4 @@
-"""HTTP as uvicorn reads it, with timeouts for clients that neither speak nor listen."""
+"""HTTP as uvicorn reads it, with timeouts for clients that neither send nor receive."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
     from cachexport.gateway.http.app import Gateway
 
 ASKING = 30.0
-"""Seconds for which a connection may be open before a request's head has come."""
+"""Seconds for which a connection may be open before it has sent the head of a request."""
 TAKING = 60.0
-"""Seconds that a client may take for some 500 KB of what it is sent, or for the rest of it."""
+"""Seconds that a client may take to receive some 500 KB of the answer, or the rest of it."""
 _OVERHEAD = 64 << 10
-"""Bytes of a request's head, or of anything that is no body; clients send a tenth of it at most."""
+"""Bytes of a head, or of anything else but a body; real clients send a tenth of it at most."""
 _TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
     b"connection: close\r\ncontent-length: 0\r\n\r\n"
 )
 _UNSENT = 512 << 10
-"""Bytes that the kernel holds to be sent; MiBs of its own choice hide that a client reads."""
+"""Unsent bytes that the kernel may hold. By default it holds MiBs, which hide a client's pace."""
 
 
 class Protocol(HttpToolsProtocol):
     """Closes a connection whose next request does not come, or comes letter by letter.
 
-    Breaks one whose client does not take the answer: closing waits for it, without an end. Nothing
-    without an end gets in but a body.
+    Aborts one whose client does not receive the answer: closing would wait for that forever. Only a
+    body may be endless; heads and trailers have a limit.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -45,19 +45,19 @@ class Protocol(HttpToolsProtocol):
         self._begin = b""
         self._in_head = True
         self._overhead = 0
-        """Bytes since the last of a body: of a head, of trailers, between requests."""
+        """Bytes since the last byte of a body: of a head, of trailers, between requests."""
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
         super().connection_made(transport)
         bound = transport.get_extra_info("socket")
-        # asyncio does so for sockets of a certain kind; without it small answers take 40 ms.
+        # asyncio sets it for some kinds of sockets only; without it small answers take 40 ms.
         bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
         self._asking.start(ASKING, self._close)
 
     def data_received(self, data: bytes) -> None:
-        """Keep the first byte, which tells of TLS, and count what is no body."""
+        """Keep the first byte, which shows TLS, and count all bytes that are no body."""
         self._begin = self._begin or data[:1]
         self._overhead += len(data)
         if not self._is_busy and not self._asking.is_running:
@@ -69,49 +69,49 @@ class Protocol(HttpToolsProtocol):
             self._close()
 
     def send_400_response(self, msg: str) -> None:
-        """Tell of what is no HTTP as of a request."""
+        """Report bytes that are no HTTP like a request."""
         gateway: Gateway = self.config.app  # type: ignore[assignment]
         gateway.on_request(stranger(self.client, self._begin))
         super().send_400_response(msg)
 
     def on_message_begin(self) -> None:
-        """Wait for the rest of a request's head, unless the one before is still answered."""
+        """Start the timeout of the head, unless the request before is still being answered."""
         self._in_head = True
         super().on_message_begin()
         if not self._is_busy:
             self._asking.start(ASKING, self._close)
 
     def on_headers_complete(self) -> None:
-        """Wait for a request no longer."""
+        """Stop the timeout of the head."""
         self._in_head, self._overhead = False, 0
         self._asking.stop()
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Count anew."""
+        """Reset the count: these bytes are a body."""
         self._overhead = 0
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Count anew, and wait for the rest of what was answered already no longer."""
+        """Reset the count, and stop waiting for the body of a request that was already answered."""
         self._overhead = 0
         if not self._is_busy:
             self._asking.stop()
         super().on_message_complete()
 
     def pause_writing(self) -> None:
-        """Wait for the client to take what it is sent."""
+        """Start the timeout for the client to receive."""
         super().pause_writing()
         self._taking.start(TAKING, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """Wait for the client no longer, unless all is said."""
+        """Stop that timeout, unless the connection is closing."""
         self._taking.stop()
         super().resume_writing()
         self._limit_closing()
 
     def on_response_complete(self) -> None:
-        """Wait for the client to take the end, and for what it has begun to send."""
+        """Start the timeouts: for receiving the end, and for a request that was already begun."""
         has_more = self.cycle.more_body
         super().on_response_complete()
         self._limit_closing()
@@ -119,12 +119,12 @@ class Protocol(HttpToolsProtocol):
             self._asking.start(ASKING, self._close)
 
     def shutdown(self) -> None:
-        """Close when what is under way is over."""
+        """Close when the request under way is answered."""
         super().shutdown()
         self._limit_closing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait for nothing."""
+        """Stop all timeouts."""
         self._asking.stop()
         self._taking.stop()
         super().connection_lost(exc)
@@ -143,7 +143,7 @@ class Protocol(HttpToolsProtocol):
 
 
 class _Timer:
-    """Calls something after a while, unless it is stopped; starting it again begins anew."""
+    """Calls a function after a while, unless it is stopped; `start` starts it over."""
 
     def __init__(self) -> None:
         self._handle: asyncio.TimerHandle | None = None

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 RETRY_AFTER = 5
-"""Seconds after which a client may try again what did not go."""
+"""Seconds after which a client may try again."""
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -47,17 +47,17 @@ class Refusal(Exception):
 
 
 def later(status: int, code: str, message: str) -> Refusal:
-    """Refuse what may go when it is tried again."""
+    """Refuse a request that may succeed when it is sent again."""
     return Refusal(status, code, message, {"Retry-After": str(RETRY_AFTER)})
 
 
 def blob_unknown(digest: str) -> Refusal:
-    """Refuse a blob that is not there."""
+    """Give the refusal for a missing blob."""
     return Refusal(404, "BLOB_UNKNOWN", f"there is no blob {digest}", detail={"digest": digest})
 
 
 def manifest_unknown(message: str) -> Refusal:
-    """Refuse a manifest that is not there."""
+    """Give the refusal for a missing manifest."""
     return Refusal(404, "MANIFEST_UNKNOWN", message)
 
 

@@ -1,4 +1,4 @@
-"""A request: what its path means, its body, and all that answering it takes."""
+"""A request: its path, its body, and what is needed to answer it."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ if TYPE_CHECKING:
 
 
 MOST = (1 << 63) - 1
-"""More than anything here has of anything."""
+"""Larger than any count or size here: a signed 64-bit integer."""
 _DIGITS = len(str(MOST))
 
 
 def number(digits: str) -> int:
-    """Read decimal digits; what is over `MOST` is `MOST`.
+    """Read decimal digits, any number of them; give at most `MOST`.
 
-    However many they are: Python reads no more than 4,300.
+    Python's own `int` raises ValueError beyond 4,300 digits.
     """
     significant = digits.lstrip("0") or "0"
     return min(int(significant), MOST) if len(significant) <= _DIGITS else MOST
@@ -61,7 +61,7 @@ _KINDS = (
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What a path means: `repository` and, in it, `item`, which is text as the client sent it."""
+    """The meaning of a path. `item` is a tag, digest or upload as the client sent it."""
 
     kind: str
     repository: str = ""
@@ -69,9 +69,9 @@ class Route:
 
 
 def read_route(raw_path: str) -> Route:
-    """Read a path as it was sent, still encoded. Raises Refusal for one that means nothing.
+    """Read a path as it was sent, still percent-encoded. Raises Refusal for an unknown one.
 
-    Nothing in a repository is ever encoded, so an encoded slash or point is no part of one.
+    A repository needs no encoding, so one with an encoded slash or point is refused.
     """
     if raw_path in (_PREFIX, _PREFIX.rstrip("/")):
         return Route("base")
@@ -96,10 +96,10 @@ _T = TypeVar("_T")
 
 
 class Body:
-    """What a client sends, in blocks; one is received ahead, and no more.
+    """The body of a request, in blocks; one block is received ahead.
 
     A client that takes more than `timeout` seconds for a block is refused, and so is one that
-    goes away. Nobody holds a thread while it waits for the client.
+    disconnects. Waiting for a client holds no thread.
     """
 
     def __init__(self, receive: Receive, timeout: float) -> None:
@@ -108,10 +108,10 @@ class Body:
         self._is_over = False
         self._failure: Refusal | None = None
         self.size = 0
-        """Bytes that were given out."""
+        """Bytes that `blocks` gave so far."""
 
     async def blocks(self) -> AsyncGenerator[bytes]:
-        """Give all blocks, once. Raises Refusal when all is given that came. The caller closes."""
+        """Give all blocks, once. Raises Refusal after the last that came. The caller closes."""
         ahead = asyncio.ensure_future(self._collect())
         try:
             while block := await ahead:
@@ -122,7 +122,7 @@ class Body:
             ahead.cancel()
 
     async def read_all(self, limit: int) -> bytes:
-        """Give all of a small body. Raises Refusal when it has more than `limit` bytes."""
+        """Give the whole of a small body. Raises Refusal when it has more than `limit` bytes."""
         parts: list[bytes] = []
         async with aclosing(self.blocks()) as blocks:
             async for block in blocks:
@@ -164,7 +164,7 @@ class Body:
 
 
 class BodyReader:
-    """A Reader over a body, for a thread that is not the loop's."""
+    """A Reader over a body, for threads other than the event loop's."""
 
     def __init__(self, body: Body, loop: AbstractEventLoop) -> None:
         self._blocks = body.blocks()
@@ -191,15 +191,15 @@ class BodyReader:
 _P = ParamSpec("_P")
 
 ANSWERING = 20.0
-"""Seconds for which a question waits for a place; what hangs is asked no more for as long."""
+"""Seconds to wait for a place. One that hangs is then left alone for as long."""
 LISTING = 300.0
-"""Seconds for which a question about many names waits."""
+"""Seconds to wait for a place that lists all its names."""
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """A request, with all that it needs."""
+    """A request, with all that is needed to answer it."""
 
     request: Request
     route: Route
@@ -211,12 +211,12 @@ class Call:
     exchange: Exchange
     pace: Pace
     timeout: float
-    """Seconds for which a client may take to send a block."""
+    """Seconds that a client may take to send a block."""
     verify: bool
-    """Whether blobs are checked on their way out, too."""
+    """Whether blobs are also hashed on their way out."""
 
     async def soon(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        """Do something in a thread that takes a moment. Raises Refusal when it takes too long."""
+        """Do something short in a thread. Raises Refusal after ANSWERING seconds."""
         try:
             async with asyncio.timeout(ANSWERING):
                 return await do(self.threads.short, work, *args, **kwargs)
@@ -224,9 +224,9 @@ class Call:
             raise _no_answer(self.shelf) from None
 
     async def listed(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        """Do something that takes longer the more names there are. Raises Refusal as `soon` does.
+        """Do something that goes through all names. Raises Refusal after LISTING seconds.
 
-        That it is slow says nothing of the place, which others go on asking.
+        A slow listing does not mean that the place hangs, so it is not left alone.
         """
         try:
             async with asyncio.timeout(LISTING):
@@ -236,11 +236,11 @@ class Call:
             raise later(503, "UNAVAILABLE", message) from None
 
     async def long(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        """Do something that takes as long as a transfer in a thread."""
+        """Do something in a thread that takes as long as a transfer."""
         return await do(self.threads.long, work, *args, **kwargs)
 
     async def look(self, work: Callable[[Shelf], _T]) -> _T:
-        """Look for something in the store, and only if it is not there upstream."""
+        """Do `work` with the store and, where that raises NotFound, with each upstream in turn."""
         try:
             return await self.soon(work, self.shelf.alone)
         except NotFound as error:
@@ -256,21 +256,21 @@ class Call:
         raise missing
 
     def executor(self, shelf: Shelf) -> Executor:
-        """Give the threads for what `look` found."""
+        """Give the threads for reading from a shelf that `look` gave."""
         return self.threads.far if shelf in self.shelf.upstream else self.threads.short
 
     def body(self) -> Body:
-        """Give what the client sends."""
+        """Give the body of the request."""
         return Body(self.request.receive, self.timeout)
 
     @property
     def size(self) -> int | None:
-        """How many bytes the client says it sends."""
+        """The Content-Length; None without one."""
         text = self.request.headers.get("content-length", "")
         return number(text) if text.isdecimal() else None
 
     def digest(self, text: str) -> Digest:
-        """Read a digest. Raises Refusal for what is none, or of an algorithm that is not used."""
+        """Read a digest. Raises Refusal unless it is one of sha256."""
         try:
             found = Digest.parse(text)
         except InvalidDigest as error:
@@ -281,7 +281,7 @@ class Call:
 
 
 def _no_answer(shelf: Shelf) -> Refusal:
-    """Leave a place alone for a while whose threads wait, so that not all of them do."""
+    """Leave a place that hangs alone for a while, else it would block all threads."""
     [origin, *_] = shelf.origins
     origin.leave(ANSWERING)
     message = f"{origin.place.title} has not answered for {ANSWERING:g} seconds"

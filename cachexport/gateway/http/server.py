@@ -1,4 +1,4 @@
-"""Serving a gateway on a socket until it is told to stop."""
+"""Serving a gateway on a socket until it is stopped."""
 
 from __future__ import annotations
 
@@ -22,16 +22,19 @@ if TYPE_CHECKING:
     from cachexport.gateway.uploads import Uploads
 
 _EXPIRING = 5.0
-"""Seconds between two looks for uploads that wait for too long."""
+"""Seconds between two searches for expired uploads."""
 _log = logging.getLogger(__name__)
 _RESTING = 10.0
-"""Seconds that an upload may rest when the gateway is about to stop; clients need a blink."""
+"""Seconds that an upload may wait while the gateway drains; clients need milliseconds."""
 _BACKLOG = 256
 _LAST_PORT = 65_535
 
 
 def bind(listen: str) -> socket.socket:
-    """Listen at `host:port`; the port 0 is any that is free. Raises BackendError."""
+    """Listen at `host:port`; the port 0 is any that is free. The caller closes the socket.
+
+    Raises InvalidInputError for text that is no address, BackendError where one cannot listen.
+    """
     host, colon, port = listen.rpartition(":")
     if not colon or not port.isdecimal() or number(port) > _LAST_PORT:
         raise InvalidInputError(f"not host:port to listen at: {listen!r}")
@@ -50,7 +53,7 @@ def address(bound: socket.socket) -> str:
 
 
 class _Draining(uvicorn.Server):
-    """Stops when the uploads are over that were under way when it was told to."""
+    """Stops only after the uploads that are under way."""
 
     def __init__(self, config: uvicorn.Config, uploads: Uploads) -> None:
         super().__init__(config)
@@ -67,7 +70,7 @@ class _Draining(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave signals to the command: uvicorn would end the process with the one that came."""
+        """Leave signals to the command: uvicorn would raise them again after it stopped."""
         yield
 
 
@@ -101,19 +104,19 @@ class Server:
             asyncio.run(self._serve(ready))
 
     def drain(self) -> None:
-        """Begin no more uploads, and let `run` return when those are over that were begun.
+        """Refuse new uploads, and let `run` return when those under way are over.
 
         A signal's handler may call it.
         """
         self._server.should_exit = True
 
     def stop(self) -> None:
-        """Let `run` return when the requests under way are answered; uploads that rest are lost."""
+        """Let `run` return when requests under way are answered; uploads between two are lost."""
         self._gateway.uploads.drain(0.0)
         self.drain()
 
     def break_off(self) -> None:
-        """Let `run` return at once; whoever still waits for an answer gets none."""
+        """Let `run` return at once; requests under way get no answer."""
         self._server.force_exit = True
 
     async def _serve(self, ready: Callable[[], None]) -> None:

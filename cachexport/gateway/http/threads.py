@@ -1,4 +1,4 @@
-"""Where the work of backends is done, which waits."""
+"""Threads for the calls of backends, which block."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ _T = TypeVar("_T")
 _NAME = "cachexport-place"
 _numbers = itertools.count()
 _ENDING = 2.0
-"""Seconds for threads to end when nobody waits for what they do."""
+"""Seconds that `shutdown` gives threads to end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Threads:
-    """Three kinds, none of which ever waits for one of its own."""
+    """Three pools. The work of a pool never waits for other work of the same pool."""
 
     short: Executor
-    """For questions to the store, and blocks of what is there."""
+    """For short calls of the store, and for blocks of its blobs."""
     long: Executor
-    """For what becomes of uploads."""
+    """For writing uploads and listing names."""
     far: Executor
-    """For what is read upstream: that may be another gateway, which waits for this one."""
+    """For reading upstream: that may be another gateway which in turn waits for this one."""
 
     name: str
-    """What the names of all begin with."""
+    """The prefix of the threads' names."""
 
     def shutdown(self) -> None:
-        """Begin nothing more, and give what is under way a moment."""
+        """Start nothing more, and wait a moment for work under way."""
         for executor in (self.short, self.long, self.far):
             executor.shutdown(wait=False, cancel_futures=True)
         until = clock().monotonic() + _ENDING
@@ -48,12 +48,12 @@ class Threads:
 
 
 def working(name: str) -> list[threading.Thread]:
-    """List the threads that are there; after `shutdown` they wait for what does not answer."""
+    """List the live threads of a name; after `shutdown`, they wait for places that hang."""
     return [thread for thread in threading.enumerate() if thread.name.startswith(name)]
 
 
 def threads() -> Threads:
-    """Give as many as a gateway needs for 64 clients at once."""
+    """Make the pools of a gateway, large enough for 64 clients at once."""
     name = f"{_NAME}-{next(_numbers)}-"
     return Threads(
         short=ThreadPoolExecutor(32, thread_name_prefix=f"{name}short"),
@@ -64,6 +64,6 @@ def threads() -> Threads:
 
 
 async def do(executor: Executor, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-    """Do something in a thread, in the context of the request."""
+    """Call `work` in a thread, in the context of the request."""
     loop = asyncio.get_running_loop()
     return await loop.run_in_executor(executor, copy_context().run, partial(work, *args, **kwargs))

@@ -24,20 +24,20 @@ _CONTENT_RANGE = re.compile(r"(?:bytes )?([0-9]+)-([0-9]+)(?:/.*)?")
 
 
 async def begin(call: Call) -> Response:
-    """Begin an upload, or have one whole at once, or take over what is there already."""
+    """Begin an upload, take a whole blob in one request, or mount one that is there already."""
     repository = call.route.repository
     call.visitor.check_push(repository)
     if call.route.item:
         raise Refusal(405, "UNSUPPORTED", "an upload begins without a name", {"Allow": _GOING_ON})
     query = call.request.query_params
     if "mount" in query:
-        # What cannot be mounted, whatever it is, is to be sent.
+        # A blob that cannot be mounted, for whatever reason, is to be uploaded.
         with suppress(NotFound, Refusal):
             digest = call.digest(query["mount"])
             info = await call.look(lambda shelf: shelf.content.info(digest))
             call.exchange.size = info.size
             return _created(call, digest)
-    # Before it begins: what is refused holds no place of an upload.
+    # Checked first: a request that is refused must not count as an upload.
     whole = call.digest(query["digest"]) if "digest" in query else None
     upload = await call.soon(call.uploads.begin, repository, call.shelf.place)
     if whole is not None:
@@ -47,7 +47,7 @@ async def begin(call: Call) -> Response:
 
 
 async def append(call: Call) -> Response:
-    """Take a further part."""
+    """Append a part."""
     call.visitor.check_push(call.route.repository)
     with call.uploads.using(call.route.item, call.route.repository) as upload:
         _check_range(call, upload)
@@ -56,7 +56,7 @@ async def append(call: Call) -> Response:
 
 
 async def finish(call: Call) -> Response:
-    """Take the last part, and store the whole."""
+    """Append the last part, if any, and store the blob."""
     call.visitor.check_push(call.route.repository)
     with call.uploads.using(call.route.item, call.route.repository) as upload:
         if call.size:
@@ -66,14 +66,14 @@ async def finish(call: Call) -> Response:
 
 
 async def status(call: Call) -> Response:
-    """Tell how much came."""
+    """Give how many bytes were received."""
     call.visitor.check_push(call.route.repository)
     with call.uploads.using(call.route.item, call.route.repository) as upload:
         return _accepted(upload, 204)
 
 
 async def cancel(call: Call) -> Response:
-    """Forget what came."""
+    """Drop the upload."""
     call.visitor.check_push(call.route.repository)
     with call.uploads.using(call.route.item, call.route.repository) as upload:
         await call.soon(call.uploads.end, upload)
@@ -81,7 +81,7 @@ async def cancel(call: Call) -> Response:
 
 
 async def _finish(call: Call, upload: Upload, digest: Digest) -> Response:
-    """Take the rest. Where all of a blob comes at once it goes right to the place, if it can."""
+    """Receive the rest and store the blob, if possible without the spool."""
     body = call.body()
     before = upload.offset
     try:
@@ -92,14 +92,14 @@ async def _finish(call: Call, upload: Upload, digest: Digest) -> Response:
                 await _take(call, upload, body)
                 await call.long(upload.commit, digest)
     finally:
-        # What the client says is wrong, or the place is away: it has to begin anew.
+        # Also after an error, a wrong digest or a place that is away: the client starts over.
         await call.soon(call.uploads.end, upload)
     call.exchange.size = before + body.size
     return _created(call, digest)
 
 
 async def _take(call: Call, upload: Upload, body: Body) -> None:
-    """Add what comes. What came before it raised is kept."""
+    """Append the body. Blocks that were received before an error are kept."""
     try:
         async with aclosing(body.blocks()) as blocks:
             async for block in blocks:
@@ -137,7 +137,7 @@ def _state(upload: Upload) -> dict[str, str]:
 
 
 def _check_range(call: Call, upload: Upload) -> None:
-    """Raise Refusal for a part that does not follow what came, or has another length."""
+    """Raise Refusal for a part with a gap before it, or with another length than it states."""
     text = call.request.headers.get("content-range")
     if text is None:
         return

@@ -1,6 +1,6 @@
-"""Configuration that build tools are handed: the gateway's login, and that it has no TLS.
+"""Configuration files for build tools: the gateway's login, and that it has no TLS.
 
-What the user has is read and never changed. Docker, buildx and buildctl look for logins in the
+The user's own files are read and never changed. Docker, buildx and buildctl look for logins in the
 folder DOCKER_CONFIG, and for much else: plugins, contexts, builders. Buildah and podman read the
 file REGISTRY_AUTH_FILE, or without it the first of several that knows the registry.
 """
@@ -29,13 +29,13 @@ _HELPERS = "credHelpers"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayLogin:
-    """What to show to a registry."""
+    """The login of the command at its gateway."""
 
     host: str
     token: str
 
     def entry(self) -> dict[str, dict[str, str]]:
-        """Give it as `auths` of a config.json has it."""
+        """Give the entry for `auths` in a config.json."""
         pair = base64.b64encode(f"{_USER}:{self.token}".encode()).decode()
         return {self.host: {"auth": pair}}
 
@@ -43,10 +43,10 @@ class GatewayLogin:
 def for_docker(
     login: GatewayLogin, words: Sequence[str], env: Mapping[str, str], folder: Path
 ) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Make a DOCKER_CONFIG that is the user's with one login more.
+    """Make a DOCKER_CONFIG that is the user's with one more login.
 
-    Gives the command's words, without an option that names another, and what names it in the
-    environment. Raises InvalidInputError for a config.json that cannot be read.
+    Gives the words of the command without a `--config` option, and the variables that name the new
+    folder. Raises InvalidInputError for a config.json that cannot be read.
     """
     given, words = _taken(words, "--config")
     theirs = _docker_config(env, given)
@@ -57,10 +57,10 @@ def for_docker(
             (ours / entry.name).symlink_to(entry)
     config = _read_config(theirs / _CONFIG)
     config[_AUTHS] = {**_mapping(config, _AUTHS), **login.entry()}
-    if "credsStore" in config:  # which would be asked for our host too
+    if "credsStore" in config:  # the store would be asked for our host too
         config[_HELPERS] = {**_mapping(config, _HELPERS), login.host: ""}
     _write_config(ours / _CONFIG, config)
-    # Where it is not there yet, what buildx keeps would be made in our folder.
+    # Without a folder of its own yet, buildx would make one in ours, which is temporary.
     buildx = env.get("BUILDX_CONFIG") or str(theirs / "buildx")
     return words, {"DOCKER_CONFIG": str(ours), "BUILDX_CONFIG": buildx}
 
@@ -89,7 +89,7 @@ def _docker_config(env: Mapping[str, str], given: str | None) -> Path:
 
 
 def _containers_files(env: Mapping[str, str]) -> Iterator[Path]:
-    """Give where containers' tools look for logins, in their order."""
+    """Give the files in which buildah and podman look for logins, in their order."""
     runtime = env.get("XDG_RUNTIME_DIR")
     folder = Path(runtime, "containers") if runtime else Path("/run/containers", str(os.getuid()))
     yield folder / "auth.json"
@@ -102,7 +102,7 @@ def _home(env: Mapping[str, str]) -> Path:
 
 
 def _taken(words: Sequence[str], option: str) -> tuple[str | None, tuple[str, ...]]:
-    """Give the value of an option, if it is there, and the words without it."""
+    """Give the value of an option, None without one, and the words without it."""
     for at, word in enumerate(words):
         if word == option and at + 1 < len(words):
             return words[at + 1], (*words[:at], *words[at + 2 :])
@@ -112,7 +112,7 @@ def _taken(words: Sequence[str], option: str) -> tuple[str | None, tuple[str, ..
 
 
 def _read_config(path: Path) -> dict[str, Any]:
-    """Read a config.json; one that is not there is empty. Raises InvalidInputError."""
+    """Read a config.json; a missing one counts as empty. Raises InvalidInputError."""
     try:
         found = json.loads(path.read_bytes() or b"{}")
     except (FileNotFoundError, NotADirectoryError):
@@ -138,26 +138,29 @@ VARIABLE = "CONTAINERS_REGISTRIES_CONF"
 
 
 def with_insecure(host: str, env: Mapping[str, str], folder: Path) -> dict[str, str]:
-    """Write a registries.conf like the one in use, and `host` in it; give what names it."""
+    """Write a copy of the registries.conf in use in which `host` has no TLS.
+
+    Gives the variable that names it. Buildah and podman then use TLS for all other registries.
+    """
     path = folder / "registries.conf"
     path.write_text("".join([*(own.read_text() for own in _in_use(env)), _table(host)]))
     return {VARIABLE: str(path)}
 
 
 def as_script(host: str, env: Mapping[str, str]) -> list[str]:
-    """Give lines of a shell that do the same."""
+    """Give lines of a shell that do the same as `with_insecure`."""
     files = shlex.join(["cat", *map(str, _in_use(env)), "-"])
     begin = [f'export {VARIABLE}="$(mktemp)"', f"{files} >\"${VARIABLE}\" <<'END'"]
     return [*begin, *_table(host).splitlines(), "END"]
 
 
 def _table(host: str) -> str:
-    # The file before it may lack the end of its last line.
+    # It begins with a line break: the file before it may lack one at its end.
     return f'\n[[registry]]\nlocation = "{host}"\ninsecure = true\n'
 
 
 def _in_use(env: Mapping[str, str]) -> list[Path]:
-    """Give the one file that counts, if there is one."""
+    """Give the one file that is used, if there is one."""
     return [path for path in _paths(env) if path.is_file()][:1]
 
 

@@ -1,4 +1,4 @@
-"""A command, and the caches that it is to read and write through a gateway."""
+"""A command, and the caches that it reads and writes through a gateway."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _TAG = "cache"
 _PASSED = ("mode", "ignore-error")
-"""Attributes that BuildKit's exporter acts on too."""
+"""Attributes that are passed on to BuildKit's exporter, which acts on them too."""
 _log = logging.getLogger(__name__)
 
 
@@ -47,23 +47,23 @@ class PlannedCache:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunPlan:
-    """A command, and what it is to read and write."""
+    """A command, and the caches that it is to read and write."""
 
     tool: Tool
     caches: tuple[PlannedCache, ...]
     words: tuple[str, ...]
     token: str | None
-    """What lets the command in; without one its repositories have names that nobody guesses."""
+    """The command's login; without one, its repositories have names that nobody guesses."""
 
     def adapted(self, host: str) -> Adapted:
-        """Give the command as it is run when the gateway listens at `host`."""
+        """Give the command with its caches, for a gateway that listens at `host`."""
         sources = [_cached(cache, host, self.tool) for cache in self.caches if not cache.is_target]
         targets = [_cached(cache, host, self.tool) for cache in self.caches if cache.is_target]
         tool, command = recognise(self.words)
         return tool.adapt(command, sources, targets)
 
     def find(self, repository: str) -> Publishing:
-        """Give what a repository is in. Raises Refusal."""
+        """Give the publishing of a repository. Raises Refusal."""
         for cache in self.caches:
             if cache.repository == repository:
                 return cache.publishing
@@ -71,7 +71,7 @@ class RunPlan:
 
     @property
     def access(self) -> Access:
-        """Targets may be pushed to, sources may not, and by nobody else."""
+        """Lets only the command in; it may push to targets, not to sources."""
         targets = tuple(cache.repository for cache in self.caches if cache.is_target)
         tokens = (Token(secret=self.token.encode()),) if self.token else None
         return Access(tokens=tokens, is_read_only=not targets, patterns=targets)
@@ -79,9 +79,10 @@ class RunPlan:
     def logged_in(
         self, host: str, env: Mapping[str, str], folder: Path
     ) -> tuple[RunPlan, dict[str, str]]:
-        """Write the login at `host` into `folder`; give the command that finds it there, and how.
+        """Write the login at `host` into `folder`.
 
-        Raises InvalidInputError where the user's own logins cannot be read.
+        Gives the plan of the command that finds it there, and the environment that names it. Raises
+        InvalidInputError where the user's own logins cannot be read.
         """
         if self.token is None:
             return self, {}
@@ -91,7 +92,7 @@ class RunPlan:
         return replace(self, words=words), named
 
     def close(self) -> None:
-        """Free what is held."""
+        """Close the places of all caches."""
         for cache in self.caches:
             cache.publishing.shelf.close()
 
@@ -107,9 +108,9 @@ def plan(
 ) -> RunPlan:
     """Prepare a command; nothing is run yet. Raises InvalidInputError. The caller closes it.
 
-    `form` is the one that caches are served in, by default theirs, or what plain Docker reads.
-    Without `login` the command is handed none, as kaniko never is: what it finds in the file
-    system may get into an image.
+    `form` is the form to serve caches in; by default it is their own, or one that plain Docker
+    reads. `limit` is the bytes of a config that builds can import. Without `login` the command gets
+    none. Kaniko never gets one: files that it finds may end up in an image.
     """
     tool, _ = recognise(words)
     if form is None and tool.is_inline:
@@ -128,11 +129,11 @@ def plan(
 
 
 def _all(opening: Iterator[PlannedCache]) -> tuple[PlannedCache, ...]:
-    """Open all, or none if one cannot be opened."""
+    """Open all caches; when one fails, close the others and raise."""
     opened: list[PlannedCache] = []
     try:
         for cache in opening:
-            opened.append(cache)  # noqa: PERF402 - each is known as soon as it is open
+            opened.append(cache)  # noqa: PERF402 - after an error those opened before are closed
     except BaseException:
         for cache in opened:
             cache.publishing.shelf.close()
@@ -157,7 +158,7 @@ def _open_caches(
 
 
 def _expanded(text: str) -> list[Spec]:
-    """Give what a source stands for; a build can do without what is not there, or is away."""
+    """Give the SPECs of a source; none when it cannot be reached, for a build can do without."""
     try:
         return expand(text)
     except InvalidInputError:
@@ -198,7 +199,7 @@ def _naming(tool: Tool, spec: Spec, repository: str) -> Naming:
 def _open_single(
     tool: Tool, repository: str, froms: Sequence[Spec], tos: Sequence[Spec], limit: int
 ) -> Iterator[PlannedCache]:
-    """Open the one repository of a tool that has no more: it reads the others through it."""
+    """Open the one repository of a tool that uses no more; the other caches are its upstream."""
     if len(tos) > 1:
         raise InvalidInputError("kaniko writes one cache; give one --cache-to")
     if tos or froms:

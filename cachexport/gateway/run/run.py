@@ -1,4 +1,4 @@
-"""Running one command behind a gateway that lasts as long, and what it read and wrote."""
+"""Running one command beside a gateway of its own, and counting what it read and wrote."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ _SERVER_ERROR = 500
 
 @dataclass(slots=True)
 class Summary:
-    """What passed through the gateway. Blobs are those of a repository."""
+    """What passed through the gateway. Blobs are counted by repository and digest."""
 
     found: dict[str, dict[str, str]] = field(default_factory=dict)
-    """By repository, the digest that each tag stood for when it was asked for."""
+    """By repository, the digest of each tag when it was asked for."""
     written: dict[str, dict[str, str]] = field(default_factory=dict)
-    """By repository, the digest that each tag stands for that was pushed."""
+    """By repository, the digest of each tag that was pushed."""
     pulled: dict[tuple[str, str], int] = field(default_factory=dict)
     """Bytes that were read of each blob."""
     pushed: dict[tuple[str, str], int] = field(default_factory=dict)
     """Bytes of each blob that was written."""
     spared: dict[tuple[str, str], int] = field(default_factory=dict)
-    """Bytes of each blob that was there already when it was asked for or to be written."""
+    """Bytes of each blob that was not sent, because it was there already."""
     failed: list[str] = field(default_factory=list)
-    """What went wrong with pushes, and with the places of caches."""
+    """Errors of pushes, and of the places of caches."""
 
     def count(self, exchange: Exchange) -> None:
         """Count a request that is over."""
         if exchange.status == _LOGIN_WANTED:
-            return  # whoever asks without a login asks again with it
+            return  # the client asks again, with its login
         if exchange.error:
             if exchange.method in _WRITING or exchange.status >= _SERVER_ERROR:
                 self.failed.append(exchange.error)
@@ -73,7 +73,7 @@ class Summary:
 
     def _count_upload(self, exchange: Exchange) -> None:
         blob = exchange.repository, exchange.digest
-        if exchange.method == "POST" and not exchange.received:  # taken over from elsewhere
+        if exchange.method == "POST" and not exchange.received:  # it was mounted
             self.spared[blob] = exchange.size
         else:
             self.pushed[blob] = exchange.size
@@ -85,13 +85,13 @@ _log = logging.getLogger(__name__)
 
 
 class CannotRun(CachexportError):
-    """The command cannot be executed; shells end with the same code."""
+    """The command cannot be executed; shells exit with the same code."""
 
     exit_code = 126
 
 
 class CommandNotFound(CannotRun):
-    """The command is not there; shells end with the same code."""
+    """The command does not exist; shells exit with the same code."""
 
     exit_code = 127
 
@@ -103,7 +103,7 @@ class Ran:
     exit_code: int
     summary: Summary
     is_stuck: bool
-    """Whether threads are left that wait for a place which does not answer."""
+    """Whether threads are left that wait for a place which hangs."""
 
 
 def run(
@@ -115,8 +115,8 @@ def run(
 ) -> Ran:
     """Run the command with its output untouched, and wait until what it pushed is written.
 
-    Its exit code counts, whatever becomes of the caches. `began` hears of each process.
-    Raises CannotRun.
+    The exit code is the command's, even when caches failed. `began` is called with each process
+    that was started. Raises CannotRun.
     """
     summary = Summary()
     guard = threading.Lock()
@@ -128,8 +128,8 @@ def run(
     with ExitStack() as stack:
         folder = stack.enter_context(temporary_folder("cachexport-run-"))
         host, name = stack.enter_context(_serving(prepared, listen, folder, count))
-        told_how, login = prepared.logged_in(host, env, folder)
-        command = told_how.adapted(host)
+        logged_in, login = prepared.logged_in(host, env, folder)
+        command = logged_in.adapted(host)
         environment = {**command.env, **env, **login}
         if prepared.tool.reads_registries_conf:
             environment |= with_insecure(host, env, folder)
@@ -145,9 +145,9 @@ def run(
 def _serving(
     prepared: RunPlan, listen: str, folder: Path, on_request: Callable[[Exchange], None]
 ) -> Iterator[tuple[str, str]]:
-    """Give where the gateway listens, and what its threads are called."""
+    """Serve in a thread; give where the gateway listens, and the prefix of its threads' names."""
     limits = Limits(spool=folder / "spool")
-    # First, for it says what to install where a package is missing.
+    # Before the import below: it says what to install where a package is missing.
     gateway = open_gateway(
         prepared.find, access=prepared.access, limits=limits, on_request=on_request
     )
@@ -166,7 +166,7 @@ def _serving(
                     raise BackendError(f"the gateway at {host} did not start", op="listen")
             yield host, gateway.threads.name
         finally:
-            # Who asked has ended. What waits for a place that does not answer waits in vain.
+            # The command has ended, so nobody needs an answer of a place that hangs.
             server.stop()
             thread.join(_ENDING)
             server.break_off()
@@ -174,7 +174,7 @@ def _serving(
 
 
 def _started(words: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Begin what the user asked for. Raises CannotRun."""
+    """Start the command. Raises CannotRun."""
     try:
         return subprocess.Popen(words, env=env)  # noqa: S603
     except FileNotFoundError as error:
@@ -189,7 +189,10 @@ def _run_after(
     env: Mapping[str, str],
     began: Callable[[subprocess.Popen[bytes]], None],
 ) -> int:
-    """Run commands whose failures are told of; give 0, or what a signal ended the first with."""
+    """Run commands, and warn of those that fail; stop at one that a signal ended.
+
+    Gives its negative return code, else 0.
+    """
     pipe = subprocess.PIPE
     for words in commands:
         with subprocess.Popen(words, env=env, stdout=pipe, stderr=pipe) as process:  # noqa: S603

@@ -1,4 +1,4 @@
-"""What each build tool takes to read and write caches in a registry without TLS."""
+"""How each build tool is made to read and write caches in a registry without TLS."""
 
 from __future__ import annotations
 
@@ -28,65 +28,65 @@ _VALUED = frozenset(
         *("--url", "--connection", "--identity", "--ssh", "--namespace", "--out"),
     }
 )
-"""Options that stand before a verb and have a value behind them."""
+"""Options before a verb whose next word is their value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cached:
-    """A cache as a tool is to name it."""
+    """A cache as a tool names it."""
 
     ref: str
     attrs: Mapping[str, str] = field(default_factory=dict)
-    """What BuildKit's exporter is told beside the reference, such as `mode`."""
+    """Attributes for BuildKit's exporter beside the reference, such as `mode`."""
 
     def spec(self) -> str:
-        """Give what BuildKit's tools take."""
+        """Give the value of `--cache-from` or `--cache-to` in BuildKit's tools."""
         words = {"type": "registry", "ref": self.ref, **self.attrs}
         return ",".join(f"{key}={value}" for key, value in words.items())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adapted:
-    """A command that uses caches."""
+    """A command line with its caches."""
 
     words: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict)
-    """What it needs in its environment unless that has it."""
+    """Variables that it needs, unless its environment sets them already."""
     after: tuple[tuple[str, ...], ...] = ()
-    """Commands that are run when it succeeded."""
+    """Commands to run when it succeeded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tool:
-    """How a build tool is told of caches."""
+    """A build tool: how its command line names caches, and what is special about it."""
 
     adapt: Callable[[Command, Sequence[Cached], Sequence[Cached]], Adapted]
     many_tags: bool = False
-    """Whether it makes up a tag for each step, so that it wants repositories."""
+    """Whether it makes up a tag for each step, so that its caches are repositories."""
     is_inline: bool = False
-    """Whether it pushes images with a cache in them."""
+    """Whether it writes inline caches, in images that it pushes."""
     merges: bool = False
-    """Whether it may write one cache several times."""
+    """Whether it may write one cache several times, which must be merged."""
     reads_registries_conf: bool = False
-    """Whether that file says which registries have no TLS. An option would say so of all."""
+    """Whether it reads in that file which registries have no TLS. Its option is for all of them."""
     single: bool = False
     """Whether it reads and writes in one repository."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """A command line, parted behind the verb that takes the options."""
+    """A command line, split behind the verb that takes the options."""
 
     head: tuple[str, ...]
     tail: tuple[str, ...]
 
     def given(self, *options: str) -> tuple[str, ...]:
-        """Put options in before all others."""
+        """Give the words with options before all others."""
         return (*self.head, *options, *self.tail)
 
 
 def recognise(words: Sequence[str]) -> tuple[Tool, Command]:
-    """Tell which tool a command is of. Raises InvalidInputError for one that is not known."""
+    """Say which tool a command runs. Raises InvalidInputError for an unknown one."""
     if not words:
         raise InvalidInputError("no command is given; put it behind --")
     program = PurePath(words[0]).name
@@ -106,7 +106,7 @@ def recognise(words: Sequence[str]) -> tuple[Tool, Command]:
 
 
 def _verb(words: Sequence[str], at: int) -> int:
-    """Give where the first word stands that is no option and no value of one."""
+    """Give the position of the first word that is neither an option nor the value of one."""
     while at < len(words) and words[at].startswith("-"):
         at += 2 if words[at] in _VALUED else 1
     return at
@@ -144,19 +144,19 @@ def _kaniko(command: Command, sources: Sequence[Cached], targets: Sequence[Cache
     host = only.ref.partition("/")[0]
     options = ["--cache=true", f"--cache-repo={only.ref}", f"--insecure-registry={host}"]
     if not targets:
-        options.append("--no-push-cache")  # else it ends at once where it may not push
+        options.append("--no-push-cache")  # else it fails at once where it may not push
     return Adapted(words=command.given(*options))
 
 
 def _docker(command: Command, sources: Sequence[Cached], targets: Sequence[Cached]) -> Adapted:
-    """Docker's own builder writes no caches, so they go with an image that is pushed."""
+    """Docker's own builder exports no caches, so an image with an inline cache is pushed."""
     docker = command.head[: _verb(command.head, 1)]
     options = [f"--cache-from={each.ref}" for each in sources]
     if targets:
         options += ["--build-arg=BUILDKIT_INLINE_CACHE=1"]
         options += [f"--tag={each.ref}" for each in targets]
     after = [(*docker, "push", "--quiet", each.ref) for each in targets]
-    if _has_tag(command.tail):  # else it is the image's only name
+    if _has_tag(command.tail):  # else this is the image's only name
         after += [(*docker, "image", "rm", each.ref) for each in targets]
     return Adapted(words=command.given(*options), env={"DOCKER_BUILDKIT": "1"}, after=tuple(after))
 
@@ -173,7 +173,7 @@ _GROUPS = {
     ("docker", "image"): "docker",
     ("podman", "image"): "podman",
 }
-"""Verbs that have verbs of their own, and whose those are."""
+"""Verbs that have verbs of their own, and the tool that those belong to."""
 _TOOLS = {
     ("docker", "build"): Tool(adapt=_docker, is_inline=True),
     ("buildx", "build"): Tool(adapt=_build),

@@ -1,1 +1,1 @@
-"""What a gateway serves of a place and of those behind it."""
+"""A place behind references: its names, its manifests and blobs, and its upstream places."""

@@ -1,4 +1,4 @@
-"""How references stand for the names of a place, and in which form its caches are served."""
+"""How references map to the names of a place, and in which form each cache is served."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _PARTS = re.compile(r"(.+)/([^/]+)")
 
 
 class Naming(Protocol):
-    """Which name a tag of a repository means."""
+    """Maps references to names of a place, and back."""
 
     def name(self, repository: str, tag: str, /) -> str:
-        """Give the name that a reference means. Raises InvalidReference for one that means none."""
+        """Give the name of a reference. Raises InvalidReference when it has none."""
 
     def reference(self, name: str, /) -> tuple[str, str] | None:
-        """Give repository and tag of a name; None for a name that has no reference."""
+        """Give the repository and tag of a name; None when it has no reference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +57,12 @@ class ByPath:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Single:
-    """One name of a place, whatever it is, under one reference."""
+    """One name of a place, however it is spelled, under one reference."""
 
     repository: str
     tag: str
     target: str
-    """The name that is meant."""
+    """The name in the place."""
 
     def name(self, repository: str, tag: str, /) -> str:
         """See Naming."""
@@ -78,14 +78,14 @@ class Single:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Below:
-    """All tags of one repository, as names that begin with the same one.
+    """All tags of one repository, as names below one name.
 
-    That is what tools need which push an image for each step, under a tag that they make up.
+    Tools that push an image for each step, under a tag that they make up, need this.
     """
 
     repository: str
     target: str
-    """What the names begin with, before a slash."""
+    """The name above them, without a slash."""
 
     def name(self, repository: str, tag: str, /) -> str:
         """See Naming."""
@@ -101,7 +101,7 @@ class Below:
 
 
 def check_reference(repository: str, tag: str | None = None) -> None:
-    """Raise InvalidReference unless these are a repository and a tag as registries have them."""
+    """Raise InvalidReference unless registries allow this repository and this tag."""
     text = f"{_HOST}/{repository}" + ("" if tag is None else f":{tag}")
     found = Reference.parse(text)
     if (found.repository, found.digest) != (repository, None):
@@ -110,18 +110,21 @@ def check_reference(repository: str, tag: str | None = None) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Forms:
-    """Rules, of which the first counts whose pattern matches `repository:tag`."""
+    """Rules of forms: the first whose pattern matches `repository:tag` counts.
+
+    Docker 20.10, for one, imports no cache in an image manifest.
+    """
 
     rules: tuple[tuple[str, Form], ...] = ()
 
     def of(self, repository: str, tag: str) -> Form | None:
-        """Give the form that is wanted; None for the one that the cache has."""
+        """Give the form to serve a cache in; None for the one that it has."""
         reference = f"{repository}:{tag}"
         return next((form for pattern, form in self.rules if fnmatchcase(reference, pattern)), None)
 
 
 def read_forms(texts: Iterable[str]) -> Forms:
-    """Read `FORM`, which is for all others, or `PATTERN=FORM`. Raises InvalidInputError."""
+    """Read `PATTERN=FORM`, or `FORM` for all other names. Raises InvalidInputError."""
     rules = [_rule(text) for text in texts]
     return Forms(tuple(sorted(rules, key=lambda rule: rule[0] == "*")))
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 AWAY = 30.0
-"""Seconds for which a place that is away is not asked again: each question takes its time."""
+"""Seconds for which an unreachable place is not asked again: each attempt costs a timeout."""
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -45,7 +45,7 @@ class HostingPlace(Hosting, Place, Protocol):
 
 
 def hosting(place: Place) -> HostingPlace:
-    """Give the place as one that can be served. Raises PluginError."""
+    """Give the place as one that can be served. Raises PluginError unless it is Hosting."""
     if not isinstance(place, Hosting):
         raise PluginError(
             f"{place.title} takes no blobs before they have a name, so it cannot be served; ask "
@@ -55,10 +55,10 @@ def hosting(place: Place) -> HostingPlace:
 
 
 class Origin:
-    """A place that is read. Threads may share it.
+    """A place that is read: the store or an upstream. Threads may share it.
 
-    What another place than the store lacks is no reason to fail, and neither is that it is away:
-    a build can do without a cache.
+    An upstream that is unreachable counts as one without the content: a build can do without a
+    cache.
     """
 
     def __init__(
@@ -71,12 +71,12 @@ class Origin:
         self.place = place
         self.is_store = is_store
         self.naming = naming
-        """How names are spelled there, if not as in the store."""
+        """How references map to its names, if not as in the store."""
         self._clock = clock()
         self._away_until = 0.0
 
     def ask(self, work: Callable[[Origin], _T]) -> _T:
-        """Give what `work` gives. Raises NotFound, and what the store raises."""
+        """Give what `work` gives. Raises NotFound; the store also raises its own errors."""
         if self._clock.monotonic() < self._away_until:
             kind = Unavailable if self.is_store else NotFound
             raise kind(f"{self.place.title} does not answer")
@@ -91,7 +91,7 @@ class Origin:
             raise NotFound(f"{self.place.title} has no answer") from error
 
     def leave(self, seconds: float) -> None:
-        """Do not ask it for a while: it did not answer."""
+        """Do not ask this place for some seconds."""
         self._away_until = self._clock.monotonic() + seconds
 
     def _pass_over(self, error: CachexportError) -> None:
@@ -101,14 +101,14 @@ class Origin:
 
 
 def _is_away(error: CachexportError) -> bool:
-    """Say whether a place is not to be had, rather than that it does not like the question."""
+    """Say whether an error means that the place is unreachable, not that it refused a request."""
     if isinstance(error, BackendError):
         return error.temporary or error.exhausted
     return isinstance(error, TransferError | Unavailable)
 
 
 def first(origins: Iterable[Origin], work: Callable[[Origin], _T], what: str) -> _T:
-    """Give what the first place has that has it. Raises as `ask` does."""
+    """Give the answer of the first origin that does not raise NotFound. Raises as `ask` does."""
     for origin in origins:
         with suppress(NotFound):
             return origin.ask(work)
@@ -116,11 +116,14 @@ def first(origins: Iterable[Origin], work: Callable[[Origin], _T], what: str) ->
 
 
 MOST = 32 << 20
-"""Bytes that are kept. What was made last is kept whatever its size."""
+"""Bytes that are kept. What was made last is kept, however large it is."""
 
 
 class Recent:
-    """The manifests and configs that were made last, by digest. Threads may share it."""
+    """The last manifests and configs that were made here to be served. Threads may share it.
+
+    No place has them: where BuildKit wrote a name, or another form is wanted, they are made again.
+    """
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
@@ -129,7 +132,7 @@ class Recent:
         self._kept: OrderedDict[Digest, bytes] = OrderedDict()
 
     def keep(self, made: Iterable[bytes]) -> None:
-        """Keep these; what was asked for least recently makes room."""
+        """Keep these; the least recently used make room."""
         fresh = {Digest.of(raw): raw for raw in made}
         with self._guard:
             for digest, raw in fresh.items():
@@ -139,7 +142,7 @@ class Recent:
                 self._size -= len(self._kept.popitem(last=False)[1])
 
     def get(self, digest: Digest) -> bytes | None:
-        """Give what was kept."""
+        """Give the bytes of a digest; None when they are not kept."""
         with self._guard:
             if digest in self._kept:
                 self._kept.move_to_end(digest)
@@ -148,7 +151,7 @@ class Recent:
 
 @dataclass(frozen=True, slots=True)
 class ShelfContent:
-    """A Content, and a RangedProvider, over what was made here and then over origins, in order."""
+    """A Content and RangedProvider: first what was made here, then the origins in order."""
 
     recent: Recent
     origins: Sequence[Origin]

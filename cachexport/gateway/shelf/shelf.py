@@ -34,10 +34,10 @@ _FIELDS = frozenset({"mediaType", "config", "layers", "manifests"})
 
 
 def read_manifest(raw: bytes, stated: str = "") -> Manifest:
-    """Read a manifest of a kind that is known here. Raises WireFormat.
+    """Read a manifest of a known type. Raises WireFormat.
 
-    What names its blobs in another way is refused, for nobody could tell whether they are there.
-    OCI leaves `mediaType` out at will; then it is what is `stated`, or what it names tells.
+    Other types are refused: their blobs cannot be found, so nobody could check that they are there.
+    In OCI `mediaType` is optional; without it the type is `stated`, or guessed from the blobs.
     """
     found = gojson.fields(gojson.loads(raw), _FIELDS, "")
     manifest = decode_manifest(raw)
@@ -53,7 +53,7 @@ def read_manifest(raw: bytes, stated: str = "") -> Manifest:
 
 
 def check_stated(manifest: Manifest, stated: str) -> None:
-    """Raise WireFormat when a Content-Type names another kind of manifest."""
+    """Raise WireFormat when a Content-Type names another type of manifest."""
     if stated in _KNOWN_TYPES and stated != manifest.media_type:
         raise WireFormat(f"the Content-Type is {stated}, the manifest {manifest.media_type}")
 
@@ -70,9 +70,9 @@ def _type(manifest: Manifest, stated: str) -> str:
 
 
 MANIFEST_LIMIT = 4 << 20
-"""Bytes of a manifest that is taken or served, as in other registries."""
+"""The most bytes of a manifest, pushed or served, as in other registries."""
 _BEGINS = (b"{", b" ", b"\n", b"\r", b"\t")
-"""What a JSON object begins with; nothing else is read as a whole because somebody asks for it."""
+"""How a JSON object may begin. Nothing else is read whole into memory as a manifest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Served:
     descriptor: Descriptor
     raw: bytes
     origin: str
-    """The place that it is from."""
+    """The title of the place that it is from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,30 +90,30 @@ class Shelf:
     """A place behind references. Threads may share it. All methods raise what the place raises."""
 
     place: HostingPlace
-    """What is written to."""
+    """The store, which is written to."""
     origins: Sequence[Origin]
-    """What is read, the first that has it: the place, and what stands behind it."""
+    """The places that are read, in order: the store, then its upstream places."""
     naming: Naming = field(default_factory=ByPath)
     forms: Forms = field(default_factory=Forms)
     recent: Recent = field(default_factory=Recent)
 
     @cached_property
     def content(self) -> ShelfContent:
-        """All blobs that can be had."""
+        """The blobs of all origins."""
         return ShelfContent(self.recent, self.origins)
 
     @cached_property
     def alone(self) -> Shelf:
-        """The place without what stands behind it."""
+        """The store without its upstream places."""
         return replace(self, origins=[origin for origin in self.origins if origin.is_store])
 
     @cached_property
     def upstream(self) -> list[Shelf]:
-        """What stands behind the place, each by itself."""
+        """The upstream places, each as a shelf of its own."""
         return [replace(self, origins=[each]) for each in self.origins if not each.is_store]
 
     def find(self, repository: str, tag: str) -> Served:
-        """Give what a tag stands for, in the form that is wanted. Raises NotFound."""
+        """Give the manifest of a tag, in the form that the rules want. Raises NotFound."""
         form = self.forms.of(repository, tag)
 
         def find(origin: Origin) -> Served:
@@ -137,7 +137,7 @@ class Shelf:
         return sorted(found)
 
     def tagged(self, repository: str, digest: Digest) -> list[str]:
-        """List the tags that stand for a manifest now."""
+        """List the tags that stand for a manifest. Raises NotFound when the repository has none."""
         found = []
         for tag in self.tags(repository):
             with suppress(NotFound):
@@ -146,7 +146,7 @@ class Shelf:
         return found
 
     def withdraw(self, repository: str, tag: str) -> None:
-        """Take a name away. Raises NotFound when there is none, and what the place gives."""
+        """Remove a name. Raises NotFound when there is none, and the errors of the place."""
         name = self.naming.name(repository, tag)
         going = [entry for entry in self._entries() if entry.name == name]
         is_assigned = name in {entry.name for entry in self.place.assigned()}
@@ -157,11 +157,11 @@ class Shelf:
             raise error
 
     def unserved(self) -> list[str]:
-        """List the names that no reference can stand for."""
+        """List the names that have no reference, so that nobody can pull them."""
         return [name for name in self._names() if self.naming.reference(name) is None]
 
     def close(self) -> None:
-        """Free what is held; twice is fine."""
+        """Close all places; twice is fine."""
         for origin in self.origins:
             origin.place.close()
 
@@ -189,7 +189,7 @@ class Shelf:
 
     def _served(self, place: HostingPlace, cache: WrappedCache, form: Form | None) -> Served:
         wrapped = cache.in_form(form or cache.wrapped.form).wrapped
-        # Where BuildKit wrote the name neither is stored.
+        # Where BuildKit wrote the name, neither of both is stored.
         self.recent.keep((wrapped.config, wrapped.manifest))
         return Served(wrapped.descriptor, wrapped.manifest, place.title)
 
@@ -200,7 +200,7 @@ class Shelf:
         try:
             return self.place.entries()
         except NotFound:
-            return []  # nothing was pushed yet
+            return []  # the place is not there before the first push
 
     def _references(self) -> Iterator[tuple[str, str]]:
         for name in self._names():

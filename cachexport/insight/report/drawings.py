@@ -23,7 +23,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lanes:
-    """A column and a row for each record."""
+    """A column and a row for each record: columns by depth, rows by lanes.
+
+    A lane is a straight run of records, each an input of the next. Where several records follow
+    one, the one with most followers of its own continues the lane; each of the others begins a lane
+    in the nearest free row. So a graph of many builds looks like a log of many branches, and the
+    same graph always looks the same.
+    """
 
     places: tuple[tuple[int, int], ...]
     columns: int
@@ -31,7 +37,7 @@ class Lanes:
 
 
 def lay_out(parents: Sequence[Sequence[int]]) -> Lanes:
-    """Place records whose inputs are given; nothing recurses, and there may be no loops."""
+    """Place records, given their parents, without loops. Nothing recurses."""
     forest = Forest(parents)
     columns = _columns(forest)
     rows = _Rows()
@@ -51,7 +57,7 @@ def lay_out(parents: Sequence[Sequence[int]]) -> Lanes:
 
 
 def _columns(forest: Forest) -> dict[int, int]:
-    """Give the depth of each; what only feeds a deep record is drawn right before it."""
+    """Give the depth of each; a root that only feeds a deep record is drawn right before it."""
     columns = dict(forest.levels)
     for number, child in forest.feeders():
         columns[number] = forest.levels[child] - 1
@@ -68,7 +74,7 @@ def _place_tree(
         row = rows.take(near, columns[start], columns[lane[-1]])
         for number in lane:
             places[number] = row
-            # The last pushed is placed first: what branches off late stays near.
+            # The last one pushed is placed first, so late branches stay near.
             pending += [(child, row) for child in forest.branches(number)]
 
 
@@ -78,10 +84,10 @@ class _Rows:
     def __init__(self) -> None:
         self._taken: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
         self._tried: dict[tuple[int, int], int] = {}
-        """How many rows around one are known to be taken at a column: thousands may start there."""
+        """How many rows around one are known to be taken at a column. Thousands may start there."""
 
     def take(self, near: int, first: int, last: int) -> int:
-        """Take columns, with a free one on either side, of the free row that is nearest."""
+        """Take columns in the nearest row where they and their two neighbours are free."""
         known = self._tried.get((near, first), 0)
         row = next(
             row
@@ -105,15 +111,15 @@ def _outwards(middle: int, step: int) -> int:
 
 
 MOST_RECORDS = 4_000
-"""Records beyond which a browser gets slow and a drawing says nothing."""
+"""Records beyond which a browser is slow and the drawing unreadable."""
 _HUB = 24
-"""Records that read from one, beyond which lines to them all would hide the rest."""
+"""Children of one record, beyond which lines to all of them would hide the rest."""
 
 
 def graph_data(
     name: int, inspection: Inspection, usage: Usage, now: Timestamp | None
 ) -> dict[str, Any] | None:
-    """Give nodes and edges; None when they are too many. `name` is the position in the usage."""
+    """Give nodes and edges; None when they are too many. `name` is a position in the usage."""
     records = inspection.records
     if len(records) > MOST_RECORDS:
         return None
@@ -193,7 +199,7 @@ def _inputs(record: Record) -> str:
 def _edges(
     inspection: Inspection, places: tuple[tuple[int, int], ...], children: Counter[int]
 ) -> Iterator[tuple[int, int, str]]:
-    """Give each pair of records once: what is read, what reads it, and how to draw the line."""
+    """Give each pair once: parent, child, and the kind of line between them."""
     for number, record in enumerate(inspection.records):
         seen: dict[int, str] = {}
         for links in record.inputs:
@@ -210,13 +216,13 @@ def _is_far(one: tuple[int, int], other: tuple[int, int]) -> bool:
 
 
 MOST_CELLS = 1_500
-"""Cells that can be told apart; what is smaller is summed up."""
+"""Cells that one can distinguish; smaller layers are summed up in one."""
 
 
 def treemap_data(usage: Usage, most: int = MOST_CELLS) -> list[dict[str, Any]]:
-    """Give groups of cells, the largest of each first.
+    """Give groups of cells, the largest first.
 
-    Several caches have a group for what more than one of them has, and one for each.
+    One cache is one group. Of several, each has a group, and one is for layers of more than one.
     """
     groups: dict[str, list[LayerUsage]] = {}
     for layer in usage.layers:
@@ -227,7 +233,11 @@ def treemap_data(usage: Usage, most: int = MOST_CELLS) -> list[dict[str, Any]]:
 
 
 def kind_of(layer: LayerUsage, usage: Usage) -> str:
-    """Say whether something else needs a layer too: another cache, or with one cache a result."""
+    """Say who needs a layer: `unused`, `unique` or `shared`.
+
+    Among several caches `shared` means by more than one of them, within one cache by more than one
+    result.
+    """
     if not layer.results:
         return "unused"
     several = len(layer.names) if len(usage.names) > 1 else layer.results

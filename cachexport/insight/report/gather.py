@@ -1,4 +1,4 @@
-"""Everything that a report tells, looked up once."""
+"""All facts of a report, gathered before the page is rendered."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reported:
-    """One cache and what was found out about it."""
+    """One cache, with its faults and its inspection."""
 
     name: str
     faults: tuple[CacheFault, ...] = ()
@@ -45,18 +45,18 @@ class Report:
 
     caches: tuple[Reported, ...]
     usage: Usage
-    """Of those with an inspection, in their order."""
+    """The usage of the caches with an inspection, in their order."""
     now: Timestamp | None
-    """When it was looked; None makes a report that tells no ages."""
+    """When it was made; None for a report without ages."""
 
     @property
     def absent(self) -> int:
-        """How many caches are not there."""
+        """How many caches do not exist."""
         return sum(bool(reported.absent) for reported in self.caches)
 
     @property
     def present(self) -> int:
-        """How many are."""
+        """How many caches exist."""
         return len(self.caches) - self.absent
 
     @property
@@ -78,10 +78,10 @@ def gather(
     now: Timestamp | None = None,
     progress: Progress = silent,
 ) -> Report:
-    """Look at the caches of sources that are given with their names.
+    """Verify, inspect and measure the caches of sources, each given with its name.
 
-    With `deep` every layer is read. What is damaged or not there is told in the report; raises
-    NotFound when nothing is there at all.
+    With `deep`, every layer is read. Damaged and missing caches are in the report; raises NotFound
+    when all are missing.
     """
     look = partial(_look, deep=deep, progress=progress, known={})
     caches = [one for name, source in sources for one in _report(name, source, look, progress)]

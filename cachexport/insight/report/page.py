@@ -1,7 +1,7 @@
-"""The page: one file that asks nobody for anything.
+"""The page: one file that loads nothing else.
 
-Whatever comes from a cache is text to the template, which escapes it, and data to the script, which
-writes it as text. The policy in the page lets nothing run, apply or load but what is in here.
+All that comes from a cache is text to the template, which escapes it, and data to the script, which
+writes it as text. The page's content security policy allows only the script and style in it.
 """
 
 from __future__ import annotations
@@ -54,13 +54,13 @@ def render_report(report: Report) -> str:
         most=_ROWS,
         several=len(report.usage.names) > 1,
     )
-    # A name from the command line may be no Unicode, which no file could hold.
+    # A name from the command line may be invalid Unicode, which UTF-8 cannot encode.
     return text.encode(errors="replace").decode()
 
 
 def embedded(data: Any) -> str:
-    """Give JSON that can stand in a script element: no text in it can end that."""
-    # The rest of what HTML or old JavaScript could misread is not ASCII, and so escaped anyway.
+    """Give JSON for a script element, which no text in it can end."""
+    # All else that HTML or old JavaScript could misread is not ASCII, so `dumps` escapes it.
     text = json.dumps(data, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
@@ -117,7 +117,7 @@ def _environment() -> Environment:
 
 
 def _breakable(text: str) -> Markup:
-    """Give escaped text that may go on in the next line where a path or an attribute ends."""
+    """Escape text, and allow a line break where a path or an attribute ends."""
     from markupsafe import Markup, escape
 
     return Markup("<wbr>").join(escape(part) for part in _PART.findall(text) if part)
@@ -131,5 +131,5 @@ def _ages(reported: Reported) -> Any:
 
 
 def _is_limited(reported: Reported) -> bool:
-    """Say whether BuildKit's limit counts: it does not where names are objects."""
+    """Say whether BuildKit's size limit applies: it does not to names in buckets."""
     return isinstance(reported.cache, WrappedCache) and reported.cache.named is None

@@ -50,7 +50,7 @@ def counted(count: int, noun: str) -> str:
 
 
 def age(time: Timestamp | None, now: Timestamp | None) -> str:
-    """Say how long before `now` something was; empty where one of them is not known."""
+    """Say how long before `now` a time was; empty when one of them is unknown."""
     if time is None or now is None:
         return ""
     passed = (now.seconds - time.seconds) * 10**9 + now.nanos - time.nanos
@@ -59,7 +59,7 @@ def age(time: Timestamp | None, now: Timestamp | None) -> str:
 
 _SECOND = 1_000_000_000
 _MOST_BARS = 48
-"""Bars that can still be told apart on a phone."""
+"""Bars that one can distinguish on a phone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

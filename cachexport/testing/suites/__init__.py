@@ -1,4 +1,4 @@
-"""What every backend must do, as classes of tests that the tests of a backend inherit."""
+"""What every backend must do, as test classes that a backend's own tests inherit."""
 
 from cachexport.testing.suites.content import ContentSuite
 from cachexport.testing.suites.hosting import HostingSuite
@@ -32,4 +32,4 @@ class BackendSuite(
     RefusalSuite,
     HostingSuite,
 ):
-    """All that a backend must do. A subclass gives the fixture `harness`."""
+    """All suites of a backend. A subclass gives the fixture `harness`."""

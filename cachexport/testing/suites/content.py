@@ -38,14 +38,14 @@ def _noise(size: int, seed: int = 1) -> tuple[bytes, Descriptor]:
 
 @contextmanager
 def _both(harness: Harness) -> Iterator[tuple[Target, Source]]:
-    """Open a name for both directions, in a place that there is."""
+    """Open a name for reading and writing, in a place that exists."""
     harness.put("first", 8)
     with harness.target("main") as target, harness.source("main") as source:
         yield target, source
 
 
 class _Watched(io.BytesIO):
-    """Does something when the first bytes are gone."""
+    """A Reader that calls a function after its first bytes."""
 
     def __init__(self, raw: bytes, look: object) -> None:
         super().__init__(raw)

@@ -1,4 +1,4 @@
-"""Blobs before they have a name, and names of what is no cache: what a gateway builds on."""
+"""Blobs without a name, and names of other things than caches: a gateway needs both."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _image(place: Hosting, layer: bytes) -> Descriptor:
 
 
 class HostingSuite(Suite):
-    """A Hosting, where a place is one."""
+    """A Hosting; skipped for places that are none."""
 
     def test_a_blob_is_there_before_anything_names_it(self, harness: Harness) -> None:
         raw = bytes(range(256)) * 3000

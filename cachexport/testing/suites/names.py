@@ -121,7 +121,7 @@ _WRITERS = 6
 
 
 def _at_once(work: Callable[[int], None]) -> None:
-    """Have all begin at one moment, and raise what any raised."""
+    """Run all at the same moment, and raise the errors of any."""
     gate = threading.Barrier(_WRITERS)
 
     def run(number: int) -> None:
@@ -139,7 +139,7 @@ def _blobs(spec: str) -> set[str]:
 
 
 class RacingSuite(Suite):
-    """Exports and merges that come together."""
+    """Exports and merges at the same time."""
 
     def test_exports_to_names_of_their_own(self, harness: Harness) -> None:
         _at_once(lambda number: harness.put(f"job-{number}", 9, number))

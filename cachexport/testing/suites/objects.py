@@ -1,4 +1,4 @@
-"""A store of objects: what the object layout counts on."""
+"""A store of objects, as the object layout needs it."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ class ObjectClientSuite:
 
     @pytest.fixture
     def client(self) -> ObjectClient:
-        """Give a client of a store; what is under `prefix` is the test's own."""
+        """Give a client of a store; only this test uses keys below `prefix`."""
         raise NotImplementedError(f"{type(self).__name__} needs a fixture `client`")
 
     @pytest.fixture
     def prefix(self) -> str:
-        """Give what all keys of the test begin with: no other test has it."""
+        """Give the prefix of all keys of the test, which no other test uses."""
         return f"suite-{uuid4().hex}/"
 
     def test_an_object_comes_back_with_what_is_beside_it(

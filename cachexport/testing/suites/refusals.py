@@ -1,4 +1,4 @@
-"""What is refused, what is named in a refusal, and what a failure leaves as it was."""
+"""Errors: what is refused, what the error names, and that a failure changes nothing."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _open_source(spec: str) -> None:
 
 
 class RefusalSuite(Suite):
-    """Errors are ours, say what is meant, and cost nothing that was there."""
+    """Errors are of our classes, name their subject, and leave all as it was."""
 
     @pytest.mark.parametrize("end", [_open_source, _open_target])
     def test_an_unknown_attribute_is_named(self, harness: Harness, end: object) -> None:

@@ -1,4 +1,4 @@
-"""Whole caches: there and back, and merged."""
+"""Whole caches: written, read back and merged."""
 
 from __future__ import annotations
 

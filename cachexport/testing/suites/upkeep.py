@@ -56,7 +56,7 @@ def _sweepable(place: Place) -> Sweepable:
 
 
 class SweepingSuite(Suite):
-    """A Place, and where blobs can be deleted a Sweepable."""
+    """A Place and, where blobs can be deleted, a Sweepable."""
 
     def test_a_place_is_what_the_harness_says(self, harness: Harness) -> None:
         with harness.place() as place:
@@ -79,9 +79,9 @@ class SweepingSuite(Suite):
         for number, name in enumerate(("old", "middle", "new")):
             harness.put(name, 9, number, seconds=number * 100)
         dry = Plan(retention=Retention(keep_last=1, keep_names=("old",)), grace=_DAY)
-        [told] = prune_caches([harness.spec("x")], dry)
-        verdicts = {item.name: item.stays for item in told.names}
-        newest = told.names[0].name
+        [pruned] = prune_caches([harness.spec("x")], dry)
+        verdicts = {item.name: item.stays for item in pruned.names}
+        newest = pruned.names[0].name
         assert [name for name, stays in verdicts.items() if stays] == list(
             dict.fromkeys([newest, "old"])
         )
@@ -186,8 +186,10 @@ class SweepingSuite(Suite):
             for _ in range(2):  # what is not there is fine
                 swept.delete([one])
             assert swept.present([one, two, three]) == {two, three}
-            told = {blob.digest: gone for blob, gone in swept.sweep(lambda it: it.digest == two)}
-            assert (told[two], told[three]) == (True, False)
+            gone = {
+                blob.digest: is_gone for blob, is_gone in swept.sweep(lambda it: it.digest == two)
+            }
+            assert (gone[two], gone[three]) == (True, False)
             assert swept.present([one, two, three]) == {three}
 
     def test_a_blob_that_is_used_again_becomes_young(self, harness: Harness) -> None:
@@ -211,7 +213,7 @@ def _ages(place: Sweepable) -> dict[Digest, float]:
 
 
 def _until_old(spec: str) -> None:
-    """Wait until nothing is young: stores tell times to the second."""
+    """Wait until all blobs are old: some stores have times in whole seconds."""
     _until(lambda: not prune_caches([spec], Plan(grace=0.0))[0].young.blobs)
 
 
@@ -224,11 +226,11 @@ def _until(condition: object) -> None:
 
 
 _FIRST, _LOST = 21, 22
-"""Layers that no other test has: in some places blobs are shared beyond their names."""
+"""Layers that no other test uses: in some places, names of other tests share blobs."""
 
 
 class UpkeepSuite(Suite):
-    """Maintenance, through the abilities that a backend declares."""
+    """Upkeep, by the abilities that a backend declares."""
 
     def test_a_blob_that_is_gone_is_found_missing_and_repaired(self, harness: Harness) -> None:
         harness.put("main", _FIRST, _LOST)

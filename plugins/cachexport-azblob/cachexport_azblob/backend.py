@@ -39,7 +39,7 @@ class AzblobBackend(ObjectBackend):
         from cachexport_azblob.connect import checked, connect
         from cachexport_azblob.keys import folder
 
-        attrs = checked(self._settled(attrs))
+        attrs = checked(self._with_defaults(attrs))
         prefix = attrs.prefix or ""
         keys = Keys(
             blobs=folder(prefix, attrs.blobs_prefix), names=folder(prefix, attrs.manifests_prefix)
@@ -48,8 +48,8 @@ class AzblobBackend(ObjectBackend):
         client = AzblobClient(lambda: connect(attrs), attrs, part_size)
         return Store(client=client, keys=keys, root=folder(prefix))
 
-    def _settled(self, attrs: AzblobExport | AzblobImport) -> AzblobExport | AzblobImport:
-        """Put in what the environment says where nothing else does."""
+    def _with_defaults(self, attrs: AzblobExport | AzblobImport) -> AzblobExport | AzblobImport:
+        """Fill in from the environment what the attributes leave out."""
         prefix = self._env.get(f"{_ENV}PREFIX", "") if attrs.prefix is None else attrs.prefix
         return replace(
             attrs,
