@@ -61,6 +61,9 @@ from .content.clock import (
 from .content.clock import (
     clock as clock,
 )
+from .content.clock import (
+    using_clock as using_clock,
+)
 from .content.parallel import (
     map_parallel as map_parallel,
 )

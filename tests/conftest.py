@@ -8,7 +8,7 @@ import pytest
 from hypothesis import settings
 from support.clock import TestClock
 
-from cachexport.content.clock import using
+from cachexport.content.clock import using_clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,5 +29,5 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(autouse=True)
 def _own_clock() -> Iterator[None]:
     """Give each test a clock that it may set."""
-    with using(TestClock()):
+    with using_clock(TestClock()):
         yield

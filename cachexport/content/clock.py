@@ -38,7 +38,7 @@ def clock() -> Clock:
 
 
 @contextmanager
-def using(given: Clock) -> Iterator[None]:
+def using_clock(given: Clock) -> Iterator[None]:
     """Set the clock for the block, and for the threads that `map_parallel` starts in it."""
     token = _clock.set(given)
     try:

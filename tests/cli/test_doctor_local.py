@@ -20,7 +20,7 @@ from support.caches import FOLDER
 from cachexport.backends.local import checks as local_checks
 from cachexport.backends.local.checks import Scratch, file_system
 from cachexport.backends.local.layout import Layout
-from cachexport.content.clock import Clock, using
+from cachexport.content.clock import Clock, using_clock
 from cachexport.content.files import mounts as table
 from cachexport.contract.checks import Finding, Outcome
 from cachexport.doctor.engine import doctor
@@ -234,7 +234,7 @@ def test_files_that_change_under_their_readers(
 
 def test_a_slow_disk_is_a_note(cache: Path) -> None:
     times = iter(range(100))
-    with using(Clock(monotonic=lambda: next(times) / 10)):
+    with using_clock(Clock(monotonic=lambda: next(times) / 10)):
         finding = examine(cache)["fsync"]
     assert finding.outcome is Outcome.NOTE
     assert finding.facts == {"milliseconds": 100.0}

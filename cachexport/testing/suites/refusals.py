@@ -12,7 +12,7 @@ from cachexport.api.caches import (
     export_cache,
     load_cache,
 )
-from cachexport.content.clock import Clock, using
+from cachexport.content.clock import Clock, using_clock
 from cachexport.content.retry import ATTEMPTS
 from cachexport.contract.opening import (
     open_source,
@@ -122,7 +122,7 @@ class RefusalSuite(Suite):
         busy = BackendError("busy", op="ingest", temporary=True)
         faults = Faults([Fault(op="ingest", call=call, error=busy) for call in range(1, ATTEMPTS)])
         sleepless = Clock(sleep=lambda seconds: None)
-        with harness.target("main") as target, using(sleepless):
+        with harness.target("main") as target, using_clock(sleepless):
             write(small_cache(2), FaultyTarget(target, faults))
         assert len(faults.happened) == ATTEMPTS - 1
         assert load_cache(harness.spec("main"))

@@ -12,8 +12,8 @@ from cachexport_gha.errors import CODES, TEMPORARY, WAITING, Expired, from_stora
 from cachexport_gha.rest import Rest
 from cachexport_gha.signed import Blob
 
-from cachexport.content.clock import Clock, using
 from cachexport.errors import AlreadyExists, Auth, BackendError, NotFound
+from cachexport.plugin import Clock, using_clock
 
 
 @pytest.mark.parametrize("code", sorted(CODES))
@@ -68,7 +68,7 @@ def test_requests_drop_out_of_the_bucket_steadily() -> None:
         time[0] += seconds
 
     bucket = Bucket()
-    with using(Clock(monotonic=lambda: time[0], sleep=sleep)):
+    with using_clock(Clock(monotonic=lambda: time[0], sleep=sleep)):
         for _ in range(60):
             bucket.take()
         assert waits == []

@@ -13,7 +13,6 @@ from cachexport_gha.backend import GhaBackend
 from github import MAIN, READ, REPOSITORY, WRITE, runner_token
 
 import cachexport
-from cachexport.content.clock import Clock, using
 from cachexport.errors import (
     Auth,
     BackendError,
@@ -22,7 +21,7 @@ from cachexport.errors import (
     NotFound,
     Outdated,
 )
-from cachexport.plugin import Spec
+from cachexport.plugin import Clock, Spec, using_clock
 from cachexport.testing import small_chains
 
 if TYPE_CHECKING:
@@ -141,7 +140,7 @@ def test_what_github_asks_for_is_waited_for(github: GitHub) -> None:
     made = client(github)
     waits: list[float] = []
     github.refusals += [(429, {"Retry-After": "7"})]
-    with using(Clock(sleep=waits.append)), pytest.raises(NotFound):
+    with using_clock(Clock(sleep=waits.append)), pytest.raises(NotFound):
         made.head("buildkit-blob-1-none")
     assert max(waits) == pytest.approx(7, abs=1)
 

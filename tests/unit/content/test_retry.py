@@ -1,6 +1,6 @@
 import pytest
 
-from cachexport.content.clock import Clock, using
+from cachexport.content.clock import Clock, using_clock
 from cachexport.content.retry import Retry, retry
 from cachexport.errors import BackendError, Outdated, RegistryError, TransferError
 
@@ -10,7 +10,7 @@ PASSING = BackendError("busy", op="write", temporary=True)
 @pytest.fixture
 def pauses():
     waited = []
-    with using(Clock(sleep=waited.append)):
+    with using_clock(Clock(sleep=waited.append)):
         yield waited
 
 
@@ -95,7 +95,7 @@ def test_a_timeout_ends_it_without_a_count():
         seconds[0] += pause
 
     policy = Retry(attempts=None, timeout=10.0, first_pause=1.0, jitter=(1.0, 1.0))
-    with using(Clock(monotonic=lambda: seconds[0], sleep=sleep)), pytest.raises(Outdated):
+    with using_clock(Clock(monotonic=lambda: seconds[0], sleep=sleep)), pytest.raises(Outdated):
         policy.call(failing(*[Outdated("changed")] * 9), is_temporary=lambda error: True)
     assert seconds == [15.0]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from cachexport import Digest, MemoryContent
-from cachexport.content.clock import Clock, using
+from cachexport.content.clock import Clock, using_clock
 from cachexport.errors import FailedPrecondition, Integrity
 from cachexport.gateway.http.refusal import Refusal
 from cachexport.gateway.shelf.names import Below, ByPath, Single
@@ -115,7 +115,7 @@ def test_a_spool_of_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_an_upload_is_forgotten_after_a_while(tmp_path: Path) -> None:
     now = [0.0]
-    with using(Clock(monotonic=lambda: now[0])):
+    with using_clock(Clock(monotonic=lambda: now[0])):
         those, place = uploads(tmp_path), Place()
     resting, used = begin(those, place), begin(those, place)
     those.release(resting)

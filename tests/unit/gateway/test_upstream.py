@@ -13,7 +13,7 @@ import pytest
 from support import caches
 
 from cachexport import Digest, copy_cache, load_cache
-from cachexport.content.clock import Clock, using
+from cachexport.content.clock import Clock, using_clock
 from cachexport.errors import BackendError, NotFound, RegistryError, WireFormat
 from cachexport.gateway.shelf.origins import Origin
 from cachexport.gateway.shelf.shelf import Shelf
@@ -123,7 +123,7 @@ class Away:
 def test_one_that_is_away_is_not_asked_for_a_while() -> None:
     now = [0.0]
     place: Any = Away(BackendError("no route", op="read", temporary=True))
-    with using(Clock(monotonic=lambda: now[0])):
+    with using_clock(Clock(monotonic=lambda: now[0])):
         origin = Origin(place)
     for _ in range(3):
         with pytest.raises(NotFound):

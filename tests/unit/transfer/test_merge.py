@@ -22,7 +22,7 @@ from cachexport import (
     export_cache,
     import_cache,
 )
-from cachexport.content.clock import Clock, using
+from cachexport.content.clock import Clock, using_clock
 from cachexport.contract.export import CommonExport
 from cachexport.errors import Integrity, NotFound, Outdated, WireFormat
 from cachexport.model.chains.tie import is_tied
@@ -178,7 +178,7 @@ def test_it_gives_up_in_the_end():
     versions = (cache_of(build(f"other {number}")) for number in range(100))
     target.before_publish = lambda: setattr(target, "published", next(versions))
     clock = Clock(monotonic=lambda: next(seconds), sleep=lambda pause: None)
-    with using(clock), pytest.raises(Outdated):
+    with using_clock(clock), pytest.raises(Outdated):
         write(cache_of(build("a")), target)
     assert next(seconds) == 500, "five minutes after the first try none is begun"
 

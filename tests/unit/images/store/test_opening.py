@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from unit.images.store.rig import described, opened, put
 
-from cachexport.content.clock import Clock, using
+from cachexport.content.clock import Clock, using_clock
 from cachexport.errors import (
     BackendError,
     CachexportError,
@@ -222,5 +222,5 @@ def test_patience_is_the_old_name_of_timeout(tmp_path: Path) -> None:
 
 
 def test_a_store_goes_by_the_clock_of_the_context(tmp_path: Path) -> None:
-    with using(Clock(now=lambda: 7.0)), Store.open(tmp_path / "store") as store:
+    with using_clock(Clock(now=lambda: 7.0)), Store.open(tmp_path / "store") as store:
         assert store.leases.create(seconds=3.0).expires == 10.0
