@@ -1,4 +1,4 @@
-"""The names of a place: listed, given, taken away, renewed, repaired and verified."""
+"""List, add, copy, remove, touch, repair and verify the names of a place."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def list_names(spec: str, pattern: str = "*") -> list[NamedCache]:
-    """Describe the names in the place that a specification is in; see `upkeep.names`."""
+    """Describe the names in the place of a specification; see `upkeep.names.list_names`."""
     from cachexport.upkeep import names
 
     with closing(open_place(spec)) as place:
@@ -30,7 +30,7 @@ def list_names(spec: str, pattern: str = "*") -> list[NamedCache]:
 
 
 def tag_cache(spec: str, *others: str, progress: Progress = silent) -> list[Answer]:
-    """Give a cache further names in the place where it is; one answer each."""
+    """Add names to a cache in its own place. Gives one answer for each name."""
     with closing(open_place(spec)) as place:
         targets = [place.target(name) for name in others]
     return copy_cache([spec], targets, progress=progress)
@@ -47,8 +47,8 @@ def copy_names(
 ) -> list[Answer]:
     """Copy all caches in a place whose names match to another place, each under its own name.
 
-    One answer each; those that fail do not keep others from being copied. What is no cache is
-    left out. Raises NotFound when nothing matches, else as `copy_cache` does.
+    Gives one answer for each cache. If one fails, the others are still copied. Names that are not
+    caches are skipped. Raises NotFound when nothing matches, else as `copy_cache` does.
     """
     from cachexport.upkeep import names
 
@@ -63,7 +63,7 @@ def copy_names(
         found = names.list_caches(origin, pattern)
         if not found:
             raise NotFound(f"no cache in {origin.title} matches {pattern!r}")
-        for item in reversed(found):  # so that the newest is the newest there too
+        for item in reversed(found):  # so that the newest is newest in the target too
             ends = [origin.source(item.name)], [goal.target(item.name)]
             hear = partial(heard, item.name)
             try:
@@ -82,9 +82,9 @@ def remove_names(
     dry_run: bool = False,
     removed: Callable[[str], None] = lambda name: None,
 ) -> list[str]:
-    """Take away the name of a specification, or all that match its pattern, and give them.
+    """Remove the name of a specification, or all that match its pattern, and list them.
 
-    The blobs stay until `prune_caches`. See `upkeep.names.remove_names`.
+    The blobs stay until `prune_caches` deletes them. See `upkeep.names.remove_names`.
     """
     from cachexport.upkeep import names
 
@@ -95,10 +95,10 @@ def remove_names(
 
 
 def touch_cache(spec: str) -> int:
-    """Make the blobs of a cache and its names as young as new ones; say how many blobs.
+    """Touch the names of a specification and their blobs, as if just written; say how many blobs.
 
-    Expiry by age and the grace of `prune_caches` spare them then. Raises NotFound when there is
-    no such name or a blob is gone, PluginError where nothing has an age, as in registries.
+    Expiry by age and the grace of `prune_caches` then spare them. Raises NotFound when there is
+    no such name or a blob is gone, PluginError if the place keeps no ages, as with registries.
     """
     from cachexport.upkeep import names
 
@@ -117,10 +117,10 @@ def repair_names(
     dry_run: bool = False,
     progress: Progress = silent,
 ) -> list[Repair]:
-    """Rewrite names without the results whose blobs are gone or wrong; see `upkeep.repair`.
+    """Rewrite names without the results whose blobs are missing or damaged; see `upkeep.repair`.
 
-    Without a pattern the name of the specification is meant. `origins` are sources that may have
-    the blobs. Raises NotFound when there is no such name.
+    Without `pattern`, repairs the name of the specification. `origins` are sources to take such
+    blobs from instead, in this order. Raises NotFound when there is no such name.
     """
     from cachexport.contract.names import matching, meant
     from cachexport.upkeep import repair
@@ -141,9 +141,10 @@ def repair_names(
 def verify_names(
     spec: str, pattern: str = "*", *, deep: bool = False, progress: Progress = silent
 ) -> list[Verification]:
-    """Verify all caches in a place whose names match; each verification tells its name.
+    """Verify all caches in a place whose names match; each verification has its name.
 
-    What is no cache is left out. No blob is read twice. Raises NotFound when nothing matches.
+    Names that are not caches are skipped. No blob is read twice. Raises NotFound when nothing
+    matches.
     """
     from cachexport.contract.names import matching
     from cachexport.upkeep.verify import verify_entries

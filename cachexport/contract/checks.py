@@ -1,6 +1,6 @@
 """The checks of a backend, which `doctor` runs one after another, and their findings.
 
-A backend with checks is `Probing`. That is optional, so it is no part of `Backend`.
+A backend that has checks implements `Probing`. It is apart from `Backend` as it is optional.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Fact = str | int | float | bool | None
 
 
 class Outcome(StrEnum):
-    """How a check ended, from the best to the worst; a skipped one did not begin."""
+    """How a check ended, from best to worst. SKIPPED, the last, means that it checked nothing."""
 
     OK = "ok"
     NOTE = "note"
@@ -35,7 +35,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """The result of a check. There is no secret in it."""
+    """The result of a check. It contains no secrets."""
 
     outcome: Outcome
     text: str
@@ -45,36 +45,39 @@ class Finding:
     facts: Mapping[str, Fact] = field(default_factory=dict, hash=False)
     """What was measured, for programs."""
     exit_code: int = 0
-    """That of the error after a failure; else 0."""
+    """The exit code of the error if the check failed, else 0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """A check of one place. It fails with any CachexportError that `run` raises."""
+    """A check of one place. If `run` raises a CachexportError, the check has failed."""
 
     name: str
-    """In small letters, with hyphens. It does not change from version to version."""
+    """Lower case with hyphens. It stays the same from version to version."""
     run: Callable[[], Finding]
     needs: tuple[str, ...] = ()
     """Earlier checks; if one of them failed or was skipped, this one is skipped."""
     writes: bool = False
 
 
-@dataclass(frozen=True)  # without slots: Row[Desk](...) would fail
+@dataclass(frozen=True)  # no slots: with them Row[Desk](...) fails
 class Row(Generic[_Desk]):
-    """A line of a backend's table of checks. `ask` gets the desk where all of them ask."""
+    """A row of a backend's table of checks.
+
+    `ask` runs the check. Its argument, the desk, is what all checks of one place share.
+    """
 
     name: str
     ask: Callable[[_Desk], Finding]
     needs: tuple[str, ...] = ()
     writes: bool = False
     optional: bool = False
-    """Whether exports and imports do without: then a CachexportError is a warning."""
+    """Whether exports and imports work without it: then a CachexportError is only a warning."""
     advice: str = ""
-    """What to change after a warning or a failure for which `ask` has no advice of its own."""
+    """What to change, for a warning or failure that `ask` gives without advice of its own."""
 
     def at(self, desk: _Desk) -> Check:
-        """Make the check of one place."""
+        """Make the check that asks this desk."""
 
         def run() -> Finding:
             try:
@@ -94,14 +97,14 @@ class Row(Generic[_Desk]):
 class Probe(Protocol):
     """The checks of one place.
 
-    They write under names and with content of their own only, so that nothing else is touched.
+    They write only names and content of their own, so they touch nothing else.
     """
 
     def checks(self) -> Sequence[Check]:
         """Give the checks in the order in which they run. Runs none of them."""
 
     def close(self) -> None:
-        """Remove what the checks have written and free all resources; twice is fine.
+        """Remove what the checks have written and free all resources; may be called twice.
 
         It is called after errors too, so it raises no CachexportError; it logs a warning about
         anything that it cannot remove.
@@ -122,7 +125,7 @@ def ok(text: str, **facts: Fact) -> Finding:
 
 
 def note(text: str, advice: str = "", **facts: Fact) -> Finding:
-    """Make a finding: it works, with something to know."""
+    """Make a finding: it works, but there is something to know."""
     return Finding(outcome=Outcome.NOTE, text=text, advice=advice, facts=facts)
 
 
@@ -143,5 +146,5 @@ def failed(error: CachexportError, advice: str = "", *, text: str = "", **facts:
 
 
 def skipped(reason: str) -> Finding:
-    """Make a finding: the check was not made, for a reason."""
+    """Make a finding: nothing was checked, and why."""
     return Finding(outcome=Outcome.SKIPPED, text=reason)

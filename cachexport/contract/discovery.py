@@ -1,4 +1,4 @@
-"""Finding backends. Ours come through the same door as a stranger's: an entry point."""
+"""Find backends by entry point. Built-in and third-party ones are found the same way."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ GROUP = "cachexport.backends"
 def find_backend(kind: str) -> Backend:
     """Give the backend for `type=kind`, importing its package.
 
-    Raises UnknownBackend when no package offers it, MissingExtra when one does but lacks a
-    package of its own, PluginError when it cannot be imported for another reason.
+    Raises UnknownBackend if no installed package has it, MissingExtra if the backend needs a
+    package that is not installed, PluginError if it cannot be imported for another reason.
     """
     entry = installed_backends().get(kind)
     if entry is None:
@@ -39,28 +39,29 @@ def find_backend(kind: str) -> Backend:
 
 
 def load(entry: EntryPoint) -> Backend:
-    """Import a backend. Raises what its modules raise, whatever that is."""
+    """Import a backend. Raises whatever importing it raises."""
     return cast("Backend", entry.load())
 
 
 @cache
 def installed_backends() -> dict[str, EntryPoint]:
-    """Give the entry points of all installed backends by type, nothing imported yet.
+    """Give the entry points of all installed backends by type, without importing them.
 
-    Of several with one type ours counts, else that of the package whose name comes first.
+    If several have the same type, the one of `cachexport` is used, else the one of the package
+    whose name sorts first.
     """
     return {entry.name: entry for entry in reversed(all_installed())}
 
 
 def all_installed() -> list[EntryPoint]:
-    """Give the entry points of all packages. Of several for one type the first counts."""
+    """List the entry points of all backends, by type. The first one of a type is used."""
     from importlib.metadata import entry_points
 
     return sorted(entry_points(group=GROUP), key=_precedence)
 
 
 def package_of(entry: EntryPoint) -> str:
-    """Give the name of the package that has an entry point; empty where nobody knows."""
+    """Give the name of the package that declares an entry point; empty if unknown."""
     return entry.dist.name if entry.dist is not None else ""
 
 
@@ -90,10 +91,10 @@ class Plugin:
 
     type: str
     package: str
-    """The distribution that it comes with, as `pip` names it; empty where nobody knows."""
+    """The distribution that it comes with, as `pip` names it; empty if unknown."""
     version: str
     attributes: tuple[KnownAttribute, ...] = ()
-    """In the order in which it declares them; none where it does not tell."""
+    """In the order in which they are declared; empty if the backend does not list them."""
     missing: tuple[str, ...] = ()
     """Packages that it needs and that are not installed."""
     fault: str = ""
@@ -101,9 +102,9 @@ class Plugin:
 
 
 def list_plugins() -> list[Plugin]:
-    """Describe all backends, by type; a broken one has a fault, and keeps no other from working.
+    """Import and describe all backends, sorted by type.
 
-    All of them are imported for that.
+    One that cannot be imported is listed with its `fault`; the others are still described.
     """
     return [_describe(entry) for entry in all_installed()]
 
@@ -117,7 +118,7 @@ def _describe(entry: EntryPoint) -> Plugin:
         attributes = _attributes(backend) if isinstance(backend, Described) else ()
     except ImportError as error:
         fault = fault or f"it needs a package: {error}"
-    except (Exception, SystemExit) as error:  # what a stranger's module may raise has no end
+    except (Exception, SystemExit) as error:  # third-party code may raise anything
         fault = fault or f"it is broken: {error!r}"
     return Plugin(
         type=entry.name,
@@ -147,7 +148,7 @@ def _attributes(backend: Described) -> tuple[KnownAttribute, ...]:
 
 
 def _missing(entry: EntryPoint) -> tuple[str, ...]:
-    """Give what a distribution always needs and is not there. What has a condition is left out."""
+    """List what a distribution requires and is not installed, except with an environment marker."""
     from importlib.metadata import PackageNotFoundError, version
 
     lacking = []

@@ -1,4 +1,4 @@
-"""The names of a place: which of them a pattern means, and the blobs that each needs.
+"""The names of a place: which of them a pattern matches, and which blobs each needs.
 
 Blobs are numbered, so that the needs of thousands of names fit in memory.
 """
@@ -29,7 +29,7 @@ _TOLD = 5
 
 
 def meant(place: Place, name: str) -> list[Entry]:
-    """Give the entry that has just this name, else those that it matches as a pattern.
+    """Find the entry with exactly this name; if there is none, those that match it as a pattern.
 
     Raises NotFound when there is none.
     """
@@ -48,7 +48,7 @@ def matching(place: Place, pattern: str) -> list[Entry]:
 
 
 def find(entries: Sequence[Entry], name: str) -> list[Entry]:
-    """Give the entry that has just this name, else those that it matches as a pattern."""
+    """Find the entry with exactly this name; if there is none, those that match it as a pattern."""
     exact = [entry for entry in entries if entry.name == name]
     return exact or [entry for entry in entries if fnmatchcase(entry.name, name)]
 
@@ -59,7 +59,7 @@ def _none(name: str, place: Place) -> NotFound:
 
 @dataclass(slots=True)
 class BlobTable:
-    """Numbers digests, so that each is stored once however many names need it. Thread-safe."""
+    """Gives each digest a number, so that a digest many names need is stored once. Thread-safe."""
 
     numbers: dict[Digest, int] = field(default_factory=dict)
     sizes: array[int] = field(default_factory=lambda: array("q"))
@@ -67,7 +67,7 @@ class BlobTable:
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, sizes: Mapping[Digest, int]) -> array[int]:
-        """Give the numbers of these blobs."""
+        """Give the numbers of these blobs; a new blob gets the next number."""
         with self._guard:
             return array("I", [self._number(digest, size) for digest, size in sizes.items()])
 
@@ -91,12 +91,12 @@ class Mark:
     is_cache: bool
     is_image: bool = False
     newest: float | None
-    """Seconds since 1970 at which the newest result was made, where nothing else tells its age."""
+    """Seconds since 1970 at which its newest result was made; only if the entry has no time."""
     blobs: array[int]
 
     @property
     def time(self) -> float | None:
-        """When it was last written, or else made, in seconds since 1970; None if unknown."""
+        """Seconds since 1970 at which it was last written, or else `newest`; None if unknown."""
         return self.newest if self.entry.modified is None else self.entry.modified
 
 
@@ -120,7 +120,7 @@ def mark(place: Place, entries: Iterable[Entry], table: BlobTable) -> list[Mark]
 def _mark(place: Place, table: BlobTable, entry: Entry) -> Mark | str | None:
     try:
         needs = place.needs(entry)
-        # If the place does not tell the age of a name, its newest result does.
+        # Without a time from the place, take that of the newest result.
         is_undated = needs.is_cache and entry.modified is None
         newest = _newest(place.contents(entry)) if is_undated else None
     except NotFound:
@@ -143,7 +143,7 @@ def _newest(contents: Contents) -> float | None:
 
 
 def newest_result(config: CacheConfig) -> Timestamp | None:
-    """Give the instant at which the newest result of a cache was made; None if none tells."""
+    """Give the time at which the newest result of a cache was made; None if no result has one."""
     times = [item.created_at for record in config.records for item in record.results]
     times += [item.created_at for record in config.records for item in record.chained_results]
     newest = max(times, default=Timestamp.ZERO)
@@ -151,7 +151,7 @@ def newest_result(config: CacheConfig) -> Timestamp | None:
 
 
 def pool(place: Place, name: str, newest: int | None = None) -> list[str]:
-    """Give the names of the caches that `name` means, newest first, at most `newest` of them.
+    """List the caches that `name` names or matches, newest first, at most `newest` of them.
 
     Raises as `meant` does, and FailedPrecondition when one cannot be understood.
     """

@@ -1,4 +1,4 @@
-"""Opening what a specification names: a source, targets, a whole place, the names of a pattern."""
+"""Open what a specification names: a source, targets, a whole place, all matches of a pattern."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ _NEWEST = "newest"
 
 
 def open_source(text: str | Spec) -> Source:
-    """Give the source that a `--cache-from` describes; the caller closes it."""
+    """Open the source that a `--cache-from` describes; the caller closes it."""
     spec = parse_spec(text)
     return find_backend(spec.type).source(spec)
 
 
 def open_targets(text: str | Spec) -> list[tuple[str, Target]]:
-    """Give the targets that a `--cache-to` describes, one for each name, and how each is called.
+    """Open the targets that a `--cache-to` describes, one for each name.
 
-    The caller closes them.
+    Each comes with its specification, for messages. The caller closes them.
     """
     spec = parse_spec(text)
     backend = find_backend(spec.type)
@@ -43,7 +43,7 @@ def open_targets(text: str | Spec) -> list[tuple[str, Target]]:
 
 
 def open_sources(stack: ExitStack, sources: Sequence[str | Spec]) -> list[tuple[str, Source]]:
-    """Open the sources of specifications, several for one with a pattern. The stack closes them."""
+    """Open a source for each specification, or each match of a pattern. The stack closes them."""
     if isinstance(sources, str):
         raise InvalidInputError("sources are a list of specifications")
     expanded = [spec for text in sources for spec in expand(text)]
@@ -51,14 +51,14 @@ def open_sources(stack: ExitStack, sources: Sequence[str | Spec]) -> list[tuple[
 
 
 def enter(stack: ExitStack, name: str, end: _End) -> tuple[str, _End]:
-    """Give a source or target with its name for messages. The stack closes it."""
+    """Have the stack close a source or target; give it with `name`, for messages."""
     return name, stack.enter_context(closing(end))
 
 
 def open_place(text: str | Spec) -> Place:
-    """Give the place that a specification is in; the caller closes it.
+    """Open the place that a specification is in; the caller closes it.
 
-    Raises PluginError for a backend that cannot show one.
+    Raises PluginError if the backend is not a PlaceBackend.
     """
     spec = _without_newest(parse_spec(text))
     return _place_backend(spec).place(spec)
@@ -77,7 +77,7 @@ def name_of(text: str | Spec) -> str:
 
 
 def has_pattern(text: str | Spec) -> bool:
-    """Say whether a specification has a pattern for a name."""
+    """Say whether the name in a specification is a pattern."""
     spec = parse_spec(text)
     backend = find_backend(spec.type)
     name = backend.name(spec) if isinstance(backend, PlaceBackend) else None
@@ -85,10 +85,10 @@ def has_pattern(text: str | Spec) -> bool:
 
 
 def expand(text: str | Spec) -> list[Spec]:
-    """Give a specification for each name that matches, newest first, if this one has a pattern.
+    """Expand a pattern to a specification for each cache whose name matches, newest first.
 
-    A name that there is means itself, were it a pattern too. The attribute `newest` says how many
-    at most. Any other specification is given as it is. Raises NotFound when nothing matches.
+    If a name is exactly the pattern's text, it alone is used. The attribute `newest` limits how
+    many. A specification without a pattern is given as it is. Raises NotFound when nothing matches.
     """
     spec = parse_spec(text)
     if not has_pattern(spec):

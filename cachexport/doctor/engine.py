@@ -1,4 +1,4 @@
-"""Examines a place for caches: runs its checks in their order and gathers the findings."""
+"""Examine a place that stores caches: run its checks in order and collect the findings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cachexport.contract.spec import Spec
 
 _WORDS = {Outcome.FAILED: "failed", Outcome.SKIPPED: "was skipped"}
-"""Outcomes after which the checks that need this one are skipped, in the words for the reason."""
+"""After these outcomes, checks that need this one are skipped; the words go into the reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,7 @@ class Examination:
         return Diagnosis(target=self.target, results=tuple(self._results))
 
     def run(self) -> Iterator[Examined]:
-        """Run the checks and give each result as it comes. A failure is a finding, no error."""
+        """Run the checks and yield each result. A CachexportError becomes a failed finding."""
         findings: dict[str, Finding] = {}
         roots: dict[str, str] = {}
         for check in self.checks:
@@ -82,8 +82,8 @@ class Examination:
 def examination(text: str, *, read_only: bool = False) -> Iterator[Examination]:
     """Prepare to examine the place that a specification names, and clean up after the block.
 
-    `read_only` leaves out the checks that write. Raises InvalidInputError for a specification
-    that cannot be right, PluginError for a backend without checks.
+    `read_only` leaves out the checks that write. Raises InvalidInputError for an invalid
+    specification, PluginError for a backend without checks.
     """
     spec = parse_spec(text)
     probe = _probing(spec).probe(spec)
@@ -112,7 +112,11 @@ def _probing(spec: Spec) -> Probing:
 
 
 def _obstacle(check: Check, findings: dict[str, Finding], roots: dict[str, str]) -> str:
-    """Name the first check at the root of which this one has to be skipped; empty for none."""
+    """Name the check because of which this one must be skipped; empty if it can run.
+
+    That is the first check it needs that failed or was skipped. If that one was skipped because of
+    another, it is the other, so that a reason names the check where the trouble began.
+    """
     for name in check.needs:
         finding = findings.get(name)
         if finding is not None and finding.outcome in _WORDS:

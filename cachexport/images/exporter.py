@@ -1,4 +1,4 @@
-"""Putting the image that a build made into a store, as BuildKit's exporters do."""
+"""Export the image that a build made to a store, as BuildKit's exporters do."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
 
 
 CONFIG_KEY = "containerimage.config"
-"""Metadata: the image's config; of several images each has its own, after a slash its ID."""
+"""Metadata key of the image's config. For an image in `refs`, a slash and its ID follow."""
 PLATFORMS_KEY = "refs.platforms"
-"""Metadata: JSON that tells for each ID which platform it is."""
+"""Metadata key of the JSON that lists the ID and platform of each image in `refs`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildResult:
-    """One image as `ref`, or images by ID as `refs`; None is an image without layers."""
+    """One image in `ref`, or images by ID in `refs`. None stands for an image without layers."""
 
     ref: Remote | None = None
     refs: Mapping[str, Remote | None] = field(default_factory=dict, hash=False)
@@ -59,7 +59,7 @@ class Chosen:
 
 
 def choose(result: BuildResult) -> Chosen:
-    """Give the one image of a result. Raises InvalidInputError when there is not just one."""
+    """Give the one image of a result. Raises InvalidInputError if it has several."""
     if result.ref is not None and result.refs:
         raise InvalidInputError("a build gives either one ref or a map of refs, not both")
     if len(result.refs) > 1:
@@ -100,19 +100,21 @@ _NAME = "name"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportedImage:
-    """An image in a store, held by a lease until `release` or the end of a block."""
+    """An image in a store. Its lease keeps it until `release` or the end of a `with` block."""
 
     response: Mapping[str, str]
-    """`containerimage.config.digest`, `containerimage.digest` (of the manifest), and the names,
-    separated by commas, as `image.name` if it has any."""
+    """The digests: `containerimage.config.digest`, and the manifest's as `containerimage.digest`.
+
+    If the image has names, `image.name` has them, separated by commas.
+    """
     descriptor: Descriptor
-    """That of the config."""
+    """The descriptor of the config."""
     manifest: Descriptor
     store: Store
     lease: Lease
 
     def release(self) -> None:
-        """Give the lease up; twice is fine."""
+        """Release the lease; may be called twice."""
         with suppress(NotFound):
             self.store.leases.delete(self.lease.id)
 
@@ -124,11 +126,11 @@ class ExportedImage:
 
 
 class ImageExporter:
-    """Exports to `store`. Of the attributes `name` is a list of references with commas between.
+    """Exports images to `store`. The attribute `name` is a list of references, comma-separated.
 
-    All others are metadata, and count as if the build had given them. `platform` counts where the
-    build names none. `exported` is called for each image with its identifier, the digest of its
-    manifest, and with the descriptor of its config.
+    All other attributes are added to the build's metadata, and replace what has the same key there.
+    `platform` is used if the build names none. For each image `exported` is called with the digest
+    of its manifest, which identifies it, and the descriptor of its config.
 
     Raises InvalidReference for a bad name.
     """
@@ -143,7 +145,7 @@ class ImageExporter:
     ) -> None:
         names = attrs.get(_NAME, "")
         self.names = tuple(dict.fromkeys(map(parse_name, names.split(",")))) if names else ()
-        """The references, complete."""
+        """The references, with registry and tag: `app` is `docker.io/library/app:latest`."""
         self.metadata = {key: text.encode() for key, text in attrs.items() if key != _NAME}
         self._store = store
         self._platform = platform
@@ -156,13 +158,14 @@ class ImageExporter:
         inline_cache: InlineCache | None = None,
         progress: Progress = silent,
     ) -> ExportedImage:
-        """Put the image into the store and name it; the caller releases what is given back.
+        """Put the image into the store and name it. The caller releases the ExportedImage.
 
-        `inline_cache` gives the records to embed in the image with these layers, as `encode_inline`
-        does. Layers that the store lacks are copied from where they are. The same result gives the
-        same bytes. Raises InvalidInputError for a result that is not one image, WireFormat for a
-        damaged config, NotFound, Integrity and TransferError for layers that cannot be copied.
-        After an error no lease is left, so what was written is garbage.
+        `inline_cache` is called with the digests of the layers. It gives the cache records to embed
+        in the image, or None for none; see `encode_inline`. Layers that the store does not have are
+        copied from their providers. The same result always gives the same bytes. Raises
+        InvalidInputError for a result that is not one image, WireFormat for a damaged config, and
+        NotFound, Integrity or TransferError for layers that cannot be copied. After an error the
+        lease is deleted, so that garbage collection removes what was written.
         """
         chosen = choose(
             BuildResult(
@@ -191,7 +194,7 @@ class ImageExporter:
 
     @contextmanager
     def _leased(self) -> Iterator[Lease]:
-        """Take a lease that outlives the block, unless the block fails."""
+        """Take a lease. It stays after the block, unless the block fails: then it is deleted."""
         lease = self._store.leases.create(seconds=DAY)
         try:
             yield lease
@@ -220,7 +223,7 @@ class ImageExporter:
 def _export_layers(
     remote: Remote | None, content: StoreContent, progress: Progress
 ) -> tuple[Descriptor, ...]:
-    """Copy the layers that the store lacks, and give all, each with its diff ID."""
+    """Copy the layers that the store does not have. Gives all layers, each with its diff ID."""
     if remote is None:
         return ()
     sources = {

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 _READABLE = mediatype.MANIFESTS | mediatype.INDEXES
-# containerd treats these variants like none.
+# To containerd each of these variants is the same as no variant.
 _PLAIN_VARIANTS = {"amd64": "v1", "arm64": "v8", "arm": "v7"}
 _UNKNOWN = "unknown"
 
@@ -53,13 +53,13 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class OpenedImage:
-    """An image, or an index of images, that can be read until `close` or the end of a block."""
+    """An open image or index of images: readable until `close` or the end of a `with` block."""
 
     provider: Provider
     descriptor: Descriptor
     """Names the manifest or the index."""
     close: Callable[[], object]
-    """Twice is fine."""
+    """May be called twice."""
 
     def __enter__(self) -> Self:
         return self
@@ -69,12 +69,12 @@ class OpenedImage:
 
 
 def select_image(provider: Provider, root: Descriptor, platform: Platform | None = None) -> Image:
-    """Give the image that `root` names, or of an index the one for `platform`.
+    """Give the image that `root` names or, if `root` is an index, its image for `platform`.
 
-    Its descriptor keeps the annotations of `root`, and of an index its own annotations and
-    platform. Attestations of an index are no images. Raises NotFound when there is none for the
-    platform, InvalidInputError when several could be meant, FailedPrecondition for what is no
-    image, WireFormat and what `provider` raises.
+    The image's descriptor has the annotations of `root`. From an index it also has the annotations
+    and platform of its entry there. Attestations in an index are skipped. Raises NotFound if no
+    image is for the platform, InvalidInputError if `platform` is None and there are several,
+    FailedPrecondition if it is not an image, WireFormat, and what `provider` raises.
     """
     found = images_of(provider, root)
     if platform is None and len(found) == 1:
@@ -92,7 +92,7 @@ def select_image(provider: Provider, root: Descriptor, platform: Platform | None
 
 
 def images_of(provider: Provider, root: Descriptor) -> list[Descriptor]:
-    """Give the descriptors of the images that `root` leads to, with the annotations of `root`.
+    """List the descriptors of the images in `root`, with the annotations of `root` added.
 
     Raises FailedPrecondition when `root` is neither an image nor an index.
     """
@@ -120,7 +120,7 @@ def _entries(provider: Provider, index: Descriptor) -> list[Descriptor]:
 def read_image(provider: Provider, desc: Descriptor) -> Image:
     """Read the manifest of an image.
 
-    Raises FailedPrecondition where the config or a layer has a type that no image has.
+    Raises FailedPrecondition if the media type of the config or of a layer is not one for images.
     """
     manifest = _read_manifest(provider, desc)
     config = manifest.config
@@ -164,12 +164,12 @@ def _platform(provider: Provider, desc: Descriptor) -> Platform:
 
 
 def _is_about_another(desc: Descriptor) -> bool:
-    """Whether a manifest in an index is about another one there: an attestation."""
+    """Say whether an entry of an index is an attestation for another entry."""
     return desc.platform is not None and desc.platform.os == desc.platform.architecture == _UNKNOWN
 
 
 def is_for(found: Platform, wanted: Platform) -> bool:
-    """Say whether an image for the platform `found` can be used where `wanted` is."""
+    """Say whether an image for the platform `found` can be used on the platform `wanted`."""
     same = _machine(found) == _machine(wanted)
     return same and wanted.os_version in ("", found.os_version)
 
@@ -180,9 +180,9 @@ def _machine(platform: Platform) -> tuple[str, str, str]:
 
 
 def image_layers(image: Image, config: bytes) -> tuple[Descriptor, ...]:
-    """Give an image's layers, bottom first, with the diff IDs that its config names.
+    """Give an image's layers, bottom first, each annotated with its diff ID from the config.
 
-    Raises WireFormat for a damaged config, or one that has another number of layers.
+    Raises WireFormat for a damaged config, or one whose number of diff IDs is not that of layers.
     """
     diff_ids = read_diff_ids(config)
     if len(diff_ids) != len(image.layers):
@@ -206,37 +206,38 @@ def _digest(number: int, text: str) -> Digest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageLayer:
-    """A layer, and what the config says of it."""
+    """A layer, and its diff ID from the config."""
 
     descriptor: Descriptor
     diff_id: str | None
-    """None where the config has too few."""
+    """None if the config has fewer diff IDs than the image has layers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageInspection:
-    """An image for one platform."""
+    """What inspecting an image for one platform shows."""
 
     manifest: Descriptor
     config: Descriptor
     platform: Platform
     created: str | None
     settings: Mapping[str, Any]
-    """How it runs: `Entrypoint`, `Env` and so on, as the config has them."""
+    """The `config` object of its config, as it is: `Entrypoint`, `Env` and so on."""
     layers: tuple[ImageLayer, ...]
     history: tuple[HistoryEntry, ...]
 
     @property
     def size(self) -> int:
-        """The bytes of its manifest, its config and its layers, each once."""
+        """Bytes of its manifest, config and layers. A blob that occurs twice counts once."""
         blobs = (self.manifest, self.config, *(layer.descriptor for layer in self.layers))
         return sum({desc.digest: desc.size for desc in blobs}.values())
 
 
 def inspect_images(provider: Provider, root: Descriptor) -> list[ImageInspection]:
-    """Describe the image that `root` names, or those of an index that are there.
+    """Describe the image that `root` names or, if `root` is an index, all images in it.
 
-    Raises as `select_image` does, WireFormat for a damaged config.
+    Raises as `images_of` and `read_image` do, WireFormat for a damaged config, and what `provider`
+    raises, such as NotFound if a manifest of the index is not there.
     """
     found = images_of(provider, root)
     return [_inspect(provider, read_image(provider, desc)) for desc in found]

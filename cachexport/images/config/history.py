@@ -25,7 +25,7 @@ _COMMENT = "buildkit.exporter.image.v0"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryEntry:
-    """A step, in the order of the wire format. It has a layer unless it says otherwise."""
+    """A build step, its fields in wire order. It made a layer unless `empty_layer` is set."""
 
     created: Timestamp | None = None
     created_by: str = ""
@@ -44,7 +44,7 @@ class HistoryEntry:
 
     @classmethod
     def decode(cls, value: Any) -> Self:
-        """Read the entry from parsed JSON; WireFormat when it is none."""
+        """Read the entry from parsed JSON. Raises WireFormat if that is not an entry."""
         found = gojson.fields(value, _FIELDS, "")
         return cls(
             created=_time(found.get("created"), "created"),
@@ -56,7 +56,7 @@ class HistoryEntry:
 
 
 def parse_history(config: bytes) -> tuple[HistoryEntry, ...] | None:
-    """Read the history that an image's config has, None without one. Raises WireFormat."""
+    """Read the history from an image's config; None if it has none. Raises WireFormat."""
     value = gojson.fields(gojson.loads(config), frozenset({"history"}), "").get("history")
     if value is None:
         return None
@@ -66,11 +66,11 @@ def parse_history(config: bytes) -> tuple[HistoryEntry, ...] | None:
 def normalise_history(
     history: Iterable[HistoryEntry] | None, layers: Sequence[Descriptor]
 ) -> tuple[HistoryEntry, ...] | None:
-    """Fit the history to these layers, bottom first, as BuildKit does.
+    """Make the history match these layers, bottom first, as BuildKit does.
 
-    Missing entries are made from the annotations of layers (description and time). Surplus entries,
-    the last ones, become empty, with a warning. Without layers None stays None. Raises WireFormat
-    for an annotation that is no time.
+    A layer without an entry gets one from its annotations (description and time). If more entries
+    have a layer than there are layers, the last ones are marked as empty, with a warning. None
+    stays None if there are no layers. Raises WireFormat if an annotated time is not a time.
     """
     if history is None and not layers:
         return None
@@ -103,7 +103,7 @@ def _entry_of(layer: Descriptor) -> HistoryEntry:
 
 
 def _timed(history: Iterable[HistoryEntry], layers: Iterable[Descriptor]) -> Iterator[HistoryEntry]:
-    """Give entries of layers the time of the layer where they have none."""
+    """Give each entry that has a layer but no time the time of that layer."""
     rest = iter(layers)
     for entry in history:
         made_at = None if entry.empty_layer else _made_at(next(rest))

@@ -1,4 +1,4 @@
-"""The settings of an image's config: how it runs."""
+"""The settings in an image's config with which it runs: command, variables, ports and so on."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _EMPTY = ("null", '""', "[]", "{}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Changes to an image's settings: None keeps a setting, an empty value removes it.
+    """Changes to an image's settings.
 
-    `env`, `labels`, `exposed_ports` and `volumes` add to what is there, and replace what has the
-    same name.
+    `env`, `labels`, `exposed_ports` and `volumes` are added to what the image has, and replace what
+    has the same name there. Any other setting stays as it is if None, and is removed if empty.
     """
 
     entrypoint: Sequence[str] | None = None
     cmd: Sequence[str] | None = None
-    """None: a new `entrypoint` removes the old command, as in a Dockerfile."""
+    """If None, giving `entrypoint` removes the old command, as in a Dockerfile."""
     env: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     working_dir: str | None = None
@@ -36,7 +36,7 @@ class Settings:
     stop_signal: str | None = None
 
     def __post_init__(self) -> None:
-        """Raise InvalidInputError for text instead of a list, and for a bad name of a variable."""
+        """Raise InvalidInputError for a value of the wrong type or a bad variable name."""
         for name in ("entrypoint", "cmd", "exposed_ports", "volumes"):
             if isinstance(getattr(self, name), str):
                 raise InvalidInputError(f"{name} is a list, as in {name}=['/bin/app', '-v']")
@@ -54,7 +54,7 @@ class Settings:
                 raise InvalidInputError(f"{name!r} is no name of a variable")
 
     def __str__(self) -> str:
-        """Give the changes in a line, as for an image's history."""
+        """Give the changes in one line, for the image's history."""
         given = ((each.name, getattr(self, each.name)) for each in fields(self))
         return " ".join(
             f"{name}={_json(value)}"
@@ -64,7 +64,7 @@ class Settings:
 
 
 def change_settings(config: bytes, settings: Settings) -> bytes:
-    """Give a config with changed settings; everything else stays, known or not.
+    """Apply `settings` to a config. All else stays, unknown fields too; empty settings are dropped.
 
     Raises WireFormat for a damaged config.
     """
@@ -79,7 +79,7 @@ def change_settings(config: bytes, settings: Settings) -> bytes:
 
 
 def working_dir(config: bytes) -> str:
-    """Give the directory in which an image runs. Raises WireFormat."""
+    """Give the working directory of an image, by default `/`. Raises WireFormat."""
     found = gojson.fields(gojson.loads(config), frozenset({_KEY}), "").get(_KEY)
     inner = gojson.fields(found, frozenset({"WorkingDir"}), _KEY)
     return gojson.string(inner.get("WorkingDir"), "config.WorkingDir") or "/"
@@ -116,7 +116,7 @@ def _extended(found: Mapping[str, str], settings: Settings) -> dict[str, str]:
 
 
 def _env(text: str, more: Mapping[str, str]) -> list[str]:
-    """Give the variables, each where it was, new ones at the end."""
+    """Merge variables: those that the image has keep their place, new ones come last."""
     there = gojson.each(gojson.loads(_raw(text)), "Env", lambda item: gojson.string(item, ""))
     merged = {entry.partition("=")[0]: entry for entry in there}
     merged |= {name: f"{name}={value}" for name, value in more.items()}
