@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _WIDTH = 70
+_PLAIN = frozenset({str, int, float, bool, NoneType})
 
 
 class Line(str):
@@ -41,14 +42,24 @@ class BlobView:
 
 def json_lines(document: object) -> Iterator[str]:
     """Give a document as JSON, its keys in the order of the fields."""
-    yield json.dumps(document, indent=2, default=_keyed)
+    yield json.dumps(_plain(document), indent=2)
 
 
-def _keyed(document: Any) -> dict[str, Any]:
-    return {
-        _key(name): getattr(document, name)
-        for name in _fields(type(document))  # type: ignore[arg-type]
-    }
+def _plain(value: Any) -> Any:
+    """Give a document as dictionaries and lists: json is slow at asking for each of its parts."""
+    kind = value.__class__
+    if kind in _PLAIN:
+        return value
+    if kind is tuple or kind is list:
+        return [_plain(item) for item in value]
+    if is_dataclass(kind):
+        return {key: _plain(getattr(value, name)) for key, name in _keys(kind)}  # type: ignore[arg-type]
+    return value
+
+
+@cache
+def _keys(kind: Any) -> tuple[tuple[str, str], ...]:
+    return tuple((_key(name), name) for name in _fields(kind))
 
 
 def filled(kind: type[T], item: object, **given: object) -> T:
@@ -60,8 +71,9 @@ def filled(kind: type[T], item: object, **given: object) -> T:
     values = {}
     for key, field in _fields(kind).items():  # type: ignore[arg-type]
         value = given[key] if key in given else getattr(item, key)
-        is_absent = value == "" and field.is_nullable and key not in given
-        values[key] = None if is_absent else _held(field.kind, value)
+        if value == "" and field.is_nullable and key not in given:
+            value = None
+        values[key] = value if value.__class__ in _PLAIN else _held(field.kind, value)
     return kind(**values)
 
 
