@@ -42,9 +42,9 @@ _KEPT = (
 # Nothing is in that home, and not even root can make anything there.
 _SET = {"HOME": "/dev/null", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 _UMASK = 0o022
-# Python ignores the first two itself, but not in what it starts. The other three stop a job of a
-# terminal; who writes to one from the background needs them ignored.
-_LEFT_ALONE = {signal.SIGPIPE, signal.SIGXFSZ, signal.SIGTTIN, signal.SIGTTOU, signal.SIGTSTP}
+# Python ignores the first two itself, but not in what it starts. The others stop a terminal's jobs:
+# a job that writes to it from the background needs them ignored.
+_LEFT_ALONE = {signal.SIGPIPE, signal.SIGXFSZ, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU}
 
 
 def inherit_nothing(config: pytest.Config, keep: Iterable[str] = ()) -> None:
@@ -54,7 +54,8 @@ def inherit_nothing(config: pytest.Config, keep: Iterable[str] = ()) -> None:
     coverage need to run, and the variables that match a pattern of `keep`, as the shell's patterns
     are. HOME is then a folder that cannot be, LC_ALL is C.UTF-8, TZ is UTC, and TMPDIR is where
     Python has its temporary files, by a path without links. The umask is 022. No signal is blocked,
-    and those that pytest was started to ignore still do nothing to it, but end what a test starts.
+    and what a test starts ignores none, those that stop a terminal's jobs apart. To pytest itself
+    those that it was started to ignore still do nothing.
 
     Where pytest-xdist hands the tests out, that is done by the processes that run them, not by the
     one that waits for them. When pytest is done, environment and umask are as they were.
