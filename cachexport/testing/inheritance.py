@@ -52,9 +52,10 @@ def inherit_nothing(config: pytest.Config, keep: Iterable[str] = ()) -> None:
 
     Call it in `pytest_configure`. Of the environment it leaves PATH, what Python, pytest and
     coverage need to run, and the variables that match a shell pattern of `keep`. HOME is then a
-    folder that cannot exist, LC_ALL is C.UTF-8, TZ is UTC, and TMPDIR is where
-    Python has its temporary files, by a path without links. The umask is 022. No signal is blocked,
-    and those that pytest was started to ignore still do nothing to it, but end what a test starts.
+    folder that cannot exist, LC_ALL is C.UTF-8, TZ is UTC, and TMPDIR is where Python has its
+    temporary files, by a path without links. The umask is 022. No signal is blocked. Children of a
+    test ignore no signal, except those that stop the jobs of a terminal; pytest itself goes on
+    ignoring what it was started to ignore.
 
     With pytest-xdist, this happens in the processes that run tests, not in the one that waits for
     them. When pytest is done, environment and umask are restored.

@@ -14,8 +14,10 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 IGNORED = [signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM, signal.SIGCHLD]
+# What Python needs is in it, where it needs more than PATH.
+OURS = {name: text for name, text in os.environ.items() if not name.startswith("PYTEST_")}
 THEIRS = {
-    "PATH": os.environ["PATH"],
+    **OURS,
     "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
     "PYTHONWARNINGS": "always",
     "HOME": "/nowhere/home",
@@ -25,6 +27,7 @@ THEIRS = {
     "CACHEXPORT_STORE": "/nowhere/store",
     "LC_ALL": "tlh_QO.ISO-8859-1",
     "TZ": "Asia/Kathmandu",
+    "TMPDIR": "",
     "TMP": tempfile.gettempdir(),
     "TERM": "xterm",
     "COLUMNS": "30",
@@ -82,8 +85,10 @@ assert inherited() == before
 
 
 def _as_a_bad_parent() -> None:
-    """Set what a child inherits as no test wants it."""
+    """Set what a child inherits as no test wants it, whatever this process has inherited."""
     os.umask(0o077)
+    for number in (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU):
+        signal.signal(number, signal.SIG_DFL)
     for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1, signal.SIGALRM])
@@ -121,7 +126,7 @@ def test_tests_and_what_they_start_see_nothing_of_a_bad_parent(project: Path, wo
     seen = json.loads((project / "seen.json").read_text())
     environment = seen["environment"].items()
     assert {name: text for name, text in environment if not name.startswith("PYTEST_")} == {
-        "PATH": THEIRS["PATH"],
+        **OURS,
         "PYTHONPATH": THEIRS["PYTHONPATH"],
         "MINE_URL": "kept",
         "HOME": "/dev/null",
