@@ -16,9 +16,7 @@ from cachexport.model.config import (
     ChainedResult,
     LayerAnnotations,
     decode,
-)
-from cachexport.model.config import (
-    model as encode,
+    encode,
 )
 
 NUMBERS = st.integers(-3, 2**63 - 1)

@@ -22,7 +22,7 @@ from cachexport.backends.local.ingest import LayoutIngester
 from cachexport.backends.local.layout import Layout
 from cachexport.backends.local.names import Names
 from cachexport.backends.local.target import delete_unreferenced
-from cachexport.contract import reading as reach
+from cachexport.contract import reading
 from cachexport.oci import mediatype
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def test_an_index_that_names_itself_in_a_circle_is_followed_once(
         mediatype.OCI_INDEX.encode(),
         desc.encode().encode(),
     )
-    monkeypatch.setattr(reach, "read_blob", lambda *_, **__: read)
+    monkeypatch.setattr(reading, "read_blob", lambda *_, **__: read)
     Names(Layout(tmp_path)).publish("latest", desc)
     clear(tmp_path)
     assert blobs(tmp_path) == {desc.digest.encoded}
@@ -148,13 +148,13 @@ def test_an_index_that_changes_meanwhile_keeps_everything(
 ) -> None:
     directory = copied("max", tmp_path / "dest")
     theirs = put(directory, b"{}", mediatype.OCI_INDEX)
-    read_blob = reach.read_blob
+    read_blob = reading.read_blob
 
     def publish_while_reading(*args: object, **attrs: object) -> bytes:
         Names(Layout(directory)).publish("theirs", theirs)
         return read_blob(*args, **attrs)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(reach, "read_blob", publish_while_reading)
+    monkeypatch.setattr(reading, "read_blob", publish_while_reading)
     before = blobs(directory)
     clear(directory)
     assert blobs(directory) == before
