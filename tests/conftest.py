@@ -23,7 +23,7 @@ settings.load_profile("unhurried")
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Leave pytest's own terminal as it is: that is made by then."""
-    inherit_nothing(config)
+    inherit_nothing(config, keep=["UPDATE_GOLDEN"])
 
 
 @pytest.fixture(autouse=True)
