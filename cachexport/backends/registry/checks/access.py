@@ -61,10 +61,9 @@ def reach(desk: RegistryDesk) -> Finding:
 
 def _greet(desk: RegistryDesk) -> tuple[Reply, float]:
     """Give the answer to GET /v2/, and the seconds that it took."""
-    time = clock()
-    started, at = time.monotonic(), time.now()
+    started, at = clock().monotonic(), clock().now()
     reply = desk.ask_once(Role.STRANGER, "GET", "/v2/", op="reach the registry")
-    seconds = time.monotonic() - started
+    seconds = clock().monotonic() - started
     desk.facts.greeting, desk.facts.greeted_at = reply, at + seconds / 2
     return reply, seconds
 
